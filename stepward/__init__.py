@@ -1,0 +1,50 @@
+"""Stepward: reward models for step-by-step reasoning, from data to use.
+
+The public names load on first use, so that `import stepward` loads neither torch nor a web server.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stepward.errors import StepwardError
+    from stepward.records import Problem, Scores, Solution, StepLabels, StepRollouts
+    from stepward.rewards.scorer import Scorer, SolutionScore, load_scorer
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "StepwardError": "stepward.errors",
+    "Problem": "stepward.records",
+    "Solution": "stepward.records",
+    "StepRollouts": "stepward.records",
+    "StepLabels": "stepward.records",
+    "Scores": "stepward.records",
+    "Scorer": "stepward.rewards.scorer",
+    "SolutionScore": "stepward.rewards.scorer",
+    "load_scorer": "stepward.rewards.scorer",
+}
+
+__all__ = [
+    "Problem",
+    "Scorer",
+    "Scores",
+    "Solution",
+    "SolutionScore",
+    "StepLabels",
+    "StepRollouts",
+    "StepwardError",
+    "load_scorer",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name from its module."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'stepward' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return [*__all__, "__version__"]

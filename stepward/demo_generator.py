@@ -1,0 +1,212 @@
+"""Makes the embedded generator: a small Llama trained from nothing on careless solutions of the arithmetic world.
+
+It is made once, by `stepward demo-generator FOLDER`, and shipped. What was decided and why (docs/log.md has the runs):
+- Words and numbers up to the world's largest are single tokens; all other text falls back to bytes.
+- Muon for the matrices, AdamW for the rest: three times fewer tokens to the same loss than AdamW alone.
+- Short stories first: without them, finding the clause that a step speaks of takes most of the training.
+- The loop is written out here because two optimisers don't fit the Trainer.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch.nn.functional import cross_entropy
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from stepward import steps
+from stepward.problems.arithmetic import LEVELS, stories
+from stepward.problems.story import careless_solution
+from stepward.rendering import Renderer
+
+SPECIAL = ("<pad>", "<s>", "</s>")
+_SEGMENTS = Regex(r"\n| ?[A-Za-z]+| ?[0-9]+| ?[^A-Za-z0-9\s]+|\s+")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the embedded generator.
+
+    Attributes:
+        seed: Decides the stories, their misreadings, the weights and the order.
+        stories: Training stories of the generator's split.
+        batch: Solutions a step.
+        steps: Optimiser steps.
+        learning_rate: Peak of both optimisers, after 100 steps, falling along a cosine to 2% of it.
+        slip: Chance that a line's arithmetic is off, in the training solutions.
+        hidden: Width; a multiple of the head size.
+        layers: Depth.
+        inner: Width of the feed-forward layers.
+        head: Size of an attention head; vLLM's CPU build needs a multiple of 32.
+    """
+
+    seed: int = 0
+    stories: int = 150_000
+    batch: int = 48
+    steps: int = 3_200
+    learning_rate: float = 5e-3
+    slip: float = 0.01
+    hidden: int = 96
+    layers: int = 5
+    inner: int = 256
+    head: int = 32
+
+
+CURRICULUM = ((0.12, 2), (0.25, 3), (1.0, len(LEVELS)))
+"""Until this share of the steps, only stories up to this level."""
+
+
+@dataclass(frozen=True)
+class _Example:
+    """One training sequence: the prompt's ids, then the solution's with the end token, and the story's level."""
+
+    prompt: list[int]
+    solution: list[int]
+    level: int
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.solution)
+
+
+def make(folder: Path, settings: Settings, report: Callable[[int, float], None] = lambda step, loss: None) -> None:
+    """Trains the generator and saves it with its tokenizer as a transformers folder.
+
+    Args:
+        folder: Where to save.
+        settings: What to train.
+        report: Called after every step with the step's number and its loss.
+    """
+    texts = _texts(settings)
+    tokenizer = train_tokenizer([question + "\n" + steps.join(written) for question, written, _ in texts[:20_000]])
+    renderer = Renderer(tokenizer)
+    examples = [
+        _Example(renderer.prompt(question), _solution_ids(renderer, tokenizer, question, written), level)
+        for question, written, level in texts
+    ]
+    torch.manual_seed(settings.seed)
+    model = LlamaForCausalLM(_config(settings, tokenizer))
+    _train(model, examples, settings, report)
+    model.generation_config.do_sample = True
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _texts(settings: Settings) -> list[tuple[str, list[str], int]]:
+    found = []
+    for index, story in enumerate(islice(stories("generator", settings.seed), settings.stories)):
+        written = careless_solution(story, Random(f"{settings.seed}/{index}"), settings.slip)
+        found.append((story.text, written, LEVELS[index % len(LEVELS)]))
+    return found
+
+
+def _solution_ids(renderer: Renderer, tokenizer: Any, question: str, written: list[str]) -> list[int]:
+    prompt = len(renderer.prompt(question))
+    return [*renderer.solution(question, written).ids[prompt:], tokenizer.eos_token_id]
+
+
+def train_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
+    """A byte-level BPE in which every word and number of the texts is one token, and anything else is bytes."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(_SEGMENTS, "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=4_000,
+        min_frequency=2,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    pad, bos, eos = SPECIAL
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=pad, bos_token=bos, eos_token=eos, clean_up_tokenization_spaces=False
+    )
+
+
+def _config(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
+    heads = settings.hidden // settings.head
+    return LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=settings.hidden,
+        intermediate_size=settings.inner,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        head_dim=settings.head,
+        max_position_embeddings=4096,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        rms_norm_eps=1e-5,
+    )
+
+
+def _train(
+    model: LlamaForCausalLM, examples: list[_Example], settings: Settings, report: Callable[[int, float], None]
+) -> None:
+    matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in name]
+    others = [weight for name, weight in model.named_parameters() if weight.ndim != 2 or "embed" in name]
+    rate = settings.learning_rate
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.Muon(matrices, lr=rate, momentum=0.95, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+    model.train()
+    for step, batch in enumerate(_batches(examples, settings)):
+        share = step / settings.steps
+        scale = min(1.0, (step + 1) / 100) * (0.98 * 0.5 * (1 + math.cos(math.pi * share)) + 0.02)
+        loss = _loss(model, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * scale
+            optimizer.step()
+            optimizer.zero_grad()
+        report(step + 1, loss.item())
+
+
+def _loss(model: LlamaForCausalLM, batch: list[_Example]) -> torch.Tensor:
+    """Mean cross-entropy over the tokens of the solutions; what a problem says next can't be foreseen."""
+    longest = max(map(len, batch))
+    ids = torch.zeros((len(batch), longest), dtype=torch.long)
+    wanted = torch.zeros((len(batch), longest), dtype=torch.bool)
+    for row, example in enumerate(batch):
+        start = len(example.prompt)
+        ids[row, : len(example)] = torch.tensor(example.prompt + example.solution)
+        wanted[row, start : len(example)] = True
+    hidden = model.model(ids, use_cache=False).last_hidden_state[:, :-1]
+    return cross_entropy(model.lm_head(hidden[wanted[:, 1:]]), ids[:, 1:][wanted[:, 1:]])
+
+
+def _batches(examples: list[_Example], settings: Settings) -> Iterator[list[_Example]]:
+    """Shuffled batches of like lengths, easy stories first."""
+    order = np.random.default_rng(settings.seed)
+    levels = np.array([example.level for example in examples])
+    lengths = np.array([len(example) for example in examples])
+    done = 0
+    for until, level in CURRICULUM:
+        allowed = np.flatnonzero(levels <= level)
+        last = round(until * settings.steps)
+        while done < last:
+            # Sorting within a chunk of many batches cuts padding to a few percent and keeps the order random.
+            chunk = order.permutation(allowed)[: 20 * settings.batch]
+            chunk = chunk[np.argsort(lengths[chunk], kind="stable")]
+            groups = [chunk[start : start + settings.batch] for start in range(0, len(chunk), settings.batch)]
+            for group in order.permutation(len(groups)):
+                if done < last:
+                    yield [examples[index] for index in groups[group]]
+                    done += 1

@@ -1,0 +1,76 @@
+"""How a solution's step scores become the solution's score.
+
+Which way is best depends on where the labels came from (last for Monte-Carlo labels, product or minimum for people's),
+so all four are computed for every model. Solutions differ in length; their scores lie end to end in one flat array and
+are reduced slice by slice, because a run has hundreds of thousands of them.
+
+The product of many small scores underflows, and then solutions that differ would tie. So candidates are ranked by the
+product's logarithm, and votes are weighed by the product relative to the problem's best candidate, which no argmax
+can tell from the product itself.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def _min(flat: Floats, starts: Ints) -> Floats:
+    return np.asarray(np.minimum.reduceat(flat, starts))
+
+
+def _log_prod(flat: Floats, starts: Ints) -> Floats:
+    with np.errstate(divide="ignore"):  # a score of 0 makes the product 0: its logarithm is -inf, which ranks last
+        return np.asarray(np.add.reduceat(np.log(flat), starts))
+
+
+def _prod(flat: Floats, starts: Ints) -> Floats:
+    return np.asarray(np.exp(_log_prod(flat, starts)))
+
+
+def _last(flat: Floats, starts: Ints) -> Floats:
+    return np.asarray(flat[np.append(starts[1:], len(flat)) - 1])
+
+
+def _mean(flat: Floats, starts: Ints) -> Floats:
+    lengths = np.diff(np.append(starts, len(flat)))
+    return np.asarray(np.add.reduceat(flat, starts) / lengths)
+
+
+AGGREGATIONS: dict[str, Callable[[Floats, Ints], Floats]] = {"min": _min, "prod": _prod, "last": _last, "mean": _mean}
+"""By name: (flat scores [step], index of each solution's first step [solution]) -> the solutions' scores [solution]."""
+
+
+def aggregate(name: str, scores: Sequence[float]) -> float:
+    """One solution's score from its step scores.
+
+    Args:
+        name: A key of `AGGREGATIONS`.
+        scores: The step scores [step], in [0, 1], at least one.
+
+    Raises:
+        ValueError: There is no step.
+        KeyError: `name` is not an aggregation.
+    """
+    if not scores:
+        raise ValueError("a solution without steps has no score")
+    return float(AGGREGATIONS[name](np.asarray(scores, dtype=np.float64), np.zeros(1, dtype=np.int64))[0])
+
+
+def ranks(name: str, flat: Floats, starts: Ints) -> Floats:
+    """The solutions' scores [solution] up to a monotone map that keeps small products apart."""
+    return _log_prod(flat, starts) if name == "prod" else AGGREGATIONS[name](flat, starts)
+
+
+def vote_weights(name: str, rank: Floats) -> Floats:
+    """The weights [solution] with which one problem's candidates vote, from their `ranks` [solution].
+
+    Equal to the scores up to one positive factor a problem; all 0 where every product is 0.
+    """
+    if name != "prod":
+        return rank
+    best = rank.max()
+    return np.zeros_like(rank) if np.isneginf(best) else np.asarray(np.exp(rank - best))

@@ -1,0 +1,60 @@
+"""Loads model folders the one safe way: local, safetensors only, no remote code, with errors that say what is missing."""
+
+from pathlib import Path
+from typing import Any
+
+from stepward.errors import StepwardError
+
+
+def load_tokenizer(folder: str | Path) -> Any:
+    """The tokenizer of a model folder, with a pad token.
+
+    Raises:
+        StepwardError: The folder is missing or holds no tokenizer.
+    """
+    from transformers import AutoTokenizer
+
+    _require(folder, "config.json", "a transformers model")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+    except (OSError, ValueError, ImportError, KeyError, AttributeError) as error:
+        raise StepwardError(
+            f"{folder}: no tokenizer that transformers can load ({_first_line(error)}); expected tokenizer.json, "
+            "tokenizer.model or the like beside config.json: save it there with tokenizer.save_pretrained(folder)"
+        ) from error
+    if len(tokenizer) == 0:
+        raise StepwardError(f"{folder}: its tokenizer has no tokens; expected tokenizer.json beside config.json")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+    return tokenizer
+
+
+def load_causal_lm(folder: str | Path) -> Any:
+    """The causal language model of a folder, in float32.
+
+    Raises:
+        StepwardError: The folder is missing, or holds no causal language model in safetensors.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    _require(folder, "config.json", "a transformers model")
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            str(folder), trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise StepwardError(
+            f"{folder}: not a causal language model in safetensors that transformers can load ({_first_line(error)})"
+        ) from error
+
+
+def _require(folder: str | Path, name: str, what: str) -> None:
+    if not Path(folder).is_dir():
+        raise StepwardError(f"{folder}: no such folder; expected {what} there")
+    if not (Path(folder) / name).is_file():
+        raise StepwardError(f"{folder}: no {name} in it; expected the folder of {what}")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,78 @@
+"""Where everything of a run lies, and how it is read back."""
+
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from stepward.errors import StepwardError
+from stepward.manifest import Manifest
+from stepward.records import Problem, Scores, Solution, StepLabels, StepRollouts
+from stepward.store import read_shard
+
+SPLITS = ("reward", "validation", "test")
+EMBEDDED = "embedded"
+
+
+class Layout:
+    """The paths and records of one run's folder.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def shard(self, stage: str, unit: str) -> Path:
+        """Where a unit's shard lies."""
+        return self.folder / stage / f"{unit}.parquet"
+
+    def reward_model(self, unit: str) -> Path:
+        """Where a reward model lies."""
+        return self.folder / "rewards" / unit
+
+    @staticmethod
+    def model(name: str) -> Path:
+        """The folder of a recipe's model: the embedded generator's, or the path itself."""
+        return embedded_generator() if name == EMBEDDED else Path(name)
+
+    def problems(self, split: str) -> list[Problem]:
+        """A split's problems."""
+        return read_shard(self.shard("problems", split), Problem)
+
+    def batch(self, unit: str, size: int) -> tuple[str, list[Problem]]:
+        """The split and the problems of a unit `<split>-<number>`."""
+        split, _, number = unit.rpartition("-")
+        return split, self.problems(split)[int(number) * size : (int(number) + 1) * size]
+
+    def solutions(self, split: str) -> list[Solution]:
+        """A split's solutions, from every finished unit."""
+        return [record for path in self._paths("solutions", f"{split}-") for record in read_shard(path, Solution)]
+
+    def rollouts(self) -> list[StepRollouts]:
+        """The counts of every prefix of the reward split."""
+        return [record for path in self._paths("rollouts", "reward-") for record in read_shard(path, StepRollouts)]
+
+    def labels(self, kind: str) -> list[StepLabels]:
+        """The labels of one kind."""
+        return read_shard(self.shard("labels", kind), StepLabels)
+
+    def scores(self) -> list[Scores]:
+        """Every model's scores."""
+        return [record for path in self._paths("scores", "") for record in read_shard(path, Scores)]
+
+    def _paths(self, stage: str, prefix: str) -> list[Path]:
+        return Manifest.read(self.folder).paths(stage, prefix)
+
+
+@cache
+def embedded_generator() -> Path:
+    """The folder of the generator that Stepward ships.
+
+    Raises:
+        StepwardError: This installation lacks it.
+    """
+    folder = Path(str(resources.files("stepward"))) / "embedded"
+    if not (folder / "model.safetensors").is_file():
+        raise StepwardError(f"{folder}: the embedded generator is missing; make it with: stepward demo-generator {folder}")
+    return folder

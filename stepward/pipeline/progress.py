@@ -1,0 +1,57 @@
+"""One line a stage: how far it is, how fast, and how long it will still take."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class StageProgress:
+    """A progress bar on a terminal; a line at the end where there is none, such as in a log.
+
+    Args:
+        console: Where to show it.
+        stage: The stage's name.
+        total: Its units.
+        done: Those that were done before.
+    """
+
+    def __init__(self, console: Console, stage: str, total: int, done: int) -> None:
+        self.console = console
+        self.stage = stage
+        self.total = total
+        self.before = self.done = done
+        self.start = time.monotonic()
+        self.bar = Progress(
+            TextColumn("{task.description:<12}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self.task = self.bar.add_task(stage, total=total, completed=done, rate="")
+
+    def __enter__(self) -> Self:
+        """Shows the bar where there is something to do and a terminal to see it."""
+        if self.done < self.total and self.console.is_terminal:
+            self.bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Leaves one line behind, unless all was done before."""
+        self.bar.stop()
+        if kind is None and self.done > self.before:
+            seconds = time.monotonic() - self.start
+            self.console.print(f"{self.stage:<12} {self.done} of {self.total} units, {seconds:.1f} s", highlight=False)
+
+    def advance(self) -> None:
+        """One more unit is done."""
+        self.done += 1
+        rate = (self.done - self.before) / max(time.monotonic() - self.start, 1e-9)
+        self.bar.update(self.task, advance=1, rate=f"{rate:.2f} units/s")

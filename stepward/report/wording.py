@@ -1,0 +1,119 @@
+"""The run's findings in sentences, every word of which follows from its own numbers.
+
+The page opens with them and the terminal ends with them, so that neither can say what the other does not. A method that
+does not win is said not to win.
+"""
+
+from stepward.evaluation.summary import Choice, Evaluation, Margin, Row
+
+NAMES = {
+    "majority": "majority voting",
+    "pass": "pass@N",
+    "orm": "ORM",
+    "hard": "Hard-PRM",
+    "soft": "Soft-PRM",
+    "er": "ER-PRM",
+    "oracle": "Oracle-PRM",
+}
+"""What people call the methods; others are called by their own name."""
+
+AGGREGATION_NAMES = {"min": "minimum", "prod": "product", "last": "last step", "mean": "mean"}
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def name(method: str) -> str:
+    """A method's name; of a model `<kind>/seed-<seed>`, the kind's name and the seed."""
+    kind, found, seed = method.partition("/seed-")
+    return NAMES.get(kind, kind) + (f", seed {seed}" if found else "")
+
+
+def percent(share: float) -> str:
+    """A share in [0, 1] in percent with one decimal, without a sign: `71.2`."""
+    return f"{100 * share:.1f}"
+
+
+def points(difference: float) -> str:
+    """A difference of shares in percentage points with one decimal and its sign, a true minus; 0.0 has none."""
+    rounded = round(100 * difference, 1)
+    return "0.0" if rounded == 0 else f"{'+' if rounded > 0 else MINUS}{abs(rounded):.1f}"
+
+
+def with_spread(row: Row) -> str:
+    """A row's mean with its standard deviation over seeds where there is one: `71.2 ± 0.8`."""
+    return percent(row.mean) if row.std is None else f"{percent(row.mean)} ± {percent(row.std)}"
+
+
+def how(choice: Choice, n: int) -> str:
+    """How a choice uses its scores: `best-of-16, minimum`."""
+    voting = f"best-of-{n}" if choice.voting == "best" else f"weighted voting at {n}"
+    return f"{voting}, {AGGREGATION_NAMES[choice.aggregation]}"
+
+
+def leading(evaluation: Evaluation) -> str | None:
+    """The method that a report opens with: ER where it was run, else the last kind listed; None without a model."""
+    methods = evaluation.methods
+    return None if not methods else "er" if "er" in methods else methods[-1]
+
+
+def headline(evaluation: Evaluation) -> list[str]:
+    """All findings, a sentence each: what every method reaches, what wins, and whether more candidates hurt."""
+    return [*answers(evaluation), *comparisons(evaluation), *over_optimisation(evaluation)]
+
+
+def answers(evaluation: Evaluation) -> list[str]:
+    """What every kind of reward model reaches at the N of choice, the leading one first, with its baselines."""
+    n = evaluation.n
+    plain = f"majority voting {percent(evaluation.row('majority', n).mean)}"
+    plain += f", pass@{n} {percent(evaluation.row('pass', n).mean)}."
+    first = leading(evaluation)
+    if first is None:
+        return [plain[0].upper() + plain[1:]]
+    others = [method for method in evaluation.methods if method != first]
+    sentences = [_answer(evaluation, method) for method in [first, *others]]
+    return [f"{sentences[0]}, {plain}", *(f"{sentence}." for sentence in sentences[1:])]
+
+
+def _answer(evaluation: Evaluation, method: str) -> str:
+    rows = {voting: _chosen_row(evaluation, method, voting, evaluation.n) for voting in ("best", "weighted")}
+    best, weighted = with_spread(rows["best"]), with_spread(rows["weighted"])
+    return f"{name(method)} best-of-{evaluation.n}: {best}, weighted voting {weighted}"
+
+
+def _chosen_row(evaluation: Evaluation, method: str, voting: str, n: int) -> Row:
+    return evaluation.row(method, n, voting, evaluation.choice(method, voting).aggregation)
+
+
+def comparisons(evaluation: Evaluation) -> list[str]:
+    """Every kind against majority voting, then ER against hard and soft."""
+    first = leading(evaluation)
+    between = [m for m in evaluation.margins if m.method != m.against]
+    return [_comparison(evaluation, margin) for margin in sorted(between, key=lambda m: m.method != first)]
+
+
+def _comparison(evaluation: Evaluation, margin: Margin) -> str:
+    choice = evaluation.choice(margin.method)
+    who, whom = f"{name(margin.method)} ({how(choice, margin.n)})", name(margin.against)
+    low, high = margin.low, margin.high
+    if margin.wins:
+        return f"{who} beats {whom} by {percent(margin.mean)} points (95% interval {percent(low)} to {percent(high)})."
+    if high < 0:
+        interval = f"95% interval {percent(-high)} to {percent(-low)}"
+        return f"{who} loses to {whom} by {percent(-margin.mean)} points ({interval})."
+    interval = f"95% interval {points(low)} to {points(high)}, which includes 0"
+    return f"{who} does not beat {whom}: {points(margin.mean)} points ({interval})."
+
+
+def over_optimisation(evaluation: Evaluation) -> list[str]:
+    """Whether best-of-N falls from the N of choice to the largest N; nothing where there is no larger N."""
+    growth = [margin for margin in evaluation.margins if margin.method == margin.against]
+    if not growth:
+        return []
+    span = f"from {growth[0].against_n} to {growth[0].n} candidates"
+    falls = [margin for margin in growth if margin.high < 0]
+    if not falls:
+        return [f"Best-of-N does not fall {span} for any kind, beyond chance."]
+    listed = ", ".join(f"{name(m.method)} {points(m.mean)} points" for m in falls)
+    kept = [name(margin.method) for margin in growth if margin.high >= 0]
+    rest = f" It does not, beyond chance, for {', '.join(kept)}." if kept else ""
+    return [f"Over-optimisation: best-of-N falls {span} for {listed}; every 95% interval lies below 0.{rest}"]

@@ -1,0 +1,97 @@
+"""How a reward model is trained, and what its training reports."""
+
+import math
+from dataclasses import dataclass
+
+from stepward.errors import StepwardError
+from stepward.rendering import Rendering
+
+KINDS = ("orm", "hard", "soft", "er", "oracle")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSettings:
+    """How a reward model is trained. The defaults suit the embedded generator, of a million parameters.
+
+    Attributes:
+        kind: One of `KINDS`; `orm` puts the solution's label on each token of its steps, the others on step ends.
+        epochs: Times each solution is seen.
+        learning_rate: At its highest, after the warm-up; it falls to 0 along a cosine.
+        batch_rows: Rows in one forward pass; a row holds the solutions of one problem, up to `max_tokens`.
+        accumulation: Forward passes in one optimiser step; it changes memory, not the loss.
+        warmup: Share of the steps over which the learning rate rises, in [0, 1).
+        weight_decay: AdamW's.
+        max_gradient: The gradient's norm is clipped to this.
+        max_length: Longest solution, in tokens; also bounded by the model's positions.
+        max_tokens: Longest row; a problem with more is spread over several.
+        too_long: `drop` leaves longer solutions out and counts them, `refuse` stops.
+        share_prefixes: Whether a problem's solutions are read as one tree; False for models that are not plain
+            attention.
+        rendering: The separators.
+    """
+
+    kind: str
+    epochs: int = 4
+    learning_rate: float = 1e-3
+    batch_rows: int = 4
+    accumulation: int = 1
+    warmup: float = 0.05
+    weight_decay: float = 0.01
+    max_gradient: float = 1.0
+    max_length: int = 1024
+    max_tokens: int = 512
+    too_long: str = "drop"
+    share_prefixes: bool = True
+    rendering: Rendering = Rendering()
+
+    def __post_init__(self) -> None:
+        """Raises StepwardError naming the first setting that makes no sense."""
+        whole = ("epochs", "batch_rows", "accumulation", "max_length", "max_tokens")
+        checks = [(name, getattr(self, name) >= 1, "at least 1") for name in whole]
+        checks += [
+            ("kind", self.kind in KINDS, f"one of {', '.join(KINDS)}"),
+            ("too_long", self.too_long in ("drop", "refuse"), "drop or refuse"),
+            ("warmup", 0 <= self.warmup < 1, "in [0, 1)"),
+            ("weight_decay", 0 <= self.weight_decay < math.inf, "at least 0"),
+            ("learning_rate", 0 < self.learning_rate < math.inf, "above 0"),
+            ("max_gradient", 0 < self.max_gradient < math.inf, "above 0"),
+        ]
+        for name, good, expected in checks:
+            if not good:
+                raise StepwardError(f"training setting {name} is {getattr(self, name)!r}: expected {expected}")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """What a training did; saved as `training.json` in the model's folder.
+
+    Attributes:
+        kind: The labels' kind.
+        seed: Its seed.
+        epochs: Times each solution was seen.
+        losses: Mean loss of each optimiser step's labelled positions, in nats.
+        solutions: Distinct solutions trained on.
+        too_long: Solutions left out because they exceed the longest length.
+        labelled: Labelled positions in one epoch, counted once a solution.
+        rows: Rows in one epoch.
+        tokens: Tokens of the rows in one epoch, without padding.
+        plain_tokens: What they would be with each solution in a row of its own.
+        seconds: Wall-clock time of the optimisation.
+    """
+
+    kind: str
+    seed: int
+    epochs: int
+    losses: tuple[float, ...]
+    solutions: int
+    too_long: int
+    labelled: int
+    rows: int
+    tokens: int
+    plain_tokens: int
+    seconds: float
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens of rows trained on in a second."""
+        return self.tokens * self.epochs / self.seconds

@@ -1,0 +1,167 @@
+"""Records to Parquet shards and back, and the run's manifest: the only truth about what is done.
+
+A shard is written to a temporary name, flushed to the disc and renamed; only then does the manifest name it. So a run
+that is killed anywhere leaves whole shards, or none.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import types
+import typing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stepward.errors import StepwardError
+from stepward.records import SCHEMA_VERSION
+
+Record = TypeVar("Record")
+
+_SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+
+def schema_of(kind: type) -> pa.Schema:
+    """The Parquet schema of a record type, from its annotations."""
+    hints = typing.get_type_hints(kind)
+    fields = [_field(field.name, hints[field.name]) for field in dataclasses.fields(kind)]
+    return pa.schema(fields, metadata={"stepward.record": kind.__name__, "stepward.schema": str(SCHEMA_VERSION)})
+
+
+def _field(name: str, hint: Any) -> pa.Field:
+    options = typing.get_args(hint)
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        (inner,) = (option for option in options if option is not type(None))
+        return pa.field(name, _field(name, inner).type, nullable=True)
+    if typing.get_origin(hint) is tuple:
+        return pa.field(name, pa.list_(_field("item", options[0])), nullable=False)
+    return pa.field(name, _SCALARS[hint], nullable=False)
+
+
+def write_shard(path: Path, records: Sequence[Any], kind: type) -> None:
+    """Writes records to one Parquet file, whole or not at all.
+
+    Raises:
+        StepwardError: The disc is full, or the folder can't be written.
+    """
+    names = [field.name for field in dataclasses.fields(kind)]
+    columns = {name: [getattr(record, name) for record in records] for name in names}
+    table = pa.Table.from_pydict(columns, schema=schema_of(kind))
+    with atomic(path) as file:
+        pq.write_table(table, file, compression="zstd")
+
+
+def read_shard(path: Path, kind: type[Record]) -> list[Record]:
+    """Reads the records of one Parquet file.
+
+    Raises:
+        StepwardError: The file is missing, torn, or holds records of another kind or schema version.
+    """
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError as error:
+        raise StepwardError(f"{path}: no such file; expected {kind.__name__} records") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StepwardError(f"{path}: not a whole Parquet file ({error})") from error
+    expected = schema_of(kind)
+    if not table.schema.equals(expected):
+        found = ", ".join(f"{field.name}: {field.type}" for field in table.schema)
+        wanted = ", ".join(f"{field.name}: {field.type}" for field in expected)
+        raise StepwardError(f"{path}: expected {kind.__name__} records ({wanted}), found ({found})")
+    version = (table.schema.metadata or {}).get(b"stepward.schema", b"").decode()
+    if version != str(SCHEMA_VERSION):
+        raise StepwardError(f"{path}: schema version {version or 'none'}, this Stepward reads {SCHEMA_VERSION}")
+    lists = [field.name for field in expected if pa.types.is_list(field.type)]
+    return [kind(**{**row, **{name: tuple(row[name]) for name in lists}}) for row in table.to_pylist()]
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a temporary file that takes `path`'s place when the block ends without an error.
+
+    Raises:
+        StepwardError: The disc is full or can't be written; nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise unwritable(path, error) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def unwritable(path: Path, error: OSError) -> StepwardError:
+    """What to tell the user when a file can't be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StepwardError(f"{path}: the disc is full; free some space and run again: what is finished is kept")
+    return StepwardError(f"{path}: can't be written ({error.strerror or error}); what is finished is kept")
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes strict JSON (no NaN), whole or not at all."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    with atomic(path) as file:
+        file.write(text.encode("utf-8"))
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file that Stepward wrote.
+
+    Raises:
+        StepwardError: The file is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise StepwardError(f"{path}: no such file") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise StepwardError(f"{path}: not JSON ({error})") from error
+
+
+def digest(value: Any) -> str:
+    """A short hash of any JSON value, the same for equal values."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds a run's folder for this process.
+
+    Raises:
+        StepwardError: Another process is running in it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StepwardError(f"{folder}: another stepward is running there; wait for it or stop it") from error
+        yield

@@ -1,0 +1,85 @@
+"""Every broken set of records is refused by the record's name, and order changes nothing."""
+
+from dataclasses import replace
+
+import pytest
+
+from stepward.errors import StepwardError
+from stepward.evaluation.candidates import RewardModel, gather, tabulate
+from stepward.records import Problem, Scores, Solution
+
+PROBLEMS = [Problem("p1", "?", "7"), Problem("p2", "?", "7")]
+SOLUTIONS = [
+    Solution("p1/a", "p1", ("one", "two"), "7", True, 3),
+    Solution("p1/b", "p1", ("one",), "3", False, 1),
+    Solution("p2/a", "p2", ("one",), None, False, 4),
+]
+SCORES = [Scores(s.id, s.problem_id, "er/seed-0", (0.5,) * len(s.steps)) for s in SOLUTIONS]
+
+
+def _gather(problems: list[Problem], solutions: list[Solution], at_least: int = 4) -> None:
+    gather(problems, solutions, at_least=at_least, part="test")
+
+
+@pytest.mark.parametrize(
+    ("solutions", "message"),
+    [
+        (SOLUTIONS[:2], r"test problem p2: 0 candidates, expected at least 4"),
+        ([*SOLUTIONS, SOLUTIONS[0]], r"p1/a: it is there twice"),
+        ([replace(SOLUTIONS[0], copies=0), *SOLUTIONS[1:]], r"p1/a: copies is 0"),
+        ([replace(SOLUTIONS[0], steps=()), *SOLUTIONS[1:]], r"p1/a: it has no steps"),
+        ([*SOLUTIONS, replace(SOLUTIONS[0], problem_id="p9")], r"p1/a: its problem p9 is not among"),
+        ([*SOLUTIONS, replace(SOLUTIONS[0], id="p1/c", correct=False)], r"p1/c: its answer '7' is graded right in one"),
+    ],
+)
+def test_broken_candidates_are_named(solutions: list[Solution], message: str) -> None:
+    with pytest.raises(StepwardError, match=message):
+        _gather(PROBLEMS, solutions)
+
+
+def test_broken_problems_are_named() -> None:
+    with pytest.raises(StepwardError, match="there are no test problems"):
+        _gather([], [])
+    with pytest.raises(StepwardError, match="problem p1: its id is there twice"):
+        _gather([*PROBLEMS, PROBLEMS[0]], SOLUTIONS)
+    with pytest.raises(StepwardError, match="problem p1: 4 candidates, expected at least 5"):
+        _gather(PROBLEMS, SOLUTIONS, at_least=5)
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        (SCORES[:-1], r"p2/a by er/seed-0: missing"),
+        ([*SCORES, SCORES[0]], r"p1/a by er/seed-0: there twice"),
+        ([*SCORES, replace(SCORES[0], solution_id="p1/z")], r"p1/z by er/seed-0: it is not among"),
+        ([replace(SCORES[0], scores=(0.5,)), *SCORES[1:]], r"p1/a by er/seed-0: 1 scores for 2 steps"),
+        ([replace(SCORES[0], scores=(0.5, float("nan"))), *SCORES[1:]], r"p1/a by er/seed-0: .*not in \[0, 1\]"),
+        ([replace(SCORES[0], scores=(0.5, 1.1)), *SCORES[1:]], r"p1/a by er/seed-0: .*not in \[0, 1\]"),
+        ([replace(SCORES[0], model="er"), *SCORES[1:]], r"'er' is not named <kind>/seed-<seed>"),
+    ],
+)
+def test_broken_scores_are_named(scores: list[Scores], message: str) -> None:
+    candidates = gather(PROBLEMS, SOLUTIONS, at_least=4, part="test")
+    with pytest.raises(StepwardError, match=message):
+        tabulate(candidates, scores, part="test")
+
+
+def test_order_of_arrival_changes_nothing() -> None:
+    forward = gather(PROBLEMS, SOLUTIONS, at_least=4, part="test")
+    backward = gather(PROBLEMS[::-1], SOLUTIONS[::-1], at_least=4, part="test")
+    assert [one.solutions for one in forward] == [one.solutions for one in backward]
+    scores = [replace(s, scores=(0.1 * i,) * len(s.scores)) for i, s in enumerate(SCORES)]
+    one, two = tabulate(forward, scores, part="test"), tabulate(backward, scores[::-1], part="test")
+    assert one.ranks["last"][0].tolist() == two.ranks["last"][0].tolist() == [[0.0], [0.1]]
+
+
+def test_models_are_listed_by_kind_and_seed() -> None:
+    names = ["zeta/seed-0", "er/seed-42", "er/seed-3", "orm/seed-0", "hard/seed-0"]
+    scores = [replace(score, model=name) for name in names for score in SCORES]
+    models = tabulate(gather(PROBLEMS, SOLUTIONS, at_least=4, part="test"), scores, part="test").models
+    assert [f"{model.kind}/{model.seed}" for model in models] == ["orm/0", "hard/0", "er/3", "er/42", "zeta/0"]
+    assert RewardModel.parse("a/b/seed-7") == RewardModel("a/b", 7)
+
+
+def test_pass_rate_counts_copies() -> None:
+    assert gather(PROBLEMS, SOLUTIONS, at_least=4, part="test")[0].pass_rate == 0.75

@@ -1,0 +1,165 @@
+"""The whole evaluation on made-up records, against figures computed the long way round."""
+
+import statistics
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from stepward.errors import StepwardError
+from stepward.evaluation.summary import Evaluation, evaluate
+from stepward.records import Problem, Scores, Solution
+
+Part = tuple[list[Problem], list[Solution], list[Scores]]
+NS = (1, 2, 4, 8)
+STRENGTH = {"orm": 0.5, "hard": 2.0, "soft": 2.0, "er": 2.0}
+
+
+def _made_up(prefix: str, count: int, seed: int) -> Part:
+    """Problems with 8 candidates, of which majority is often wrong and reward models see some of it."""
+    generator = np.random.default_rng(seed)
+    problems = [Problem(f"{prefix}{i}", "?", "7") for i in range(count)]
+    solutions, scores = [], []
+    for problem in problems:
+        right = int(generator.integers(0, 6))
+        copies = {f"right {i}": 1 for i in range(right)} | {"wrong": 8 - right}
+        for name, drawn in copies.items():
+            ok = name.startswith("right")
+            answer = "7" if ok else "3"
+            solutions.append(Solution(f"{problem.id}/{name}", problem.id, (name, "so"), answer, ok, drawn))
+    for kind, strength in STRENGTH.items():
+        for model_seed in (0, 42):
+            for solution in solutions:
+                logit = generator.normal(strength if solution.correct else -strength, 2.0, size=2)
+                steps = tuple(float(x) for x in 1 / (1 + np.exp(-logit)))
+                scores.append(Scores(solution.id, solution.problem_id, f"{kind}/seed-{model_seed}", steps))
+    return problems, solutions, scores
+
+
+TEST, HELD = _made_up("t", 40, 0), _made_up("v", 20, 1)
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> Evaluation:
+    return evaluate(*TEST, validation=HELD, ns=NS, choose_at=4, subsets=100)
+
+
+def test_every_method_voting_aggregation_and_n_has_a_row(evaluation: Evaluation) -> None:
+    keys = {(row.method, row.voting, row.aggregation, row.n) for row in evaluation.rows}
+    assert len(keys) == len(evaluation.rows) == len(NS) * (2 + 4 * 2 * 4)
+    for row in evaluation.rows:
+        assert 0 <= row.low <= row.mean <= row.high <= 1
+        assert row.problems == 40
+        assert (row.std is None, row.seeds) == ((True, 0) if row.voting is None else (False, 2))
+
+
+def test_a_row_equals_enumeration_over_problems_and_seeds(evaluation: Evaluation) -> None:
+    problems, solutions, scores = TEST
+    steps = {(score.model, score.solution_id): score.scores for score in scores}
+    by_seed = []
+    for seed in (0, 42):
+        total = 0.0
+        for problem in problems:
+            drawn = [s for s in solutions if s.problem_id == problem.id for _ in range(s.copies)]
+            picks = []
+            for subset in combinations(drawn, 4):
+                value = {s.id: min(steps[f"hard/seed-{seed}", s.id]) for s in subset}
+                picks.append(max(subset, key=lambda s: value[s.id]).correct)
+            total += statistics.mean(picks)
+        by_seed.append(total / len(problems))
+    row = evaluation.row("hard", 4, "best", "min")
+    assert row.mean == pytest.approx(statistics.mean(by_seed))
+    assert row.std == pytest.approx(statistics.stdev(by_seed))
+
+
+def test_choices_come_from_validation(evaluation: Evaluation) -> None:
+    as_test = evaluate(*HELD, validation=TEST, ns=(4,), subsets=100)
+    for choice in evaluation.chosen:
+        rows = [r for r in as_test.rows if (r.method, r.voting) == (choice.method, choice.voting)]
+        if choice.method == "orm":
+            rows = [row for row in rows if row.aggregation == "last"]
+        assert choice.validation == pytest.approx(max(row.mean for row in rows))
+        assert choice.aggregation in {r.aggregation for r in rows if r.mean == pytest.approx(choice.validation)}
+        assert choice.seeds == (0, 42)
+    for method in STRENGTH:
+        both = [choice for choice in evaluation.chosen if choice.method == method]
+        assert [choice.voting for choice in both] == ["best", "weighted"]
+        assert evaluation.choice(method).validation == max(choice.validation for choice in both)
+
+
+def test_margins_are_the_differences_of_the_chosen_rows(evaluation: Evaluation) -> None:
+    assert [(m.method, m.against, m.n) for m in evaluation.margins] == [
+        *[(kind, "majority", 4) for kind in STRENGTH],
+        ("er", "hard", 4),
+        ("er", "soft", 4),
+        *[(kind, kind, 8) for kind in STRENGTH],
+    ]
+
+    def chosen(kind: str) -> float:
+        choice = evaluation.choice(kind)
+        return evaluation.row(kind, 4, choice.voting, choice.aggregation).mean
+
+    for margin in evaluation.margins[:6]:
+        other = evaluation.row("majority", 4).mean if margin.against == "majority" else chosen(margin.against)
+        assert margin.mean == pytest.approx(chosen(margin.method) - other)
+    for margin in evaluation.margins:
+        assert margin.low <= margin.mean <= margin.high
+        assert margin.wins == (margin.low > 0)
+    hard, falls = evaluation.margin("hard", "majority"), evaluation.margin("hard", "hard")
+    assert hard is not None and hard.wins
+    assert falls is not None and (falls.n, falls.against_n, falls.voting) == (8, 4, "best")
+    assert evaluation.margin("soft", "er") is None
+
+
+def test_quintiles_average_to_the_row(evaluation: Evaluation) -> None:
+    methods = {(row.method, row.voting) for row in evaluation.quintiles}
+    assert len(methods) == 2 + 4 * 2
+    for method, voting in methods:
+        rows = [row for row in evaluation.quintiles if (row.method, row.voting) == (method, voting)]
+        assert [row.quintile for row in rows] == [1, 2, 3, 4, 5]
+        mean = sum(row.accuracy * row.problems for row in rows) / 40
+        assert mean == pytest.approx(evaluation.row(method, 4, voting, rows[0].aggregation).mean)
+
+
+def test_arrival_order_changes_nothing_and_the_seed_does(evaluation: Evaluation) -> None:
+    backward: list[Part] = [(p[::-1], s[::-1], c[::-1]) for p, s, c in (TEST, HELD)]
+    assert evaluate(*backward[0], validation=backward[1], ns=NS, choose_at=4, subsets=100) == evaluation
+    other = evaluate(*TEST, validation=HELD, ns=NS, choose_at=4, subsets=100, seed=1)
+    assert other.row("majority", 4) != evaluation.row("majority", 4)
+
+
+def test_no_reward_models_leaves_majority_and_pass() -> None:
+    alone = evaluate(TEST[0], TEST[1], [], validation=(HELD[0], HELD[1], []), ns=NS)
+    assert {row.method for row in alone.rows} == {"majority", "pass"}
+    assert (alone.chosen, alone.margins, alone.methods, alone.n) == ((), (), (), 8)
+    with pytest.raises(KeyError):
+        alone.row("er", 4, "best", "min")
+
+
+def test_one_seed_has_no_spread() -> None:
+    one = [[s for s in part[2] if s.model == "er/seed-0"] for part in (TEST, HELD)]
+    single = evaluate(TEST[0], TEST[1], one[0], validation=(HELD[0], HELD[1], one[1]), ns=(1, 4))
+    assert single.row("er", 4, "best", "min").std is None
+    assert single.row("er", 4, "best", "min").seeds == 1
+
+
+@pytest.mark.parametrize(
+    ("ns", "choose_at", "message"),
+    [((), None, "expected at least one"), ((0, 1), None, "each at least 1"), ((1, 2), 4, "N = 4, which is not among")],
+)
+def test_impossible_sizes_are_refused(ns: tuple[int, ...], choose_at: int | None, message: str) -> None:
+    with pytest.raises(StepwardError, match=message):
+        evaluate(*TEST, validation=HELD, ns=ns, choose_at=choose_at)
+
+
+def test_more_candidates_than_drawn_are_refused_by_problem() -> None:
+    with pytest.raises(StepwardError, match="test problem t0: 8 candidates, expected at least 16"):
+        evaluate(*TEST, validation=HELD, ns=(16,))
+
+
+def test_parts_must_be_disjoint_and_scored_alike() -> None:
+    with pytest.raises(StepwardError, match="problem t0: it is both"):
+        evaluate(*TEST, validation=TEST, ns=NS)
+    fewer = [score for score in HELD[2] if score.model != "er/seed-42"]
+    with pytest.raises(StepwardError, match="er/seed-42: only on the test or only on the validation"):
+        evaluate(*TEST, validation=(HELD[0], HELD[1], fewer), ns=NS)

@@ -1,0 +1,73 @@
+"""The sentences follow from the numbers, also when they are not flattering."""
+
+from stepward.evaluation.slices import BY, QuintileRow
+from stepward.evaluation.summary import Choice, Evaluation, Margin, Row
+from stepward.report.wording import MINUS, headline, name, percent, points
+
+QUINTILES = (QuintileRow(1, BY, 0.0, 1.0, 10, "majority", None, None, 16, 0.58),)
+
+
+def _row(method: str, voting: str | None, aggregation: str | None, n: int, mean: float) -> Row:
+    return Row(method, voting, aggregation, n, mean, 0.008 if voting else None, mean - 0.02, mean + 0.02, 5, 300)
+
+
+def _evaluation(*margins: tuple[str, str, int, float, float, float]) -> Evaluation:
+    rows = [_row("majority", None, None, 16, 0.58), _row("pass", None, None, 16, 0.901)]
+    chosen = []
+    for kind in ("hard", "er"):
+        rows += [_row(kind, "best", "min", 16, 0.712), _row(kind, "weighted", "prod", 16, 0.7)]
+        for voting, aggregation in (("best", "min"), ("weighted", "prod")):
+            chosen.append(Choice(kind, voting, aggregation, 16, 0.7, voting == "best", (0, 1, 2, 3, 42), 100))
+    made = [
+        Margin(method, against, "best", "min", n, 16, mean, low, high, low > 0)
+        for method, against, n, mean, low, high in margins
+    ]
+    return Evaluation(tuple(rows), tuple(chosen), tuple(made), QUINTILES)
+
+
+def test_opens_with_the_answer() -> None:
+    assert headline(_evaluation())[:2] == [
+        "ER-PRM best-of-16: 71.2 ± 0.8, weighted voting 70.0 ± 0.8, majority voting 58.0, pass@16 90.1.",
+        "Hard-PRM best-of-16: 71.2 ± 0.8, weighted voting 70.0 ± 0.8.",
+    ]
+
+
+def test_winning_losing_and_neither_are_said_plainly() -> None:
+    evaluation = _evaluation(
+        ("hard", "majority", 16, -0.1, -0.12, -0.08),
+        ("er", "majority", 16, 0.132, 0.101, 0.162),
+        ("er", "hard", 16, -0.003, -0.015, 0.009),
+    )
+    assert headline(evaluation)[2:] == [
+        "ER-PRM (best-of-16, minimum) beats majority voting by 13.2 points (95% interval 10.1 to 16.2).",
+        f"ER-PRM (best-of-16, minimum) does not beat Hard-PRM: {MINUS}0.3 points "
+        f"(95% interval {MINUS}1.5 to +0.9, which includes 0).",
+        "Hard-PRM (best-of-16, minimum) loses to majority voting by 10.0 points (95% interval 8.0 to 12.0).",
+    ]
+
+
+def test_over_optimisation_is_computed() -> None:
+    falls = headline(_evaluation(("hard", "hard", 64, -0.16, -0.2, -0.1), ("er", "er", 64, -0.01, -0.03, 0.01)))
+    assert falls[-1] == (
+        f"Over-optimisation: best-of-N falls from 16 to 64 candidates for Hard-PRM {MINUS}16.0 points; "
+        "every 95% interval lies below 0. It does not, beyond chance, for ER-PRM."
+    )
+    steady = headline(_evaluation(("er", "er", 64, 0.02, 0.01, 0.03)))
+    assert steady[-1] == "Best-of-N does not fall from 16 to 64 candidates for any kind, beyond chance."
+    assert not any("64" in sentence for sentence in headline(_evaluation()))
+
+
+def test_without_reward_models_only_the_baselines_are_told() -> None:
+    rows = (_row("majority", None, None, 16, 0.58), _row("pass", None, None, 16, 0.901))
+    assert headline(Evaluation(rows, (), (), QUINTILES)) == ["Majority voting 58.0, pass@16 90.1."]
+
+
+def test_numbers_and_names() -> None:
+    assert (percent(0.7125), percent(1.0)) == ("71.2", "100.0")
+    assert [points(x) for x in (0.013, -0.004, 0.0004, -0.0004)] == ["+1.3", f"{MINUS}0.4", "0.0", "0.0"]
+    assert [name(x) for x in ("er", "orm/seed-42", "mine", "mine/seed-1")] == [
+        "ER-PRM",
+        "ORM, seed 42",
+        "mine",
+        "mine, seed 1",
+    ]

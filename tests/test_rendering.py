@@ -1,0 +1,75 @@
+"""The one rendering: the same solution gives the same ids wherever it is rendered."""
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stepward.errors import StepwardError
+from stepward.rendering import Renderer, Rendering
+from tests.byte_tokenizer import ByteTokenizer
+
+texts = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)
+
+
+@given(texts, st.lists(texts, min_size=1, max_size=5))
+def test_a_solution_reads_as_its_text_and_marks_its_steps(question: str, steps: list[str]) -> None:
+    tokenizer = ByteTokenizer()
+    rendered = Renderer(tokenizer, Rendering(" Q ", " S ")).solution(question, steps)
+    assert tokenizer.decode(list(rendered.ids)) == question + " Q " + " S ".join(steps)
+    spans = zip(rendered.starts, rendered.ends, strict=True)
+    assert [tokenizer.decode(list(rendered.ids[start : end + 1])) for start, end in spans] == steps
+
+
+@given(texts, st.lists(texts, min_size=1, max_size=5), st.data())
+def test_a_prefix_has_the_ids_and_positions_of_the_solution_it_begins(
+    question: str, steps: list[str], data: st.DataObject
+) -> None:
+    renderer = Renderer(ByteTokenizer(opening=data.draw(st.booleans())))
+    count = data.draw(st.integers(1, len(steps)))
+    whole, part = renderer.solution(question, steps), renderer.solution(question, steps[:count])
+    assert whole.ids[: len(part.ids)] == part.ids
+    assert (whole.starts[:count], whole.ends[:count]) == (part.starts, part.ends)
+    following = renderer.prefix(question, steps[:count])
+    if count < len(steps):
+        assert list(whole.ids[: len(following)]) == following
+        assert len(following) == whole.starts[count]
+
+
+def test_the_prompt_is_the_prefix_without_steps() -> None:
+    renderer = Renderer(ByteTokenizer())
+    assert renderer.prompt("How many?") == renderer.prefix("How many?", []) == [256, *b"How many?\n"]
+    assert Renderer(ByteTokenizer(opening=False)).prompt("How many?") == list(b"How many?\n")
+
+
+def test_a_repeated_segment_is_encoded_once() -> None:
+    tokenizer = ByteTokenizer()
+    renderer = Renderer(tokenizer)
+    for _ in range(3):
+        renderer.solution("How many?", ["one", "two", "one"])
+    assert tokenizer.encoded == len({"How many?", "\n", "one", "two"})
+
+
+@pytest.mark.parametrize(
+    ("question", "steps", "named"),
+    [("Q", ["one", ""], "step 2 of 2"), ("Q", [" "], "step 1 of 1"), ("Q", [], "no steps"), (" ", ["one"], "question")],
+)
+def test_nothing_to_score_is_refused(question: str, steps: list[str], named: str) -> None:
+    with pytest.raises(StepwardError, match=named):
+        Renderer(ByteTokenizer()).solution(question, steps)
+
+
+def test_a_step_that_the_tokenizer_has_no_tokens_for_is_refused() -> None:
+    class Deaf(ByteTokenizer):
+        def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+            return [] if text == "…" else super().encode(text, add_special_tokens=add_special_tokens)
+
+    with pytest.raises(StepwardError, match="'…', which has no text to score"):
+        Renderer(Deaf()).solution("Q", ["one", "…"])
+
+
+def test_rendering_loads_neither_torch_nor_transformers() -> None:
+    code = "import sys, stepward.rendering; sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
