@@ -20,7 +20,7 @@ demo: setup
 
 # One thread a process: two OpenMP threads beside another busy process cost more than they give.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 check: setup
 	$(BIN)/ruff format --check .

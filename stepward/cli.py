@@ -1,5 +1,6 @@
 """The command line: one verb a stage. The only place that wires implementations together; nobody imports it."""
 
+import math
 import os
 import sys
 import traceback
@@ -11,10 +12,25 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from typer.core import TyperGroup
 
 from stepward.errors import StepwardError
 
+
+class _Stopped(Exception):
+    """Ctrl-C, carried past typer, which would end the program without a word."""
+
+
+class _Verbs(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise _Stopped from error
+
+
 app = typer.Typer(
+    cls=_Verbs,
     help="Reward models for step-by-step reasoning: build, train, measure and use them.",
     no_args_is_help=True,
     add_completion=False,
@@ -56,10 +72,10 @@ def run(
     evaluation, _ = read(folder / "evaluation")
     console.print(summary_table(evaluation))
     for line in headline(evaluation):
-        console.print(line, highlight=False)
+        _say(line)
     total = manifest.content["seconds"]
     state = f"done in {worked:.0f} s" if worked else f"everything was done before ({total:.0f} s of work)"
-    console.print(f"{plan.name}: {state}. Report: {folder / 'report.html'}", highlight=False)
+    _say(f"{plan.name}: {state}. Report: {folder / 'report.html'}")
 
 
 @app.command()
@@ -80,7 +96,7 @@ def show(
 def label(
     source: Annotated[Path, typer.Option("--from-rollouts", help="The run whose rollouts are labelled.")],
     kind: Annotated[str, typer.Option(help="hard, soft or er.")] = "er",
-    eta: Annotated[float, typer.Option(help="For er: the label's temperature.")] = 2.0,
+    eta: Annotated[float, typer.Option(help="For er: the label's inverse temperature.")] = 2.0,
     to: Annotated[Path | None, typer.Option("--to", help="The Parquet file to write.")] = None,
 ) -> None:
     """Label a run's solutions again from its stored counts; nothing is sampled."""
@@ -90,6 +106,8 @@ def label(
     from stepward.records import StepLabels
     from stepward.store import write_shard
 
+    if not (math.isfinite(eta) and eta > 0):
+        raise StepwardError(f"--eta: expected a number above 0, found {eta:g}")
     Manifest.read(source)
     layout = Layout(source)
     counts = {prefix.id: prefix for prefix in layout.rollouts()}
@@ -99,20 +117,20 @@ def label(
     path = to or source / "labels" / (f"er-eta-{eta:g}.parquet" if kind == "er" else f"{kind}.parquet")
     write_shard(path, labels, StepLabels)
     steps = sum(len(one.labels) for one in labels)
-    Console().print(f"{len(labels):,} solutions, {steps:,} steps labelled {kind}: {path}", highlight=False)
+    _say(f"{len(labels):,} solutions, {steps:,} steps labelled {kind}: {path}")
 
 
 @app.command()
 def report(folder: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
     """Draw a finished run's report again."""
     from stepward.manifest import Manifest
-    from stepward.pipeline.finish import report_run
     from stepward.pipeline.layout import Layout
+    from stepward.pipeline.page import report_run
     from stepward.recipes.schema import Recipe
 
     recipe = Recipe.model_validate(Manifest.read(folder).content["recipe"])
     report_run(recipe, Layout(folder))
-    Console().print(f"Report: {folder / 'report.html'}", highlight=False)
+    _say(f"Report: {folder / 'report.html'}")
 
 
 @app.command()
@@ -127,11 +145,9 @@ def score(
     text = sys.stdin.read() if solution == "-" else solution
     written = steps.split(text)
     scored = load_scorer(model).score(problem, written)
-    console = Console()
     for step, value in zip(written, scored.steps, strict=True):
-        console.print(f"{value:.3f}  {escape(step)}", highlight=False)
-    summary = ", ".join(f"{name} {getattr(scored, name):.3f}" for name in ("min", "prod", "last", "mean"))
-    console.print(summary, highlight=False)
+        _say(f"{value:.3f}  {step}")
+    _say(", ".join(f"{name} {getattr(scored, name):.3f}" for name in ("min", "prod", "last", "mean")))
 
 
 @app.command()
@@ -140,30 +156,32 @@ def recipes() -> None:
     from stepward.recipes.load import load_recipe, named_recipes
 
     for name in named_recipes():
-        Console().print(f"{name:<18} {load_recipe(name).about}", highlight=False)
+        _say(f"{name:<18} {load_recipe(name).about}")
 
 
 @app.command("demo-generator")
 def demo_generator(
     folder: Annotated[Path, typer.Argument(help="Where the model goes.")],
     seed: Annotated[int, typer.Option(help="Decides everything random in it.")] = 0,
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps; the shipped one's if not given.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="torch threads.")] = 1,
 ) -> None:
     """Train the embedded generator again (about an hour on one core)."""
-    import dataclasses
-
     import torch
 
     from stepward.demo_generator import Settings, make
 
     torch.set_num_threads(threads)
-    settings = dataclasses.replace(Settings(), seed=seed, **({"steps": steps} if steps else {}))
-    columns = (TextColumn("training, loss {task.fields[loss]:.4f}"), BarColumn(), TimeElapsedColumn(), TextColumn("left"))
+    settings = Settings(seed=seed)
+    columns = (
+        TextColumn("training, loss {task.fields[loss]:.4f}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+    )
     with Progress(*columns, TimeRemainingColumn()) as progress:
-        task = progress.add_task("training", total=settings.steps, loss=float("nan"))
+        task = progress.add_task("training", total=sum(one.steps for one in settings.rounds), loss=float("nan"))
         make(folder, settings, lambda step, loss: progress.update(task, completed=step, loss=loss))
-    Console().print(f"Generator: {folder}", highlight=False)
+    _say(f"Generator: {folder}")
 
 
 @app.command()
@@ -171,7 +189,7 @@ def version() -> None:
     """Print the version."""
     from stepward import __version__
 
-    Console().print(__version__, highlight=False)
+    _say(__version__)
 
 
 def main() -> None:
@@ -179,30 +197,21 @@ def main() -> None:
     sys.exit(_guarded(app))
 
 
-def _guarded(command: Callable[..., Any]) -> int:
+def _guarded(command: Callable[[], Any]) -> int:
+    """Runs a command and gives its exit code; typer itself says what is wrong with the usage, and ends with 2."""
     try:
-        command(standalone_mode=False)
+        command()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except StepwardError as error:
         return _complain(str(error), 1)
-    except KeyboardInterrupt:
+    except _Stopped:
         return _complain("stopped; what is finished is kept, run the same command again to go on", 130)
-    except typer.Exit as error:
-        return error.exit_code
     except Exception as error:
-        return _unforeseen(error)
+        first, *rest = str(error).splitlines() or [""]
+        text = f"{first[:500]}{' ...' if rest or len(first) > 500 else ''}"
+        return _complain(f"unforeseen {type(error).__name__}: {text} (see it all with: stepward --debug ...)", 1)
     return 0
-
-
-def _unforeseen(error: Exception) -> int:
-    """Usage errors in their own words; anything else is a defect, said in one screen."""
-    import click
-
-    if isinstance(error, click.exceptions.Abort):
-        return _complain("stopped; what is finished is kept, run the same command again to go on", 130)
-    if isinstance(error, click.ClickException):
-        error.show()
-        return error.exit_code
-    return _complain(f"unforeseen {type(error).__name__}: {error} (see it all with: stepward --debug ...)", 1)
 
 
 def _complain(message: str, code: int) -> int:
@@ -210,6 +219,11 @@ def _complain(message: str, code: int) -> int:
         traceback.print_exc()
     _errors.print(f"[bold red]stepward:[/] {escape(message)}", highlight=False, soft_wrap=True)
     return code
+
+
+def _say(text: str) -> None:
+    """Prints a line as it is: in a log a sentence stays on one line."""
+    Console().print(escape(text), highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

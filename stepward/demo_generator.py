@@ -31,15 +31,39 @@ _SEGMENTS = Regex(r"\n| ?[A-Za-z]+| ?[0-9]+| ?[^A-Za-z0-9\s]+|\s+")
 
 
 @dataclass(frozen=True)
+class Round:
+    """A part of the training, with stories and optimisers of its own.
+
+    Attributes:
+        steps: Optimiser steps.
+        stories: Distinct stories; more than are needed once are never drawn twice before all were.
+        rate: The learning rate's peak, reached after 100 steps and falling along a cosine to 2% of it.
+        levels: The stories' levels, in turn.
+        curriculum: Until these shares of the steps, only stories up to these levels.
+    """
+
+    steps: int
+    stories: int
+    rate: float
+    levels: tuple[int, ...] = LEVELS
+    curriculum: tuple[tuple[float, int], ...] = ((1.0, max(LEVELS)),)
+
+
+ROUNDS = (
+    Round(3_200, 150_000, 5e-3, curriculum=((0.12, 2), (0.25, 3), (1.0, 5))),
+    # The first round learns one person's stories as far as they can be, but not whose count a line takes up.
+    Round(1_500, 72_000, 4e-3, levels=(1, 4, 5, 2, 4, 5, 3, 4, 5)),
+)
+
+
+@dataclass(frozen=True)
 class Settings:
     """What decides the embedded generator.
 
     Attributes:
         seed: Decides the stories, their misreadings, the weights and the order.
-        stories: Training stories of the generator's split.
+        rounds: What it is trained on, one after the other.
         batch: Solutions a step.
-        steps: Optimiser steps.
-        learning_rate: Peak of both optimisers, after 100 steps, falling along a cosine to 2% of it.
         slip: Chance that a line's arithmetic is off, in the training solutions.
         hidden: Width; a multiple of the head size.
         layers: Depth.
@@ -48,19 +72,13 @@ class Settings:
     """
 
     seed: int = 0
-    stories: int = 150_000
+    rounds: tuple[Round, ...] = ROUNDS
     batch: int = 48
-    steps: int = 3_200
-    learning_rate: float = 5e-3
     slip: float = 0.01
     hidden: int = 96
     layers: int = 5
     inner: int = 256
     head: int = 32
-
-
-CURRICULUM = ((0.12, 2), (0.25, 3), (1.0, len(LEVELS)))
-"""Until this share of the steps, only stories up to this level."""
 
 
 @dataclass(frozen=True)
@@ -83,26 +101,27 @@ def make(folder: Path, settings: Settings, report: Callable[[int, float], None] 
         settings: What to train.
         report: Called after every step with the step's number and its loss.
     """
-    texts = _texts(settings)
+    texts = _texts(settings, 0)
     tokenizer = train_tokenizer([question + "\n" + steps.join(written) for question, written, _ in texts[:20_000]])
-    renderer = Renderer(tokenizer)
-    examples = [
-        _Example(renderer.prompt(question), _solution_ids(renderer, tokenizer, question, written), level)
-        for question, written, level in texts
-    ]
     torch.manual_seed(settings.seed)
     model = LlamaForCausalLM(_config(settings, tokenizer))
-    _train(model, examples, settings, report)
+    for number in range(len(settings.rounds)):
+        train_round(model, tokenizer, texts if number == 0 else _texts(settings, number), settings, number, report)
     model.generation_config.do_sample = True
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
-def _texts(settings: Settings) -> list[tuple[str, list[str], int]]:
+Text = tuple[str, list[str], int]
+"""A problem's text, a careless solution of it, and its level."""
+
+
+def _texts(settings: Settings, number: int) -> list[Text]:
+    seed, this = settings.seed + 1_000 * number, settings.rounds[number]
     found = []
-    for index, story in enumerate(islice(stories("generator", settings.seed), settings.stories)):
-        written = careless_solution(story, Random(f"{settings.seed}/{index}"), settings.slip)
-        found.append((story.text, written, LEVELS[index % len(LEVELS)]))
+    for index, story in enumerate(islice(stories("generator", seed, this.levels), this.stories)):
+        written = careless_solution(story, Random(f"{seed}/{index}"), settings.slip)
+        found.append((story.text, written, this.levels[index % len(this.levels)]))
     return found
 
 
@@ -154,29 +173,40 @@ def _config(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> LlamaConf
     )
 
 
-def _train(
-    model: LlamaForCausalLM, examples: list[_Example], settings: Settings, report: Callable[[int, float], None]
+def train_round(
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    texts: list[Text],
+    settings: Settings,
+    number: int,
+    report: Callable[[int, float], None],
 ) -> None:
+    """Trains for one round."""
+    renderer = Renderer(tokenizer)
+    examples = [
+        _Example(renderer.prompt(question), _solution_ids(renderer, tokenizer, question, written), level)
+        for question, written, level in texts
+    ]
     matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in name]
     others = [weight for name, weight in model.named_parameters() if weight.ndim != 2 or "embed" in name]
-    rate = settings.learning_rate
+    this, done = settings.rounds[number], sum(before.steps for before in settings.rounds[:number])
     optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.Muon(matrices, lr=rate, momentum=0.95, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=rate, betas=(0.9, 0.95), weight_decay=0.0),
+        torch.optim.Muon(matrices, lr=this.rate, momentum=0.95, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=this.rate, betas=(0.9, 0.95), weight_decay=0.0),
     ]
     model.train()
-    for step, batch in enumerate(_batches(examples, settings)):
-        share = step / settings.steps
+    for step, batch in enumerate(_batches(examples, settings, number)):
+        share = step / this.steps
         scale = min(1.0, (step + 1) / 100) * (0.98 * 0.5 * (1 + math.cos(math.pi * share)) + 0.02)
         loss = _loss(model, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate * scale
+                group["lr"] = this.rate * scale
             optimizer.step()
             optimizer.zero_grad()
-        report(step + 1, loss.item())
+        report(done + step + 1, loss.item())
 
 
 def _loss(model: LlamaForCausalLM, batch: list[_Example]) -> torch.Tensor:
@@ -192,15 +222,15 @@ def _loss(model: LlamaForCausalLM, batch: list[_Example]) -> torch.Tensor:
     return cross_entropy(model.lm_head(hidden[wanted[:, 1:]]), ids[:, 1:][wanted[:, 1:]])
 
 
-def _batches(examples: list[_Example], settings: Settings) -> Iterator[list[_Example]]:
-    """Shuffled batches of like lengths, easy stories first."""
-    order = np.random.default_rng(settings.seed)
+def _batches(examples: list[_Example], settings: Settings, number: int) -> Iterator[list[_Example]]:
+    """Shuffled batches of like lengths, as the round's curriculum allows."""
+    order = np.random.default_rng(settings.seed + number)
     levels = np.array([example.level for example in examples])
     lengths = np.array([len(example) for example in examples])
-    done = 0
-    for until, level in CURRICULUM:
+    this, done = settings.rounds[number], 0
+    for until, level in this.curriculum:
         allowed = np.flatnonzero(levels <= level)
-        last = round(until * settings.steps)
+        last = round(until * this.steps)
         while done < last:
             # Sorting within a chunk of many batches cuts padding to a few percent and keeps the order random.
             chunk = order.permutation(allowed)[: 20 * settings.batch]

@@ -1,4 +1,4 @@
-"""Loads model folders the one safe way: local, safetensors only, no remote code, with errors that say what is missing."""
+"""Loads model folders the one safe way: local, safetensors only, no remote code; errors say what is missing."""
 
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ def load_tokenizer(folder: str | Path) -> Any:
 
     _require(folder, "config.json", "a transformers model")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, ImportError, KeyError, AttributeError) as error:
         raise StepwardError(
-            f"{folder}: no tokenizer that transformers can load ({_first_line(error)}); expected tokenizer.json, "
+            f"{folder}: no tokenizer that transformers can load ({_in_one_line(error)}); expected tokenizer.json, "
             "tokenizer.model or the like beside config.json: save it there with tokenizer.save_pretrained(folder)"
         ) from error
     if len(tokenizer) == 0:
@@ -33,20 +33,32 @@ def load_causal_lm(folder: str | Path) -> Any:
     """The causal language model of a folder, in float32.
 
     Raises:
-        StepwardError: The folder is missing, or holds no causal language model in safetensors.
+        StepwardError: The folder is missing, or holds no whole causal language model in safetensors.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     _require(folder, "config.json", "a transformers model")
     try:
-        return AutoModelForCausalLM.from_pretrained(
-            str(folder), trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            trust_remote_code=False,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise StepwardError(
-            f"{folder}: not a causal language model in safetensors that transformers can load ({_first_line(error)})"
+            f"{folder}: not a causal language model in safetensors that transformers can load ({_in_one_line(error)})"
         ) from error
+    model, found = loaded
+    if found["missing_keys"]:
+        # transformers draws missing weights at random, so a classifier's folder would write noise without a word.
+        missing = ", ".join(sorted(found["missing_keys"])[:3])
+        raise StepwardError(f"{folder}: not a whole causal language model: its weights lack {missing}")
+    return model
 
 
 def _require(folder: str | Path, name: str, what: str) -> None:
@@ -56,5 +68,5 @@ def _require(folder: str | Path, name: str, what: str) -> None:
         raise StepwardError(f"{folder}: no {name} in it; expected the folder of {what}")
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+def _in_one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

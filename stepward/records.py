@@ -86,7 +86,7 @@ class StepLabels:
         problem_id: Its problem.
         kind: `hard`, `soft`, `er`, `orm` or `oracle`.
         labels: A target in [0, 1] a step, or None where a step has none.
-        eta: The entropy-regularised label's temperature; None for the other kinds.
+        eta: The entropy-regularised label's inverse temperature; None for the other kinds.
     """
 
     solution_id: str

@@ -99,11 +99,17 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise unwritable(path, error) from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
+
+
+def _remove(temporary: Path) -> None:
+    # A folder that is in truth a file, or can't be written, must not hide the first error behind another.
+    with contextlib.suppress(OSError):
+        temporary.unlink()
 
 
 def unwritable(path: Path, error: OSError) -> StepwardError:

@@ -4,12 +4,12 @@ import subprocess
 import sys
 
 import pytest
+from byte_tokenizer import ByteTokenizer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward.errors import StepwardError
 from stepward.rendering import Renderer, Rendering
-from tests.byte_tokenizer import ByteTokenizer
 
 texts = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)
 

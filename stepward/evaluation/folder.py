@@ -1,10 +1,9 @@
 """An evaluation on disk: `summary.json` and its neighbours, strict JSON that other programs read.
 
-Each file is written to a temporary name, flushed and renamed, so that no reader ever sees half of one.
+Each file is written whole or not at all (stepward.store), so that no reader ever sees half of one.
 """
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from stepward.errors import StepwardError
 from stepward.evaluation.label_quality import Agreement, LabelQuality
 from stepward.evaluation.slices import QuintileRow
 from stepward.evaluation.summary import Choice, Evaluation, Margin, Row
+from stepward.store import write_json
 
 
 def write(evaluation: Evaluation, label_quality: LabelQuality | None, folder: Path) -> None:
@@ -25,24 +25,13 @@ def write(evaluation: Evaluation, label_quality: LabelQuality | None, folder: Pa
 
     Raises:
         ValueError: A figure is NaN or infinite, which JSON can't say.
-        OSError: The disc is full or the folder can't be written.
+        StepwardError: The disc is full or the folder can't be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "chosen.json", [asdict(choice) for choice in evaluation.chosen])
-    _write(folder / "margins.json", [asdict(margin) for margin in evaluation.margins])
-    _write(folder / "quintiles.json", [asdict(row) for row in evaluation.quintiles])
-    _write(folder / "labels.json", asdict(label_quality) if label_quality else None)
-    _write(folder / "summary.json", [asdict(row) for row in evaluation.rows])
-
-
-def _write(path: Path, content: object) -> None:
-    text = json.dumps(content, allow_nan=False, indent=1) + "\n"
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_json(folder / "chosen.json", [asdict(choice) for choice in evaluation.chosen])
+    write_json(folder / "margins.json", [asdict(margin) for margin in evaluation.margins])
+    write_json(folder / "quintiles.json", [asdict(row) for row in evaluation.quintiles])
+    write_json(folder / "labels.json", asdict(label_quality) if label_quality else None)
+    write_json(folder / "summary.json", [asdict(row) for row in evaluation.rows])
 
 
 def read(folder: Path) -> tuple[Evaluation, LabelQuality | None]:

@@ -151,6 +151,11 @@ class Evaluation:
         return next((m for m in self.margins if (m.method, m.against) == (method, against)), None)
 
 
+def n_of_choice(ns: Sequence[int]) -> int:
+    """The N at which methods are chosen and compared: 16, or the largest if 16 is not among them."""
+    return 16 if 16 in ns else max(ns)
+
+
 def evaluate(
     problems: Sequence[Problem],
     solutions: Sequence[Solution],
@@ -170,8 +175,7 @@ def evaluate(
         scores: Every model's scores of every candidate.
         validation: The same three of the validation problems, by which votings and aggregations are chosen.
         ns: The sizes of the candidate sets.
-        choose_at: The N, one of `ns`, at which methods are chosen and compared; by default 16, or the largest N if 16
-            is not among them.
+        choose_at: The N, one of `ns`, at which methods are chosen and compared; `n_of_choice(ns)` if not given.
         seed: Seed of the subsets for voting and of the bootstrap.
         subsets: Random subsets a problem and N for voting.
 
@@ -181,7 +185,7 @@ def evaluate(
     sizes = tuple(sorted(set(ns)))
     if not sizes or sizes[0] < 1:
         raise StepwardError(f"evaluation: the N to measure are {list(ns)}, expected at least one, each at least 1")
-    at = choose_at if choose_at is not None else 16 if 16 in sizes else sizes[-1]
+    at = choose_at if choose_at is not None else n_of_choice(sizes)
     if at not in sizes:
         raise StepwardError(f"evaluation: methods are to be chosen at N = {at}, which is not among {list(sizes)}")
     test = gather(problems, solutions, at_least=sizes[-1], part="test")
@@ -222,15 +226,17 @@ def _rows_of(
     seeds: int,
 ) -> list[Row]:
     """A method's rows, from its accuracies [seed, problem, n]."""
-    low, high = interval(weights, accuracy.mean(axis=0))
-    by_seed = accuracy.mean(axis=1)
+    per_problem, by_seed = accuracy.mean(axis=0), accuracy.mean(axis=1)
+    # Rounding may leave an end at -1e-17.
+    low, high = (np.clip(end, 0, 1) for end in interval(weights, per_problem))
+    mean = per_problem.mean(axis=0)
     return [
         Row(
             method=method,
             voting=voting,
             aggregation=aggregation,
             n=n,
-            mean=float(by_seed[:, column].mean()),
+            mean=float(mean[column]),
             std=spread(by_seed[:, column]),
             low=float(low[column]),
             high=float(high[column]),

@@ -29,7 +29,7 @@ def rollout_labels(
     labels = []
     for solution in solutions:
         values = []
-        for end in range(1, len(solution.steps) + 1):
+        for end in range(1, len(solution.steps)):
             counts = rollouts.get(prefix_id(solution.problem_id, solution.steps[:end]))
             if counts is None:
                 raise StepwardError(
@@ -37,9 +37,9 @@ def rollout_labels(
                     "run the rollouts stage for these solutions first"
                 )
             values.append(reward(counts.right, counts.drawn, kind, eta))
-        labels.append(
-            StepLabels(solution.id, solution.problem_id, kind, tuple(values), eta if kind == "er" else None)
-        )
+        # Its grade, not its steps' counts: another solution may go on where this one was cut or stopped.
+        values.append(reward(int(solution.correct), 1, kind, eta))
+        labels.append(StepLabels(solution.id, solution.problem_id, kind, tuple(values), eta if kind == "er" else None))
     return labels
 
 
@@ -67,11 +67,16 @@ def outcome_labels(solutions: Iterable[Solution]) -> list[StepLabels]:
 
 
 def oracle_labels(solutions: Iterable[Solution], oracle: Oracle) -> list[StepLabels]:
-    """Labels by an exact checker: 1 before the first wrong step, 0 from it on."""
+    """Labels by an exact checker: 1 before the first wrong step, 0 from it on; the last step's is the grade.
+
+    A checker takes a solution that stops too early for a prefix, and finds no error; its grade says that it is wrong.
+    """
     labels = []
     for solution in solutions:
         wrong = oracle(solution.problem_id, solution.steps)
         first = len(solution.steps) if wrong is None else wrong
-        values = tuple(float(index < first) for index in range(len(solution.steps)))
-        labels.append(StepLabels(solution.id, solution.problem_id, "oracle", values))
+        values = [float(index < first) for index in range(len(solution.steps))]
+        if not solution.correct:
+            values[-1] = 0.0
+        labels.append(StepLabels(solution.id, solution.problem_id, "oracle", tuple(values)))
     return labels

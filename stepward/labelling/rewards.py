@@ -47,7 +47,7 @@ def entropy_regularised(p: ArrayLike, eta: float) -> float | NDArray[np.float64]
 
     Args:
         p: Share of right completions in [0, 1], a number or an array.
-        eta: The temperature's inverse, above 0; 1e4 stays finite.
+        eta: The inverse temperature, above 0; 1e4 stays finite.
 
     Raises:
         ValueError: `p` outside [0, 1] or not a number, or `eta` not a finite number above 0.

@@ -41,6 +41,7 @@ def draw_rollouts(
     """
     of = {problem.id: problem for problem in problems}
     whole: dict[str, StepRollouts] = {}
+    stated: set[str] = set()
     open_prefixes: dict[str, tuple[str, tuple[str, ...]]] = {}
     order: dict[str, None] = {}
     for solution in solutions:
@@ -50,12 +51,13 @@ def draw_rollouts(
             order.setdefault(key)
             if end < len(solution.steps):
                 open_prefixes.setdefault(key, (solution.problem_id, prefix))
-            else:
-                whole[key] = StepRollouts(
-                    key, solution.problem_id, prefix, 1, int(solution.correct), True, completer.name
-                )
-    # A solution that another one continues is both whole and a prefix: what it says of itself is its grade.
-    pending = {key: prefix for key, prefix in open_prefixes.items() if key not in whole}
+            elif solution.answer is not None or key not in whole:
+                right = int(solution.correct)
+                whole[key] = StepRollouts(key, solution.problem_id, prefix, 1, right, True, completer.name)
+                stated |= {key} if solution.answer is not None else set()
+    # Where one solution continues another, the answer that the shorter one states is what the prefix is worth. One
+    # that states none (it was cut, or stopped early) is wrong, but says nothing of how the longer one began.
+    pending = {key: prefix for key, prefix in open_prefixes.items() if key not in stated}
     prompts = [
         Prompt(key, of[problem_id].question, prefix, completions) for key, (problem_id, prefix) in pending.items()
     ]
@@ -63,9 +65,7 @@ def draw_rollouts(
     for prompt, drawn in zip(prompts, completer.complete(prompts, sampling, seed), strict=True):
         problem_id, prefix = pending[prompt.id]
         right = sum(grader(of[problem_id].reference, completion_answer(prefix, draw)) for draw in drawn)
-        counted[prompt.id] = StepRollouts(
-            prompt.id, problem_id, prefix, len(drawn), right, completer=completer.name
-        )
+        counted[prompt.id] = StepRollouts(prompt.id, problem_id, prefix, len(drawn), right, completer=completer.name)
     return [counted[key] for key in order]
 
 

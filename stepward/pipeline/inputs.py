@@ -1,16 +1,28 @@
-"""What a run starts from: the arithmetic world's problems, a problems file, or published solutions with theirs."""
+"""What a run starts from: its models' folders, and problems: of the arithmetic world, of a file, or with solutions."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stepward.pipeline.layout import SPLITS
+from stepward.errors import StepwardError
+from stepward.evaluation.summary import n_of_choice
+from stepward.pipeline.layout import ARITHMETIC, SPLITS, Layout
 from stepward.problems import arithmetic
 from stepward.problems.files import read_problems
 from stepward.problems.splits import cut
 from stepward.recipes.schema import Recipe
 from stepward.records import Problem, Solution
 from stepward.solutions.published import read_published_solutions
+
+ROLLOUT_KINDS = ("hard", "soft", "er")
+
+_NEEDED = {
+    "config.json": ("config.json",),
+    "weights in safetensors": ("*.safetensors",),
+    "tokenizer (tokenizer.json or the like)": ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model"),
+}
+"""What a model's folder has to hold, and the names it goes by."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +43,47 @@ def read_inputs(recipe: Recipe) -> Inputs:
     sizes = {split: getattr(recipe.problems, split) for split in SPLITS}
     if recipe.solutions.path is not None:
         return _published(recipe, recipe.solutions.path, sizes)
-    if recipe.problems.path == "arithmetic":
-        levels = recipe.problems.levels
-        return Inputs({name: arithmetic.problems(name, size, recipe.seed, levels) for name, size in sizes.items()})
+    draws = {split: getattr(recipe.solutions, split) for split in SPLITS}
+    _check_candidates(recipe, draws, "the recipe")
+    if recipe.problems.path == ARITHMETIC:
+        world = recipe.problems
+        return Inputs(
+            {
+                split: arithmetic.problems(split, size, recipe.seed, world.levels, world.tricky)
+                for split, size in sizes.items()
+            }
+        )
     problems = read_problems(
         Path(recipe.problems.path), question=recipe.problems.question, reference=recipe.problems.reference
     )
     return Inputs(cut(problems, sizes, recipe.seed, recipe.problems.path))
+
+
+def needs_rollouts(recipe: Recipe) -> bool:
+    """Whether any of the recipe's labels is computed from rollouts."""
+    return bool(set(recipe.labels.kinds) & set(ROLLOUT_KINDS))
+
+
+def check_models(recipe: Recipe) -> None:
+    """Looks into the folder of every model the recipe needs, so that none is missed after an hour's work.
+
+    Raises:
+        StepwardError: A folder is missing, or lacks what every model has; names the recipe's field.
+    """
+    own = recipe.generator.model
+    names = {"generator.model": own} if recipe.solutions.path is None else {}
+    if needs_rollouts(recipe):
+        completer = recipe.rollouts.completer
+        names |= {"generator.model": own} if completer == "generator" else {"rollouts.completer": completer}
+    base = recipe.rewards.base
+    names |= {"generator.model": own} if base == "generator" else {"rewards.base": base}
+    for field_name, name in names.items():
+        folder = Layout.model(name)
+        if not folder.is_dir():
+            raise StepwardError(f"{field_name}: {folder}: no such folder; expected a local model's, or embedded")
+        for what, patterns in _NEEDED.items():
+            if not any(path for pattern in patterns for path in folder.glob(pattern)):
+                raise StepwardError(f"{field_name}: {folder}: no {what} in it; save the whole model there")
 
 
 def _published(recipe: Recipe, path: str, sizes: dict[str, int]) -> Inputs:
@@ -48,5 +94,18 @@ def _published(recipe: Recipe, path: str, sizes: dict[str, int]) -> Inputs:
     for solution in published.solutions:
         if solution.problem_id in split_of:
             solutions[split_of[solution.problem_id]].append(solution)
+    counts = {split: Counter(solution.problem_id for solution in members) for split, members in solutions.items()}
+    _check_candidates(recipe, {split: min(count.values()) for split, count in counts.items()}, path)
     facts = {"published": len(published.solutions), "grades_that_differ_from_the_published": len(published.mismatches)}
     return Inputs(problems, solutions, facts)
+
+
+def _check_candidates(recipe: Recipe, fewest: dict[str, int], source: str) -> None:
+    """Best-of-N needs N candidates of every problem; better said before training than after it."""
+    ns = recipe.evaluation.ns
+    for split, needed in (("validation", n_of_choice(ns)), ("test", max(ns))):
+        if fewest[split] < needed:
+            raise StepwardError(
+                f"evaluation.ns: needs {needed} solutions of every {split} problem, but {source} gives "
+                f"{fewest[split]}; lower the largest N or raise solutions.{split}"
+            )

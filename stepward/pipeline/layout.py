@@ -11,6 +11,7 @@ from stepward.store import read_shard
 
 SPLITS = ("reward", "validation", "test")
 EMBEDDED = "embedded"
+ARITHMETIC = "arithmetic"
 
 
 class Layout:
@@ -74,5 +75,7 @@ def embedded_generator() -> Path:
     """
     folder = Path(str(resources.files("stepward"))) / "embedded"
     if not (folder / "model.safetensors").is_file():
-        raise StepwardError(f"{folder}: the embedded generator is missing; make it with: stepward demo-generator {folder}")
+        raise StepwardError(
+            f"{folder}: the embedded generator is missing; make it with: stepward demo-generator {folder}"
+        )
     return folder

@@ -45,7 +45,8 @@ class StageProgress:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Leaves one line behind, unless all was done before."""
-        self.bar.stop()
+        if self.bar.live.is_started:
+            self.bar.stop()
         if kind is None and self.done > self.before:
             seconds = time.monotonic() - self.start
             self.console.print(f"{self.stage:<12} {self.done} of {self.total} units, {seconds:.1f} s", highlight=False)

@@ -5,10 +5,12 @@ done when the manifest says so, which is after its file is whole.
 """
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -16,16 +18,15 @@ from stepward.errors import StepwardError
 from stepward.labelling.labels import oracle_labels, outcome_labels, rollout_labels
 from stepward.manifest import Manifest
 from stepward.pipeline import tasks
-from stepward.pipeline.finish import evaluate_run, oracle_of, report_run
-from stepward.pipeline.inputs import read_inputs
+from stepward.pipeline.inputs import check_models, needs_rollouts, read_inputs
 from stepward.pipeline.layout import SPLITS, Layout
+from stepward.pipeline.measure import evaluate_run, oracle_of
+from stepward.pipeline.page import report_run
 from stepward.pipeline.progress import StageProgress
 from stepward.pipeline.workers import Facts, Workers
 from stepward.recipes.schema import Recipe
 from stepward.records import Problem, Solution, StepLabels
 from stepward.store import locked, write_shard
-
-ROLLOUT_KINDS = ("hard", "soft", "er")
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Run:
         manifest: What is done.
         workers: Who does it.
         console: Where progress is shown.
+        worked: Seconds until the last unit that was finished this time; 0 while there is none.
     """
 
     recipe: Recipe
@@ -48,6 +50,20 @@ class Run:
 
     def __post_init__(self) -> None:
         self.layout = Layout(self.folder)
+        self.start = time.monotonic()
+        self.earlier = self.manifest.content.get("seconds", 0.0)
+        self.worked = 0.0
+
+    def remove_leftovers(self) -> None:
+        """Removes what a killed run half wrote; the lock says that nobody is writing it."""
+        for path in self.folder.rglob(".*.tmp"):
+            path.unlink(missing_ok=True)
+        for path in self.folder.glob("rewards/*/.*.partial"):
+            shutil.rmtree(path)
+        # A whole or half-replaced model that the manifest does not name is trained again, and must not be in the way.
+        for unit in self._models():
+            if not self.manifest.finished("rewards", unit):
+                shutil.rmtree(self.layout.reward_model(unit), ignore_errors=True)
 
     def problems(self) -> None:
         """Problems by split, and published solutions where the recipe names some."""
@@ -56,17 +72,18 @@ class Run:
             missing += [split for split in SPLITS if not self.manifest.finished("solutions", f"{split}-0000")]
         if not missing:
             return
+        check_models(self.recipe)
         inputs = read_inputs(self.recipe)
         for split, solutions in inputs.solutions.items():
             path = self.layout.shard("solutions", f"{split}-0000")
             write_shard(path, solutions, Solution)
             right = sum(solution.correct for solution in solutions)
             facts = {"solutions": len(solutions), "draws": len(solutions), "right": right}
-            self.manifest.finish("solutions", f"{split}-0000", path, **facts)
+            self._finish("solutions", f"{split}-0000", path, **facts)
         for split, problems in inputs.problems.items():
             path = self.layout.shard("problems", split)
             write_shard(path, problems, Problem)
-            self.manifest.finish("problems", split, path, problems=len(problems), **inputs.facts)
+            self._finish("problems", split, path, problems=len(problems), **inputs.facts)
 
     def solutions(self) -> None:
         """Solutions of every split, drawn by the generator."""
@@ -76,7 +93,7 @@ class Run:
 
     def rollouts(self) -> None:
         """Completions of every prefix of the reward split, where a label needs them."""
-        if set(self.recipe.labels.kinds) & set(ROLLOUT_KINDS):
+        if needs_rollouts(self.recipe):
             self._work("rollouts", self._batches("reward", self.recipe.rollouts.unit), tasks.roll_out)
 
     def labels(self) -> None:
@@ -87,7 +104,7 @@ class Run:
                 path = self.layout.shard("labels", kind)
                 write_shard(path, labels, StepLabels)
                 values = [value for one in labels for value in one.labels if value is not None]
-                self.manifest.finish(
+                self._finish(
                     "labels", kind, path, solutions=len(labels), steps=len(values), mean=sum(values) / len(values)
                 )
 
@@ -115,14 +132,20 @@ class Run:
             with self.console.status("evaluation: best-of-N and voting"):
                 evaluate_run(self.recipe, self.layout)
             path = self.folder / "evaluation" / "summary.json"
-            self.manifest.finish("evaluation", "summary", path, seconds=round(time.monotonic() - start, 3))
+            self._finish("evaluation", "summary", path, seconds=round(time.monotonic() - start, 3))
 
     def report(self) -> None:
         """The report's page."""
         if not self.manifest.finished("report", "page"):
             with self.console.status("report: drawing the page"):
                 report_run(self.recipe, self.layout)
-            self.manifest.finish("report", "page", self.folder / "report.html")
+            self._finish("report", "page", self.folder / "report.html")
+
+    def _finish(self, stage: str, unit: str, path: Path, **facts: Any) -> None:
+        """Notes a finished unit, and the seconds worked on this run: a killed one could not note them at its end."""
+        self.worked = time.monotonic() - self.start
+        self.manifest.content["seconds"] = round(self.earlier + self.worked, 3)
+        self.manifest.finish(stage, unit, path, **facts)
 
     def _models(self) -> list[str]:
         return [f"{kind}/seed-{seed}" for seed in self.recipe.rewards.seeds for kind in self.recipe.labels.kinds]
@@ -135,7 +158,7 @@ class Run:
         missing = [unit for unit in units if not self.manifest.finished(stage, unit)]
         with StageProgress(self.console, stage, len(units), len(units) - len(missing)) as progress:
             for unit, facts in self.workers.run(task, missing, self.folder, self.recipe):
-                self.manifest.finish(stage, unit, facts.pop("path"), **facts)
+                self._finish(stage, unit, facts.pop("path"), **facts)
                 progress.advance()
 
 
@@ -169,24 +192,27 @@ def run_recipe(
     Raises:
         StepwardError: Anything the user can mend; what is finished is kept.
     """
-    if recipe.solutions.path is not None and set(recipe.labels.kinds) == {"oracle"}:
+    if recipe.solutions.path is not None and "oracle" in recipe.labels.kinds:
         raise StepwardError("labels.kinds: oracle can't label published solutions; use orm, hard, soft or er")
-    count = workers or min(8, len(os.sched_getaffinity(0)))
+    count = workers or min(8, _cores())
     with locked(folder):
+        _forget_unbegun(folder)
         manifest = Manifest.start(folder, recipe.decisive())
-        _remove_leftovers(folder)
-        before, start = manifest.finished_units(), time.monotonic()
         with Workers(count, threads) as pool:
             run = Run(recipe, folder, manifest, pool, console)
+            run.remove_leftovers()
             for stage in STAGES:
                 stage(run)
-        worked = time.monotonic() - start if manifest.finished_units() > before else 0.0
-        manifest.content["seconds"] = round(manifest.content.get("seconds", 0.0) + worked, 3)
-        manifest.save()
-    return manifest, worked
+    return manifest, run.worked
 
 
-def _remove_leftovers(folder: Path) -> None:
-    """Removes the temporary files of a run that was killed; the lock says that nobody is writing them."""
-    for path in folder.rglob(".*.tmp"):
-        path.unlink(missing_ok=True)
+def _cores() -> int:
+    """The cores this process may use; macOS only tells how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _forget_unbegun(folder: Path) -> None:
+    """Lets a run in which nothing is finished start again with another recipe: a mended one."""
+    path = folder / "manifest.json"
+    if path.exists() and not Manifest.read(folder).finished_units():
+        path.unlink()

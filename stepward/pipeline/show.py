@@ -9,8 +9,8 @@ from rich.text import Text
 
 from stepward.errors import StepwardError
 from stepward.manifest import Manifest
-from stepward.pipeline.finish import ARITHMETIC, oracle_of
-from stepward.pipeline.layout import SPLITS, Layout
+from stepward.pipeline.layout import ARITHMETIC, SPLITS, Layout
+from stepward.pipeline.measure import oracle_of
 from stepward.records import Problem, Solution
 
 

@@ -28,7 +28,7 @@ def solve(unit: str, folder: Path, recipe: Recipe) -> Facts:
     start = time.monotonic()
     layout = Layout(folder)
     split, problems = layout.batch(unit, recipe.solutions.unit)
-    generator = _engine(LocalGenerator, layout.model(recipe.generator.model))
+    generator = _engine(LocalGenerator, "generator.model", layout.model(recipe.generator.model))
     count = getattr(recipe.solutions, split)
     sampling = Sampling(recipe.generator.temperature, recipe.generator.top_p, recipe.generator.max_new_tokens)
     drawn = draw_solutions(problems, generator, is_right, count=count, sampling=sampling, seed=recipe.seed)
@@ -54,8 +54,9 @@ def roll_out(unit: str, folder: Path, recipe: Recipe) -> Facts:
     split, problems = layout.batch(unit, recipe.rollouts.unit)
     wanted = {problem.id for problem in problems}
     solutions = [solution for solution in layout.solutions(split) if solution.problem_id in wanted]
-    model = recipe.generator.model if recipe.rollouts.completer == "generator" else recipe.rollouts.completer
-    completer = _engine(LocalGenerator, layout.model(model))
+    own = recipe.rollouts.completer == "generator"
+    model = recipe.generator.model if own else recipe.rollouts.completer
+    completer = _engine(LocalGenerator, "generator.model" if own else "rollouts.completer", layout.model(model))
     sampling = Sampling(recipe.rollouts.temperature, recipe.rollouts.top_p, recipe.generator.max_new_tokens)
     counted = draw_rollouts(
         problems, solutions, completer, is_right,
@@ -130,9 +131,9 @@ def is_right(reference: str, answer: str | None) -> bool:
 
 
 @lru_cache(maxsize=2)
-def _engine(kind: Callable[..., Any], folder: Path) -> Any:
-    """One loaded model a worker and folder: loading takes longer than a small unit."""
+def _engine(kind: Callable[..., Any], field: str, folder: Path) -> Any:
+    """One loaded model a worker and folder: loading takes longer than a small unit. Errors name the recipe's field."""
     try:
         return kind(folder)
     except StepwardError as error:
-        raise StepwardError(f"generator.model: {error}") from error
+        raise StepwardError(f"{field}: {error}") from error

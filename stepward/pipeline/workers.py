@@ -1,15 +1,16 @@
-"""Runs units of work in processes of one thread each, so that rounding, and so records, don't depend on how many there are.
+"""Runs units of work in processes of one thread each, so that rounding, and so records, don't depend on their number.
 
 Processes are spawned, not forked: torch's threads don't survive a fork. A worker whose parent is gone stops itself.
 """
 
 import multiprocessing
 import os
+import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -57,9 +58,10 @@ class Workers:
             self.count,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_start,
-            initargs=(os.getpid(), self.threads),
+            initargs=(self.threads,),
         )
-        pending = {self._pool.submit(task, unit, *arguments): unit for unit in units}
+        with _without_interrupts():
+            pending = {self._pool.submit(task, unit, *arguments): unit for unit in units}
         try:
             for future in as_completed(pending):
                 yield pending[future], future.result()
@@ -70,12 +72,25 @@ class Workers:
             ) from error
 
 
-def _start(parent: int, threads: int) -> None:
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Holds Ctrl-C back while processes start: they inherit that, and it reaches this one when the block ends.
+
+    It is sent to every process of the terminal; this one ends the workers, without a traceback of each.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start(threads: int) -> None:
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    threading.Thread(target=_stop_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
     import torch
     import transformers
 
@@ -84,8 +99,9 @@ def _start(parent: int, threads: int) -> None:
     transformers.utils.logging.disable_progress_bar()
 
 
-def _stop_with(parent: int) -> None:
+def _stop_with_parent() -> None:
     """Ends this process when its parent is gone: a killed run must leave no one writing in its folder."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker is started by multiprocessing"
+    parent.join()
     os._exit(1)

@@ -28,7 +28,9 @@ SPLITS = {"generator": 70, "reward": 10, "validation": 10, "test": 10}
 """Shares of the space of signatures, in percent: what trains the generator, trains the reward model, chooses, tests."""
 
 _EVENTS = {1: 2, 2: 3, 3: 4, 4: 3, 5: 4}
-_TRICKY = {1: 0.65, 2: 0.5, 3: 0.45, 4: 0.45, 5: 0.40}
+_SHARE_TRICKY = {1: 0.65, 2: 0.5, 3: 0.45, 4: 0.45, 5: 0.40}
+_MOST_MISREAD = (0, 8, 9, 4, 2, 5, 7, 1, 6, 10, 3)
+"""Indices into TRICKY, one of each kind of misreading first: the order in which a smaller world takes them up."""
 
 
 def split_of(story: Story) -> str:
@@ -41,56 +43,62 @@ def split_of(story: Story) -> str:
     raise AssertionError("the shares of SPLITS add up to 100")
 
 
-def stories(split: str, seed: int = 0, levels: tuple[int, ...] = LEVELS) -> Iterator[Story]:
+def stories(split: str, seed: int = 0, levels: tuple[int, ...] = LEVELS, tricky: int = len(TRICKY)) -> Iterator[Story]:
     """Endless distinct stories of one split, the levels in turn.
 
     Args:
         split: A key of `SPLITS`.
         seed: Another seed gives another stream of the same split.
         levels: Which levels to draw, from `LEVELS`.
+        tricky: How many of the tricky wordings of one person the stories use; fewer are quicker to learn from.
 
     Raises:
-        ValueError: Unknown split or level.
+        ValueError: Unknown split or level, or more tricky wordings than there are.
     """
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
     if not levels or set(levels) - set(LEVELS):
         raise ValueError(f"unknown levels {levels}: expected some of {LEVELS}")
+    if not 1 <= tricky <= len(TRICKY):
+        raise ValueError(f"{tricky} tricky wordings: expected 1 to {len(TRICKY)}")
+    used = TRICKY if tricky == len(TRICKY) else tuple(TRICKY[index] for index in _MOST_MISREAD[:tricky])
     seen: set[str] = set()
     index = 0
     while True:
         random = Random(f"{seed}/{split}/{index}")
-        story = _draw(random, levels[index % len(levels)])
+        story = _draw(random, levels[index % len(levels)], used)
         while split_of(story) != split or story.text in seen:
-            story = _draw(random, levels[index % len(levels)])
+            story = _draw(random, levels[index % len(levels)], used)
         seen.add(story.text)
         index += 1
         yield story
 
 
-def problems(split: str, count: int, seed: int = 0, levels: tuple[int, ...] = LEVELS) -> list[Problem]:
+def problems(
+    split: str, count: int, seed: int = 0, levels: tuple[int, ...] = LEVELS, tricky: int = len(TRICKY)
+) -> list[Problem]:
     """The first `count` problems of one split. Arguments and errors as for `stories`."""
     found = []
-    for index, story in zip(range(count), stories(split, seed, levels), strict=False):
+    for index, story in zip(range(count), stories(split, seed, levels, tricky), strict=False):
         identity = "arithmetic-" + hashlib.sha256(story.text.encode()).hexdigest()[:12]
         level = levels[index % len(levels)]
         found.append(Problem(identity, story.text, str(right_answer(story)), level, f"arithmetic/{split}"))
     return found
 
 
-def _draw(random: Random, level: int) -> Story:
+def _draw(random: Random, level: int, tricky: tuple[Wording, ...]) -> Story:
     """A story of the level whose counts stay in range whatever is misread."""
     while True:
-        story = _attempt(random, level)
+        story = _attempt(random, level, tricky)
         if in_range(story):
             return story
 
 
-def _attempt(random: Random, level: int) -> Story:
+def _attempt(random: Random, level: int, tricky: tuple[Wording, ...]) -> Story:
     people = random.sample(NAMES, 2 if level >= 4 else 1)
     thing = random.choice(THINGS)
     starts = tuple((name, random.randint(12, 40)) for name in people)
-    wordings = [_wording(random, level) for _ in range(_EVENTS[level])]
+    wordings = [_wording(random, level, tricky) for _ in range(_EVENTS[level])]
     if level >= 2 and random.random() < 0.5:
         wordings.insert(random.randrange(len(wordings) + 1), random.choice(DISTRACTORS))
     days = DAYS[1 : len(wordings) + 1]
@@ -101,11 +109,11 @@ def _attempt(random: Random, level: int) -> Story:
     return Story(thing, starts, events, random.choice(people), before)
 
 
-def _wording(random: Random, level: int) -> Wording:
-    tricky = random.random() < _TRICKY[level]
+def _wording(random: Random, level: int, tricky: tuple[Wording, ...]) -> Wording:
+    is_tricky = random.random() < _SHARE_TRICKY[level]
     if level >= 4 and random.random() < 0.5:
-        return random.choice(TRICKY_TRANSFERS if tricky else TRANSFERS)
-    return random.choice(TRICKY if tricky else PLAIN)
+        return random.choice(TRICKY_TRANSFERS if is_tricky else TRANSFERS)
+    return random.choice(tricky if is_tricky else PLAIN)
 
 
 def _event(random: Random, day: str, wording: Wording, people: list[str]) -> Event:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stepward.problems.story import Line, Story, apply, read_story, right_answer, right_lines
+from stepward.problems.story import Line, Story, read_story, right_answer, right_lines
 
 ERRORS = (
     "wrong arithmetic",
@@ -90,9 +90,7 @@ def _kind(line: Line, due: list[Line], pending: list[Line]) -> str:
     right = same_place[0]
     if line.operation != right.operation:
         return "wrong operation"
-    if {line.left, line.right} != {right.left, right.right} or line.left != right.left:
-        return "wrong operand"
-    return "wrong arithmetic" if line.value != apply(line.left, line.operation, line.right) else "wrong operand"
+    return "wrong arithmetic" if (line.left, line.right) == (right.left, right.right) else "wrong operand"
 
 
 def prefix_is_right(question: str, steps: Sequence[str]) -> bool:

@@ -22,7 +22,8 @@ _OPENING = re.compile(
 _SENTENCE = re.compile(r"On (?P<day>[A-Z][a-z]+) (?P<rest>[^.]*\.) ?")
 _QUESTION = re.compile(
     r"How many (?P<t>[a-z]+) (?:does (?P<now>[A-Z][a-z]+) have now|"
-    r"did (?P<past>[A-Z][a-z]+) have before (?P<day>[A-Z][a-z]+)|do (?P<c>[A-Z][a-z]+) and (?P<d>[A-Z][a-z]+) have together)\?"
+    r"did (?P<past>[A-Z][a-z]+) have before (?P<day>[A-Z][a-z]+)|"
+    r"do (?P<c>[A-Z][a-z]+) and (?P<d>[A-Z][a-z]+) have together)\?"
 )
 
 
@@ -103,7 +104,7 @@ class Story:
 
 @dataclass(frozen=True)
 class Line:
-    """One computed line of a solution: `<head>: <person> has <left> <operation> <right> = <value>.`"""
+    """One computed line of a solution; the day and person are empty in the sum of both people."""
 
     day: str
     person: str
@@ -133,7 +134,9 @@ def read_story(text: str) -> Story:
     """
     opening = _OPENING.match(text)
     if opening is None:
-        raise ValueError(f"not a problem of the arithmetic world: expected 'On Monday <name> has ...', found {text[:60]!r}")
+        raise ValueError(
+            f"not a problem of the arithmetic world: expected 'On Monday <name> has ...', found {text[:60]!r}"
+        )
     starts = [(opening["a"], int(opening["x"]))]
     if opening["b"]:
         starts.append((opening["b"], int(opening["y"])))
@@ -212,7 +215,9 @@ def in_range(story: Story) -> bool:
             for reading in options:
                 now = dict(state)
                 for update in reading:
-                    now[event.person(update)] = apply(now[event.person(update)], update.operation, event.operand(update))
+                    now[event.person(update)] = apply(
+                        now[event.person(update)], update.operation, event.operand(update)
+                    )
                 if not all(1 <= value <= CAP for value in now.values()):
                     return False
                 following.add(tuple(now.items()))

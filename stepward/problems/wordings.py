@@ -31,7 +31,8 @@ class Wording:
     """A sentence with what it does to the counts.
 
     Attributes:
-        template: Text after "On <day> ", with `{a}` and `{b}` for people, `{n}` and `{m}` for numbers, `{t}` for the thing.
+        template: Text after "On <day> ", with `{a}` and `{b}` for people, `{n}` and `{m}` for numbers and `{t}` for
+            the thing.
         meaning: The updates the sentence really says, in order; empty for a distractor.
         misreading: The updates a careless reader takes from it, or None where nobody misreads it.
         share: How often the generator's training data take the misreading, in [0, 1].

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -36,7 +36,9 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise StepwardError(f"recipe {source}: " + "; ".join(_explain(problem) for problem in error.errors())) from error
+        raise StepwardError(
+            f"recipe {source}: " + "; ".join(_explain(problem) for problem in error.errors())
+        ) from error
 
 
 def _read(source: str) -> dict[str, Any]:
@@ -77,12 +79,16 @@ def _override(content: dict[str, Any], override: str) -> None:
         place = place.setdefault(section, {})
         if not isinstance(place, dict):
             raise StepwardError(f"override {override!r}: {section} is not a section")
-    place[field] = _as_sequence(value) if isinstance(value, str) and "," in value else value
+    if _takes_several(sections, field) and not isinstance(value, list):
+        # So that `labels.kinds=hard,soft` and `labels.kinds=er` need no brackets or quotes in a shell.
+        value = [yaml.safe_load(part) for part in text.split(",")]
+    place[field] = value
 
 
-def _as_sequence(text: str) -> list[Any]:
-    """`a,b` as a list, so that `labels.kinds=hard,soft` needs no brackets or quotes in a shell."""
-    return [yaml.safe_load(part) for part in text.split(",")]
+def _takes_several(sections: list[str], field: str) -> bool:
+    model = _section(sections)
+    known = model.model_fields.get(field) if model is not None else None
+    return known is not None and get_origin(known.annotation) is tuple
 
 
 def _explain(problem: Any) -> str:
@@ -98,13 +104,19 @@ def _explain(problem: Any) -> str:
 
 
 def _fields(path: list[str]) -> list[str]:
+    model = _section(path)
+    return [] if model is None else list(model.model_fields)
+
+
+def _section(path: list[str]) -> type[BaseModel] | None:
+    """The part of the schema at a path; None where the schema has no section there."""
     model: type[BaseModel] = Recipe
     for part in path:
-        annotation = model.model_fields[part].annotation
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
+            return None
         model = annotation
-    return list(model.model_fields)
+    return model
 
 
 def _nearest(name: str, options: Sequence[str]) -> str:

@@ -1,10 +1,19 @@
 """The one typed schema of a recipe. Every field has a default but the name; an unknown key is refused."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError("a value stands twice")
+    return values
+
+
+Value = TypeVar("Value")
 Positive = Annotated[int, Field(ge=1)]
+Several = Annotated[tuple[Value, ...], Field(min_length=1), AfterValidator(_distinct)]
 Kind = Literal["orm", "hard", "soft", "er", "oracle"]
 
 
@@ -20,6 +29,7 @@ class Problems(_Section):
         question: The file's field with the question, where it can't be told.
         reference: The file's field with the reference answer, likewise.
         levels: Levels of the arithmetic world; a file's levels are all taken.
+        tricky: How many of the arithmetic world's eleven tricky wordings of one person are used.
         reward: Problems whose solutions train the reward models.
         validation: Problems on which aggregations are chosen.
         test: Problems on which everything is measured.
@@ -28,7 +38,8 @@ class Problems(_Section):
     path: str = "arithmetic"
     question: str | None = None
     reference: str | None = None
-    levels: tuple[Annotated[int, Field(ge=1, le=5)], ...] = (1, 2, 3, 4, 5)
+    levels: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=1)] = (1, 2, 3, 4, 5)
+    tricky: Annotated[int, Field(ge=1, le=11)] = 11
     reward: Positive = 300
     validation: Positive = 60
     test: Positive = 240
@@ -91,17 +102,11 @@ class Labels(_Section):
 
     Attributes:
         kinds: `orm` (the solution's grade), `hard`, `soft`, `er`, `oracle` (arithmetic world only).
-        eta: The entropy-regularised label's temperature.
+        eta: The entropy-regularised label's inverse temperature.
     """
 
-    kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = ("orm", "hard", "soft", "er")
+    kinds: Several[Kind] = ("orm", "hard", "soft", "er")
     eta: Annotated[float, Field(gt=0)] = 2.0
-
-    @model_validator(mode="after")
-    def _distinct(self) -> "Labels":
-        if len(set(self.kinds)) != len(self.kinds):
-            raise ValueError("a kind is named twice")
-        return self
 
 
 class Rewards(_Section):
@@ -117,7 +122,7 @@ class Rewards(_Section):
     """
 
     base: str = "generator"
-    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0, 1, 2, 3, 42)
+    seeds: Several[Annotated[int, Field(ge=0)]] = (0, 1, 2, 3, 42)
     epochs: Positive = 2
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     batch_problems: Positive = 4
@@ -132,7 +137,7 @@ class Evaluation(_Section):
         subsets: Random subsets a problem and N, for voting.
     """
 
-    ns: Annotated[tuple[Positive, ...], Field(min_length=1)] = (1, 2, 4, 8, 16, 32, 64)
+    ns: Several[Positive] = (1, 2, 4, 8, 16, 32, 64)
     subsets: Positive = 200
 
 

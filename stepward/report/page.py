@@ -3,7 +3,6 @@
 All text goes through Jinja2 with escaping on, for a problem or a solution may hold anything.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from stepward.evaluation.summary import Evaluation
 from stepward.records import Problem, Solution
 from stepward.report import plots, wording
 from stepward.report.rows import all_rows, table_rows
+from stepward.store import atomic
 
 MOST_EXAMPLES = 10
 
@@ -83,14 +83,11 @@ def write_report(report: ReportInput, path: Path) -> None:
     """Writes the page, whole or not at all.
 
     Raises:
-        OSError: The disc is full or the folder can't be written.
+        StepwardError: The disc is full or the folder can't be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(render(report))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    html = render(report)
+    with atomic(path) as file:
+        file.write(html.encode("utf-8"))
 
 
 def render(report: ReportInput) -> str:

@@ -30,7 +30,8 @@ def name(method: str) -> str:
 
 def percent(share: float) -> str:
     """A share in [0, 1] in percent with one decimal, without a sign: `71.2`."""
-    return f"{100 * share:.1f}"
+    # Adding 0 turns the -0.0 that a rounded -1e-17 leaves into 0.0.
+    return f"{round(100 * share, 1) + 0.0:.1f}"
 
 
 def points(difference: float) -> str:

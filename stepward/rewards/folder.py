@@ -4,14 +4,18 @@ Plain transformers loads the folder as it is. `stepward_reward_model.json` besid
 know: the labels it was trained on and the rendering without which its scores mean nothing.
 """
 
+import errno
 import json
+import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForTokenClassification,
@@ -24,6 +28,7 @@ from transformers.utils import logging
 from stepward.errors import StepwardError
 from stepward.records import SCHEMA_VERSION
 from stepward.rendering import Rendering
+from stepward.store import unwritable
 
 DESCRIPTION = "stepward_reward_model.json"
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
@@ -37,7 +42,7 @@ class Description:
         kind: The labels it was trained on: `hard`, `soft`, `er`, `orm` or `oracle`.
         seed: What its head and its data's order were drawn from.
         base: The model it was started from.
-        eta: The temperature of `er` labels; None for the other kinds.
+        eta: The inverse temperature of `er` labels; None for the other kinds.
         rendering: The separators it was trained with.
         share_prefixes: Whether solutions with common first tokens may be read as one tree.
     """
@@ -46,7 +51,7 @@ class Description:
     seed: int
     base: str
     eta: float | None = None
-    rendering: Rendering = Rendering()
+    rendering: Rendering = field(default_factory=Rendering)
     share_prefixes: bool = True
 
     @property
@@ -71,7 +76,7 @@ def read_description(folder: Path) -> Description:
     if not path.is_file():
         raise StepwardError(
             f"{folder} is not a reward model: there is no {DESCRIPTION} in it. "
-            "Give a folder that `stepward train` wrote, for instance runs/tiny-cpu/rewards/er/seed-0."
+            "Give the folder of one, for instance runs/tiny-cpu/rewards/er/seed-0."
         )
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
@@ -165,7 +170,7 @@ def written_whole(folder: Path) -> Iterator[Path]:
     An earlier reward model at `folder` is replaced.
 
     Raises:
-        StepwardError: `folder` holds something that is not a reward model.
+        StepwardError: `folder` holds something that is not a reward model, the disc is full or can't be written.
     """
     if folder.exists() and not (folder / DESCRIPTION).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise StepwardError(f"{folder} exists and is not a reward model: it won't be overwritten. Name another folder.")
@@ -177,5 +182,16 @@ def written_whole(folder: Path) -> Iterator[Path]:
         if folder.exists():
             shutil.rmtree(folder)
         partial.rename(folder)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    except SafetensorError as error:
+        raise unwritable(folder, _system_error(error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _system_error(error: SafetensorError) -> OSError:
+    """What the system said when weights could not be written; safetensors carries its number in words alone."""
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    number = int(found[1]) if found else errno.EIO
+    return OSError(number, os.strerror(number) if found else str(error))

@@ -114,10 +114,8 @@ def _labels_of(solutions: Sequence[Solution], labels: Sequence[StepLabels], kind
         _check(solution, by_solution[solution.id], kind)
     if surplus := by_solution.keys() - {solution.id for solution in solutions}:
         raise StepwardError(f"labels of solution {min(surplus)}: there is no such solution")
-    if len(temperatures := {steps.eta for steps in labels}) > 1:
-        raise StepwardError(
-            f"labels are of more than one eta: {sorted(map(str, temperatures))}. Train on one at a time."
-        )
+    if len(etas := {steps.eta for steps in labels}) > 1:
+        raise StepwardError(f"labels are of more than one eta: {sorted(map(str, etas))}. Train on one at a time.")
     return by_solution
 
 
@@ -131,7 +129,8 @@ def _check(solution: Solution, steps: StepLabels, kind: str) -> None:
         raise StepwardError(f"labels of solution {solution.id} are of kind {steps.kind!r}: expected {kind!r}")
     if len(steps.labels) != len(solution.steps):
         raise StepwardError(
-            f"solution {solution.id} has {len(solution.steps)} steps and {len(steps.labels)} labels: expected one a step"
+            f"solution {solution.id} has {len(solution.steps)} steps and {len(steps.labels)} labels: "
+            "expected one label a step"
         )
     for index, value in enumerate(steps.labels):
         if value is not None and not (math.isfinite(value) and 0 <= value <= 1):

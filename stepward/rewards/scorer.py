@@ -194,5 +194,6 @@ def load_scorer(path: str | Path, device: str | None = None) -> Scorer:
     folder = Path(path)
     description = read_description(folder)
     renderer = Renderer(load_tokenizer(folder), description.rendering)
-    model = load_model(folder).eval().to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    model = load_model(folder).train(False)
+    model.to(torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
     return Scorer(model, renderer, description)

@@ -1,7 +1,7 @@
 """How a reward model is trained, and what its training reports."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stepward.errors import StepwardError
 from stepward.rendering import Rendering
@@ -42,7 +42,7 @@ class TrainingSettings:
     max_tokens: int = 512
     too_long: str = "drop"
     share_prefixes: bool = True
-    rendering: Rendering = Rendering()
+    rendering: Rendering = field(default_factory=Rendering)
 
     def __post_init__(self) -> None:
         """Raises StepwardError naming the first setting that makes no sense."""

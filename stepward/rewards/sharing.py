@@ -35,7 +35,7 @@ def check_sharing(model: PreTrainedModel, longest: int) -> None:
             "masked that way. Set share_prefixes to false."
         )
     was_training = model.training
-    model.eval()
+    model.train(False)
     solutions = [Rendered(ids, (), ()) for ids in _PROBE]
     (tree,) = grow(solutions, max_tokens=len(_PROBE[0]) * 2)
     together = _logits(model, {key: value.to(model.device) for key, value in tokens_tensor([tree]).items()})[0]

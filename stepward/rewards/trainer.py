@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -65,7 +65,7 @@ def train_reward_model(
     positions = getattr(model.config, "max_position_embeddings", None) or settings.max_length
     settings = replace(settings, max_length=min(settings.max_length, positions))
     prepared = prepare(problems, solutions, labels, renderer, settings)
-    check_ids(model, prepared)
+    _check_ids(model, prepared)
     if settings.share_prefixes:
         check_sharing(model, longest=max(int(row.tree.depths.max()) + 1 for row in prepared.rows))
     with written_whole(folder) as partial_folder:
@@ -83,10 +83,10 @@ def train_reward_model(
     return report
 
 
-def check_ids(model: PreTrainedModel, prepared: Prepared) -> None:
+def _check_ids(model: PreTrainedModel, prepared: Prepared) -> None:
     """Raises StepwardError if the tokenizer gives ids that the model has no embedding for."""
     highest = max(int(row.tree.ids.max()) for row in prepared.rows)
-    known = model.get_input_embeddings().weight.shape[0]
+    known = cast(torch.nn.Embedding, model.get_input_embeddings()).weight.shape[0]
     if highest >= known:
         raise StepwardError(
             f"the base model knows {known} tokens but its tokenizer gives id {highest}: they don't belong together"
@@ -196,7 +196,7 @@ class _RewardTrainer(Trainer):
 
     def compute_loss(
         self,
-        model: PreTrainedModel,
+        model: torch.nn.Module,
         inputs: dict[str, Tensor],
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,

@@ -64,6 +64,7 @@ def test_without_reward_models_only_the_baselines_are_told() -> None:
 
 def test_numbers_and_names() -> None:
     assert (percent(0.7125), percent(1.0)) == ("71.2", "100.0")
+    assert (percent(-1e-17), percent(-0.0)) == ("0.0", "0.0")
     assert [points(x) for x in (0.013, -0.004, 0.0004, -0.0004)] == ["+1.3", f"{MINUS}0.4", "0.0", "0.0"]
     assert [name(x) for x in ("er", "orm/seed-42", "mine", "mine/seed-1")] == [
         "ER-PRM",

@@ -1,16 +1,15 @@
 """Records that don't belong together are refused by name; those that do become rows with nothing lost."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from byte_tokenizer import ByteTokenizer
 
 from stepward.errors import StepwardError
 from stepward.records import Problem, Solution, StepLabels
 from stepward.rendering import Renderer
 from stepward.rewards.preparation import prepare
 from stepward.rewards.settings import TrainingSettings
-from tests.byte_tokenizer import ByteTokenizer
 
 PROBLEM = Problem("p", "Q", "2")
 SOLUTIONS = [
@@ -45,34 +44,36 @@ def test_too_long_solutions_are_dropped_and_counted_or_refused() -> None:
         prepare([PROBLEM], solutions, labels, Renderer(ByteTokenizer()), replace(settings, too_long="refuse"))
 
 
-BAD: dict[str, tuple[str, Callable[[], tuple[list[Problem], list[Solution], list[StepLabels]]]]] = {
-    "count": ("s2 has 2 steps and 1 labels", lambda: ([PROBLEM], SOLUTIONS, [replace(LABELS[0], labels=(0.5,)), LABELS[1]])),
-    "above one": ("s2, step 2: label 1.5", lambda: ([PROBLEM], SOLUTIONS, [replace(LABELS[0], labels=(0.5, 1.5)), LABELS[1]])),
-    "nan": ("s2, step 1: label nan", lambda: ([PROBLEM], SOLUTIONS, [replace(LABELS[0], labels=(float("nan"), 1)), LABELS[1]])),
-    "kind": ("s2 are of kind 'hard'", lambda: ([PROBLEM], SOLUTIONS, [replace(LABELS[0], kind="hard"), LABELS[1]])),
-    "eta": ("more than one eta", lambda: ([PROBLEM], SOLUTIONS, [replace(LABELS[0], eta=2.0), LABELS[1]])),
-    "unlabelled": ("s2 has no labels", lambda: ([PROBLEM], SOLUTIONS, LABELS[1:])),
-    "surplus": ("labels of solution s2", lambda: ([PROBLEM], SOLUTIONS[:1], LABELS)),
-    "labelled twice": ("s1 is labelled twice", lambda: ([PROBLEM], SOLUTIONS, [*LABELS, LABELS[1]])),
-    "solution twice": ("s1 is there twice", lambda: ([PROBLEM], [*SOLUTIONS, SOLUTIONS[0]], LABELS)),
-    "no problem": ("s1: its problem 'p' is not", lambda: ([], SOLUTIONS, LABELS)),
-    "empty": ("nothing to train on: 0 solutions", lambda: ([PROBLEM], [], [])),
-    "all null": (
-        "nothing to train on: 2 solutions",
-        lambda: ([PROBLEM], SOLUTIONS, [replace(steps, labels=(None, None)) for steps in LABELS]),
-    ),
-    "empty step": (
-        "solution s2: step 2 of 2 is ''",
-        lambda: ([PROBLEM], [SOLUTIONS[0], replace(SOLUTIONS[1], steps=("one", ""))], LABELS),
-    ),
-}  # fmt: skip
+def second(**changes: object) -> list[StepLabels]:
+    """The labels, those of s2 changed."""
+    return [replace(LABELS[0], **changes), LABELS[1]]  # type: ignore[arg-type]
+
+
+EMPTY_STEP = [SOLUTIONS[0], replace(SOLUTIONS[1], steps=("one", ""))]
+NULL = [replace(steps, labels=(None, None)) for steps in LABELS]
+Records = tuple[list[Problem], list[Solution], list[StepLabels]]
+BAD: dict[str, tuple[str, Records]] = {
+    "count": ("s2 has 2 steps and 1 labels", ([PROBLEM], SOLUTIONS, second(labels=(0.5,)))),
+    "above one": (r"s2, step 2: label 1\.5", ([PROBLEM], SOLUTIONS, second(labels=(0.5, 1.5)))),
+    "nan": ("s2, step 1: label nan", ([PROBLEM], SOLUTIONS, second(labels=(float("nan"), 1.0)))),
+    "kind": ("s2 are of kind 'hard'", ([PROBLEM], SOLUTIONS, second(kind="hard"))),
+    "eta": ("more than one eta", ([PROBLEM], SOLUTIONS, second(eta=2.0))),
+    "unlabelled": ("s2 has no labels", ([PROBLEM], SOLUTIONS, LABELS[1:])),
+    "surplus": ("labels of solution s2", ([PROBLEM], SOLUTIONS[:1], LABELS)),
+    "labelled twice": ("s1 is labelled twice", ([PROBLEM], SOLUTIONS, [*LABELS, LABELS[1]])),
+    "solution twice": ("s1 is there twice", ([PROBLEM], [*SOLUTIONS, SOLUTIONS[0]], LABELS)),
+    "no problem": ("s1: its problem 'p' is not", ([], SOLUTIONS, LABELS)),
+    "empty": ("nothing to train on: 0 solutions", ([PROBLEM], [], [])),
+    "all null": ("nothing to train on: 2 solutions", ([PROBLEM], SOLUTIONS, NULL)),
+    "empty step": ("solution s2: step 2 of 2 is ''", ([PROBLEM], EMPTY_STEP, LABELS)),
+}
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_records_are_named(case: str) -> None:
     message, records = BAD[case]
     with pytest.raises(StepwardError, match=message):
-        prepare(*records(), Renderer(ByteTokenizer()), SETTINGS)
+        prepare(*records, Renderer(ByteTokenizer()), SETTINGS)
 
 
 def test_outcome_labels_that_differ_within_a_solution_are_refused() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_world import make_world
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from stepward.errors import StepwardError
@@ -14,7 +15,6 @@ from stepward.rewards.folder import DESCRIPTION
 from stepward.rewards.scorer import Scorer, SolutionScore, load_scorer
 from stepward.rewards.settings import TrainingSettings
 from stepward.rewards.trainer import train_reward_model
-from tests.rewards.conftest import make_world
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_world import make_tokenizer, make_world, save_base
 from transformers import AutoModelForTokenClassification, GPT2Config, GPT2LMHeadModel
 
 from stepward.errors import StepwardError
@@ -17,7 +18,6 @@ from stepward.rewards.folder import load_model, load_tokenizer
 from stepward.rewards.scorer import load_scorer
 from stepward.rewards.settings import TrainingReport, TrainingSettings
 from stepward.rewards.trainer import train_reward_model
-from tests.rewards.conftest import make_tokenizer, make_world, save_base
 
 QUICK = TrainingSettings("soft", epochs=1, batch_rows=8, learning_rate=1e-3, warmup=0.0)
 
@@ -137,7 +137,7 @@ def test_progress_is_told_of_each_step(base: Path, tmp_path: Path, capsys: pytes
 
 
 def test_a_loss_that_is_no_number_stops_the_training_and_leaves_nothing(base: Path, tmp_path: Path) -> None:
-    with pytest.raises(StepwardError, match="at optimiser step .* lower learning_rate"):
+    with pytest.raises(StepwardError, match=r"at optimiser step .* lower learning_rate"):
         train(base, tmp_path / "model", replace(QUICK, learning_rate=1e38, batch_rows=1, max_gradient=1e38))
     assert list(tmp_path.iterdir()) == []
 

@@ -1,0 +1,87 @@
+"""What the embedded generator reaches on test problems: pass@1, pass@16, majority at 16, and how it goes wrong.
+
+    python benchmarks/generator.py [FOLDER] [--problems 300] [--draws 64]
+
+The last line is one JSON object. The goals are those that leave a reward model room: pass@1 in [.25, .60], pass@16
+above .85, majority voting at 16 below .60.
+"""
+
+import argparse
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stepward.evaluation.best_of_n import pass_at_n
+from stepward.evaluation.voting import draw_subsets, vote
+from stepward.generation.local import LocalGenerator
+from stepward.generation.protocol import Sampling
+from stepward.grading import grade
+from stepward.pipeline.layout import embedded_generator
+from stepward.problems.arithmetic import LEVELS, problems
+from stepward.problems.checker import first_error
+from stepward.records import Solution
+from stepward.solutions.sampling import draw_solutions
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--problems", type=int, default=300)
+    parser.add_argument("--draws", type=int, default=64)
+    parser.add_argument("--levels", type=int, nargs="+", default=list(LEVELS))
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    generator = LocalGenerator(asked.folder or embedded_generator())
+    test = problems("test", asked.problems, levels=tuple(asked.levels))
+    start = time.process_time()
+    solutions = draw_solutions(
+        test,
+        generator,
+        lambda reference, answer: grade(reference, answer).equal,
+        count=asked.draws,
+        sampling=Sampling(),
+        seed=0,
+    )
+    seconds = time.process_time() - start
+    passed, majority = [], []
+    kinds: Counter[str] = Counter()
+    for problem in test:
+        own = [solution for solution in solutions if solution.problem_id == problem.id]
+        copies = np.array([solution.copies for solution in own])
+        correct = np.array([solution.correct for solution in own])
+        passed.append(pass_at_n(correct, copies, (1, 16)))
+        majority.append(majority_at_16(problem.id, own, copies))
+        for solution in own:
+            error = first_error(problem.question, solution.steps)
+            kinds[error.kind if error else "none"] += solution.copies
+    total = sum(kinds.values())
+    one, sixteen = np.mean(passed, axis=0)
+    found = {
+        "problems": len(test),
+        "draws": asked.draws,
+        "levels": asked.levels,
+        "pass@1": round(float(one), 4),
+        "pass@16": round(float(sixteen), 4),
+        "majority@16": round(float(np.mean(majority)), 4),
+        "distinct_per_problem": round(len(solutions) / len(test), 2),
+        "cut": sum(solution.copies for solution in solutions if not solution.finished),
+        "first_errors": {kind: round(count / total, 4) for kind, count in kinds.most_common()},
+        "cpu_seconds": round(seconds, 1),
+        "solutions_per_cpu_second": round(total / seconds, 1),
+    }
+    print(json.dumps(found))
+
+
+def majority_at_16(problem_id: str, own: list[Solution], copies: NDArray[np.int64]) -> float:
+    subsets = draw_subsets(copies, (16,), problem_id=problem_id, seed=0)
+    correct = np.array([solution.correct for solution in own])
+    return float(vote(subsets, [solution.answer for solution in own], correct, np.ones((len(own), 1)))[0, 0])
+
+
+if __name__ == "__main__":
+    main()

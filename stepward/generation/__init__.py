@@ -1,0 +1,1 @@
+"""Who writes solutions and completions: the protocol, and the engine on transformers."""

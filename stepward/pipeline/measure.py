@@ -1,0 +1,52 @@
+"""What a run's scores and labels come to: best-of-N, voting, and labels beside the oracle's."""
+
+from collections.abc import Sequence
+
+from stepward.evaluation import folder as evaluation_folder
+from stepward.evaluation.label_quality import LabelQuality, label_quality
+from stepward.evaluation.summary import evaluate
+from stepward.labelling.labels import Oracle
+from stepward.pipeline.layout import ARITHMETIC, Layout
+from stepward.problems.checker import first_error
+from stepward.recipes.schema import Recipe
+from stepward.records import Problem, Scores
+
+
+def has_oracle(recipe: Recipe) -> bool:
+    """Whether the run's steps can be checked exactly: only solutions sampled in the arithmetic world can."""
+    return recipe.problems.path == ARITHMETIC and recipe.solutions.path is None
+
+
+def oracle_of(problems: Sequence[Problem]) -> Oracle:
+    """The arithmetic world's checker, by the problem's id: the index of the first wrong step, or None."""
+    questions = {problem.id: problem.question for problem in problems}
+
+    def oracle(problem_id: str, steps: tuple[str, ...]) -> int | None:
+        error = first_error(questions[problem_id], steps)
+        return None if error is None else min(error.step, len(steps) - 1)
+
+    return oracle
+
+
+def evaluate_run(recipe: Recipe, layout: Layout) -> None:
+    """Measures the run and writes its evaluation folder."""
+    candidates = {split: layout.solutions(split) for split in ("validation", "test")}
+    split_of = {solution.id: split for split, solutions in candidates.items() for solution in solutions}
+    scores: dict[str, list[Scores]] = {split: [] for split in candidates}
+    for score in layout.scores():
+        scores[split_of[score.solution_id]].append(score)
+    evaluation = evaluate(
+        layout.problems("test"), candidates["test"], scores["test"],
+        validation=(layout.problems("validation"), candidates["validation"], scores["validation"]),
+        ns=recipe.evaluation.ns, seed=recipe.seed, subsets=recipe.evaluation.subsets,
+    )  # fmt: skip
+    evaluation_folder.write(evaluation, _label_quality(recipe, layout), layout.folder / "evaluation")
+
+
+def _label_quality(recipe: Recipe, layout: Layout) -> LabelQuality | None:
+    """The rollouts' labels beside the oracle's, where both exist."""
+    rollouts = layout.rollouts()
+    if not has_oracle(recipe) or not rollouts:
+        return None
+    oracle = oracle_of(layout.problems("reward"))
+    return label_quality(rollouts, {prefix.id: oracle(prefix.problem_id, prefix.steps) is None for prefix in rollouts})

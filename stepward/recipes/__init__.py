@@ -1,0 +1,1 @@
+"""The named runs, and their one typed schema."""

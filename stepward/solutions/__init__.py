@@ -1,0 +1,1 @@
+"""Solutions: drawn, graded and merged, or published by others."""

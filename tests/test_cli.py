@@ -1,0 +1,201 @@
+"""Bad input: one screen that names file, row and field, a non-zero exit code, and no traceback unless asked for."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_runs import run_stepward
+
+from stepward import cli
+from stepward.errors import StepwardError
+
+GOOD = '{"question": "One and one?", "reference": "2"}\n'
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
+    """Runs the command line in this process and gives its message, which is one screen and no traceback."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*words: object, code: int = 1) -> str:
+        assert cli._guarded(lambda: cli.app(args=[str(word) for word in words])) == code
+        said = capsys.readouterr().err
+        assert said and len(said.splitlines()) <= 13, said
+        assert "Traceback" not in said and "unforeseen" not in said
+        return said
+
+    return run
+
+
+def test_an_unknown_key_is_named_with_the_nearest(refused: Refused) -> None:
+    said = refused("run", "tiny-cpu", "labels.etta=5")
+    assert "unknown field labels.etta; did you mean eta?" in said
+    assert "unknown field lables; did you mean labels?" in refused("run", "tiny-cpu", "lables.eta=5")
+
+
+def test_an_unknown_key_in_a_file_is_named_with_the_file(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text("rewards:\n  epoch: 3\n")
+    assert "recipe my.yaml: unknown field rewards.epoch; did you mean epochs?" in refused("run", "my.yaml")
+
+
+def test_an_unknown_recipe_and_a_missing_one(refused: Refused) -> None:
+    assert "recipe tiny-gpu: neither a named recipe" in refused("run", "tiny-gpu")
+    assert "recipe none.yaml: no such file" in refused("run", "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("evaluation.ns=0", "evaluation.ns"),
+        ("solutions.test=0", "solutions.test: input should be greater than or equal to 1, found 0"),
+        ("rollouts.completions=0", "rollouts.completions: input should be greater than or equal to 1, found 0"),
+        ("problems.test=0", "problems.test: input should be greater than or equal to 1, found 0"),
+        ("labels.eta=.nan", "labels.eta: input should be a finite number, found nan"),
+        ("labels.kinds=oracle,orm,best", "labels.kinds"),
+        ("evaluation.ns=1,128", "evaluation.ns goes to 128, but solutions.test draws 64"),
+        ("solutions.validation=4", "needs 16 solutions of every validation problem, but the recipe gives 4"),
+        ("labels.eta", "override 'labels.eta': expected field=value"),
+    ],
+)
+def test_values_out_of_range_are_named(refused: Refused, override: str, message: str) -> None:
+    assert message in refused("run", "tiny-cpu", override)
+
+
+@pytest.mark.parametrize(
+    ("rows", "messages"),
+    [
+        (GOOD + '{"question": "Two?"}\n', ("row 2", "'reference'", "missing")),
+        (GOOD + '{"question": "Two?", "reference": NaN}\n', ("row 2", "'reference'", "nan")),
+        (GOOD + '{"question": "Two?", "reference": ""}\n', ("row 2", "'reference'", "empty")),
+        (GOOD + '{"question": "Two?", "reference": null}\n', ("row 2", "'reference'", "expected text")),
+        (GOOD + '{"question": "Two", \n', ("row 2", "not JSON")),
+        (GOOD + GOOD, ("row 2", "'question'", "the same as row 1's")),
+        (GOOD + '{"question": "Two\\u0000?", "reference": "2"}\n', ("row 2", "'question'", "NUL")),
+        ("", ("the file is empty",)),
+        (GOOD, ("1 problems, but the recipe's problems ask for 600",)),
+        ('{"question": "Two?", "answer": "2"}\n', ("row 1", "'answer'", "no reference answer")),
+    ],
+)
+def test_a_bad_problems_file_is_named_by_row_and_field(
+    refused: Refused, tmp_path: Path, rows: str, messages: tuple[str, ...]
+) -> None:
+    (tmp_path / "bad.jsonl").write_text(rows)
+    said = refused("run", "tiny-cpu", "problems.path=bad.jsonl")
+    assert all(message in said for message in ("bad.jsonl", *messages)), said
+
+
+def test_broken_utf8_is_named_by_row_and_byte(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_bytes(GOOD.encode() + b'{"question": "caf\xe9", "reference": "2"}\n')
+    said = refused("run", "tiny-cpu", "problems.path=bad.jsonl")
+    assert "bad.jsonl" in said and "row 2" in said and "broken UTF-8: byte 0xe9 at offset" in said
+
+
+def test_many_bad_rows_still_fit_one_screen(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text(GOOD + '{"question": "Two?"}\n' * 200)
+    said = refused("run", "tiny-cpu", "problems.path=bad.jsonl")
+    assert "row 2" in said and "more" in said
+
+
+def test_a_missing_problems_file_is_named(refused: Refused) -> None:
+    assert "none.jsonl: no such file" in refused("run", "tiny-cpu", "problems.path=none.jsonl")
+
+
+def test_a_bad_file_of_published_solutions_is_named_by_row_and_field(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"question": "Two?", "ground_truth": "2"}\n')
+    said = refused("run", "tiny-cpu", "solutions.path=bad.jsonl", "labels.kinds=orm")
+    assert "bad.jsonl" in said and "row 1" in said
+
+
+def test_the_oracle_can_t_label_what_it_did_not_make(refused: Refused) -> None:
+    said = refused("run", "tiny-cpu", "solutions.path=some.jsonl", "labels.kinds=orm,oracle")
+    assert "labels.kinds: oracle" in said
+
+
+def test_model_folders_are_looked_into_before_any_work(refused: Refused, tmp_path: Path) -> None:
+    assert "generator.model: none: no such folder" in refused("run", "tiny-cpu", "generator.model=none")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    said = refused("run", "tiny-cpu", "rewards.base=model", "name=one")
+    assert "rewards.base: model: no weights in safetensors" in said
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"")
+    said = refused("run", "tiny-cpu", "rollouts.completer=model", "name=two")
+    assert "rollouts.completer: model: no tokenizer (tokenizer.json or the like) in it" in said
+
+
+def test_a_mended_recipe_may_go_on_where_nothing_was_finished(refused: Refused) -> None:
+    assert "generator.model: none" in refused("run", "tiny-cpu", "generator.model=none")
+    assert "generator.model: nil" in refused("run", "tiny-cpu", "generator.model=nil")
+
+
+def test_a_folder_that_is_no_run_is_named(refused: Refused, tmp_path: Path) -> None:
+    for words in (("show", tmp_path), ("report", tmp_path), ("label", "--from-rollouts", tmp_path)):
+        assert f"{tmp_path}: not a run (no manifest.json in it)" in refused(*words)
+    said = refused("score", tmp_path, "--problem", "x", "--solution", "y")
+    assert f"{tmp_path} is not a reward model" in said
+
+
+def test_the_runs_folder_may_be_no_file(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("")
+    assert "can't be written" in refused("run", "tiny-cpu")
+
+
+def test_two_at_once_are_refused(refused: Refused, tmp_path: Path) -> None:
+    from stepward.store import locked
+
+    with locked(tmp_path / "runs" / "tiny-cpu"):
+        assert "another stepward is running there" in refused("run", "tiny-cpu")
+
+
+@pytest.mark.parametrize("words", [("run",), ("trian",), ("label", "--eta", "two"), ("run", "x", "--workers", "0")])
+def test_wrong_usage_ends_with_2_and_says_so(refused: Refused, words: tuple[str, ...]) -> None:
+    assert "Usage: " in refused(*words, code=2)
+
+
+@pytest.mark.parametrize("eta", ["0", "-1", "nan", "inf"])
+def test_eta_is_a_number_above_0(refused: Refused, tmp_path: Path, eta: str) -> None:
+    assert "--eta: expected a number above 0" in refused("label", "--from-rollouts", tmp_path, f"--eta={eta}")
+
+
+def test_a_traceback_is_shown_with_debug_only(tmp_path: Path) -> None:
+    words = ("run", "none", "--runs", tmp_path)
+    plain, debug = run_stepward(*words), run_stepward("--debug", *words)
+    assert plain.returncode == debug.returncode == 1
+    assert "Traceback" not in plain.stderr
+    assert "Traceback" in debug.stderr and debug.stderr.endswith(plain.stderr)
+
+
+def test_the_unforeseen_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise RuntimeError("first line\n" + "more\n" * 100)
+
+    assert cli._guarded(fail) == 1
+    assert capsys.readouterr().err == (
+        "stepward: unforeseen RuntimeError: first line ... (see it all with: stepward --debug ...)\n"
+    )
+
+
+def test_ctrl_c_ends_with_130_and_a_word(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stepward.recipes.load.named_recipes", stop)
+    assert cli._guarded(lambda: cli.app(args=["recipes"])) == 130
+    assert "stopped; what is finished is kept, run the same command again to go on" in capsys.readouterr().err
+
+
+def test_help_and_version_end_with_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli._guarded(lambda: cli.app(args=["--help"])) == 0
+    assert "Usage: " in capsys.readouterr().out
+    assert cli._guarded(lambda: cli.app(args=["recipes"])) == 0
+    assert "tiny-cpu" in capsys.readouterr().out
+
+
+def test_error_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise StepwardError("file[bold].jsonl: row 3 [/]")
+
+    assert cli._guarded(fail) == 1
+    assert "file[bold].jsonl: row 3 [/]" in capsys.readouterr().err

@@ -1,0 +1,191 @@
+"""Shards come back as they were, whole or not at all, and say what is wrong with them."""
+
+import dataclasses
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stepward import store
+from stepward.errors import StepwardError
+from stepward.records import Problem, Scores, Solution, StepLabels, StepRollouts
+from stepward.store import atomic, digest, locked, read_json, read_shard, write_json, write_shard
+
+text = st.text(st.characters(codec="utf-8"))
+whole = st.integers(-(2**63), 2**63 - 1)
+number = st.floats(allow_nan=False)
+steps = st.lists(text, max_size=3).map(tuple)
+record = st.one_of(
+    st.builds(Problem, text, text, text, st.none() | whole, text),
+    st.builds(Solution, text, text, steps, st.none() | text, st.booleans(), whole, text, st.booleans()),
+    st.builds(StepRollouts, text, text, steps, whole, whole, st.booleans(), text),
+    st.builds(StepLabels, text, text, text, st.lists(st.none() | number, max_size=3).map(tuple), st.none() | number),
+    st.builds(Scores, text, text, text, st.lists(number, max_size=3).map(tuple)),
+)
+KINDS = (Problem, Solution, StepRollouts, StepLabels, Scores)
+PROBLEM = Problem("p", "1 + 1?", "2")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all examples of a property."""
+    return tmp_path_factory.mktemp("store")
+
+
+@settings(max_examples=30)
+@given(st.lists(record, max_size=12))
+def test_every_record_comes_back_as_it_was(folder: Path, records: list[object]) -> None:
+    for kind in KINDS:
+        own = [one for one in records if type(one) is kind]
+        write_shard(folder / "s.parquet", own, kind)
+        assert read_shard(folder / "s.parquet", kind) == own
+
+
+def test_missing_values_empty_tuples_and_unicode(tmp_path: Path) -> None:
+    records = [
+        StepLabels("s", "p", "er", (None, 0.0, 1.0), 2.0),
+        StepLabels("\u0416\U0001f600\0", "p", "hard", ()),
+    ]
+    write_shard(tmp_path / "s.parquet", records, StepLabels)
+    assert read_shard(tmp_path / "s.parquet", StepLabels) == records
+    assert pq.read_table(tmp_path / "s.parquet").column("labels").to_pylist() == [[None, 0.0, 1.0], []]
+
+
+def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_shard(tmp_path / name, [PROBLEM], Problem)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_failure_inside_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "s.bin"
+    with pytest.raises(KeyboardInterrupt), atomic(path) as file:
+        file.write(b"half")
+        raise KeyboardInterrupt
+    assert list(path.parent.iterdir()) == []
+    with atomic(path) as file:
+        file.write(b"whole")
+    with pytest.raises(ZeroDivisionError), atomic(path) as file:
+        file.write(b"other")
+        assert path.read_bytes() == b"whole"
+        raise ZeroDivisionError
+    assert [one.name for one in path.parent.iterdir()] == ["s.bin"]
+    assert path.read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disc_is_said_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StepwardError, match=r"s\.parquet: the disc is full; free some space and run again"):
+        write_shard(tmp_path / "s.parquet", [PROBLEM], Problem)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def small_disc(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    folder = tmp_path / "disc"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("only root may mount a small file system, and not in every container")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disc_that_really_fills_up(small_disc: Path) -> None:
+    write_shard(small_disc / "kept.parquet", [PROBLEM], Problem)
+    large = [Problem(str(index), os.urandom(3_000).hex(), "1") for index in range(100)]
+    with pytest.raises(StepwardError, match="the disc is full"):
+        write_shard(small_disc / "s.parquet", large, Problem)
+    with pytest.raises(StepwardError, match="the disc is full"):
+        write_json(small_disc / "s.json", [one.question for one in large])
+    assert [one.name for one in small_disc.iterdir()] == ["kept.parquet"]
+    assert read_shard(small_disc / "kept.parquet", Problem) == [PROBLEM]
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "solutions").write_text("")
+    with pytest.raises(StepwardError, match=r"solutions/s\.parquet: can't be written \(File exists\)"):
+        write_shard(tmp_path / "solutions" / "s.parquet", [PROBLEM], Problem)
+
+
+def test_a_missing_or_torn_shard_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    with pytest.raises(StepwardError, match=r"s\.parquet: no such file; expected Problem records"):
+        read_shard(path, Problem)
+    write_shard(path, [PROBLEM], Problem)
+    content = path.read_bytes()
+    for torn in (b"", content[:20], content[: len(content) // 2], content[:-1]):
+        path.write_bytes(torn)
+        with pytest.raises(StepwardError, match=r"s\.parquet: not a whole Parquet file"):
+            read_shard(path, Problem)
+
+
+def test_records_of_another_kind_are_refused_naming_both(tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    write_shard(path, [Scores("s", "p", "m", (0.5,))], Scores)
+    with pytest.raises(StepwardError, match=r"expected Problem records \(id: string.*found \(solution_id: string"):
+        read_shard(path, Problem)
+
+
+def test_another_schema_version_is_refused_naming_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "s.parquet"
+    with monkeypatch.context() as later:
+        later.setattr(store, "SCHEMA_VERSION", 99)
+        write_shard(path, [PROBLEM], Problem)
+    with pytest.raises(StepwardError, match="schema version 99, this Stepward reads 1"):
+        read_shard(path, Problem)
+    table = pq.read_table(path)
+    pq.write_table(table.replace_schema_metadata({}), path)
+    with pytest.raises(StepwardError, match="schema version none"):
+        read_shard(path, Problem)
+
+
+def test_json_is_strict_and_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    write_json(path, {"a": [1, 0.1, None, "\u0416"]})
+    assert read_json(path) == {"a": [1, 0.1, None, "\u0416"]}
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"a": float("nan")})
+    assert read_json(path)["a"][0] == 1
+    path.write_bytes(b'{"a": 1')
+    with pytest.raises(StepwardError, match=r"s\.json: not JSON"):
+        read_json(path)
+    path.write_bytes(b'"\xff"')
+    with pytest.raises(StepwardError, match=r"s\.json: not JSON"):
+        read_json(path)
+    with pytest.raises(StepwardError, match="no such file"):
+        read_json(tmp_path / "other.json")
+
+
+def test_digests_are_equal_for_equal_values() -> None:
+    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
+    assert len({digest(value) for value in ({"a": 1}, {"a": 2}, {"b": 1}, {"a": "1"}, [["a", 1]])}) == 5
+
+
+def test_a_folder_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
+    script = (
+        "import sys, pathlib; from stepward.store import locked\nwith locked(pathlib.Path(sys.argv[1])): print('in')"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "run")]
+    with locked(tmp_path / "run"):
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0 and "another stepward is running there" in refused.stderr
+    allowed = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert allowed.stdout == "in\n"
+
+
+def test_every_record_type_is_tested() -> None:
+    assert all(dataclasses.is_dataclass(kind) and store.schema_of(kind) for kind in KINDS)
+    assert {field.name for field in store.schema_of(Problem) if field.nullable} == {"level"}
