@@ -39,13 +39,14 @@ def main() -> None:
     parser.add_argument("--batch-rows", type=int, default=4)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--levels", type=int, nargs="+", default=list(LEVELS))
+    parser.add_argument("--tricky", type=int, default=11)
     asked = parser.parse_args()
     levels = tuple(asked.levels)
     torch.set_num_threads(asked.threads)
     folder = asked.folder or embedded_generator()
     generator = LocalGenerator(folder)
-    train = problems("reward", asked.solutions // asked.per_problem, levels=levels)
-    other = problems("validation", asked.held_out, levels=levels)
+    train = problems("reward", asked.solutions // asked.per_problem, levels=levels, tricky=asked.tricky)
+    other = problems("validation", asked.held_out, levels=levels, tricky=asked.tricky)
     drawn = draw(generator, train, asked.per_problem)
     held = draw(generator, other, 16)
     settings = TrainingSettings(
@@ -61,6 +62,7 @@ def main() -> None:
         "step_auc": round(float(roc_auc_score(truth, [value for one in scores for value in one.scores])), 4),
         "training_seconds": round(report.seconds, 1),
         "levels": levels,
+        "tricky": asked.tricky,
         "threads": asked.threads,
         "solutions": asked.solutions,
         "distinct_solutions": report.solutions,

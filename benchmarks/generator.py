@@ -34,10 +34,11 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=300)
     parser.add_argument("--draws", type=int, default=64)
     parser.add_argument("--levels", type=int, nargs="+", default=list(LEVELS))
+    parser.add_argument("--tricky", type=int, default=11)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     generator = LocalGenerator(asked.folder or embedded_generator())
-    test = problems("test", asked.problems, levels=tuple(asked.levels))
+    test = problems("test", asked.problems, levels=tuple(asked.levels), tricky=asked.tricky)
     start = time.process_time()
     solutions = draw_solutions(
         test,
@@ -65,6 +66,7 @@ def main() -> None:
         "problems": len(test),
         "draws": asked.draws,
         "levels": asked.levels,
+        "tricky": asked.tricky,
         "pass@1": round(float(one), 4),
         "pass@16": round(float(sixteen), 4),
         "majority@16": round(float(np.mean(majority)), 4),

@@ -121,15 +121,20 @@ def label(
 
 
 @app.command()
-def report(folder: Annotated[Path, typer.Argument(help="A run's folder.")]) -> None:
+def report(
+    folder: Annotated[Path, typer.Argument(help="A run's folder.")],
+    picture: Annotated[Path | None, typer.Option(help="Also write the best-of-N curves to this SVG file.")] = None,
+) -> None:
     """Draw a finished run's report again."""
     from stepward.manifest import Manifest
     from stepward.pipeline.layout import Layout
-    from stepward.pipeline.page import report_run
+    from stepward.pipeline.page import draw_picture, report_run
     from stepward.recipes.schema import Recipe
 
     recipe = Recipe.model_validate(Manifest.read(folder).content["recipe"])
     report_run(recipe, Layout(folder))
+    if picture is not None:
+        draw_picture(Layout(folder), picture)
     _say(f"Report: {folder / 'report.html'}")
 
 

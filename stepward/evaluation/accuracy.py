@@ -4,7 +4,7 @@ Methods that need no reward model are `majority` and `pass`; each kind of reward
 candidate (`best`) and to weigh a vote (`weighted`), under every aggregation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,13 @@ class Accuracies:
 
 
 def measure(
-    candidates: Sequence[Candidates], table: ScoreTable, ns: Sequence[int], *, seed: int, subsets: int
+    candidates: Sequence[Candidates],
+    table: ScoreTable,
+    ns: Sequence[int],
+    *,
+    seed: int,
+    subsets: int,
+    progress: Callable[[], None] = lambda: None,
 ) -> Accuracies:
     """Measures every method at every N.
 
@@ -54,6 +60,7 @@ def measure(
         ns: The sizes, none above a problem's number of candidates.
         seed: From which, with the problem's id, the subsets for voting are drawn.
         subsets: How many subsets a problem and N.
+        progress: Called after each problem.
     """
     sizes, models = tuple(ns), len(table.models)
     best = np.empty((len(AGGREGATIONS), models, len(candidates), len(sizes)))
@@ -72,6 +79,7 @@ def measure(
         majority[row] = votes[:, 0]
         weighted[:, :, row] = votes[:, 1:].T.reshape(len(AGGREGATIONS), models, len(sizes))
         passed[row] = pass_at_n(one.correct, one.copies, sizes)
+        progress()
     kinds = list(dict.fromkeys(model.kind for model in table.models))
     scored: dict[tuple[str, str, str], Floats] = {}
     for kind in kinds:

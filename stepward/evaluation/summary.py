@@ -5,7 +5,7 @@ and aggregated is chosen on validation problems, never on the test problems it i
 is in the rows all the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -166,6 +166,7 @@ def evaluate(
     choose_at: int | None = None,
     seed: int = 0,
     subsets: int = 400,
+    progress: Callable[[], None] = lambda: None,
 ) -> Evaluation:
     """Measures every method on the test problems.
 
@@ -178,6 +179,7 @@ def evaluate(
         choose_at: The N, one of `ns`, at which methods are chosen and compared; `n_of_choice(ns)` if not given.
         seed: Seed of the subsets for voting and of the bootstrap.
         subsets: Random subsets a problem and N for voting.
+        progress: Called after each problem, validation's too.
 
     Raises:
         StepwardError: A record is missing, surplus or broken, or a problem has too few candidates; names the record.
@@ -196,8 +198,8 @@ def evaluate(
     if odd := set(table.models) ^ set(held_table.models):
         name = f"{min(odd).kind}/seed-{min(odd).seed}"
         raise StepwardError(f"scores by {name}: only on the test or only on the validation candidates; score both")
-    measured = measure(test, table, sizes, seed=seed, subsets=subsets)
-    chosen = _choose(measure(held, held_table, (at,), seed=seed, subsets=subsets), at)
+    measured = measure(test, table, sizes, seed=seed, subsets=subsets, progress=progress)
+    chosen = _choose(measure(held, held_table, (at,), seed=seed, subsets=subsets, progress=progress), at)
     weights = resamples(len(test), seed)
     return Evaluation(
         rows=_rows(measured, weights),

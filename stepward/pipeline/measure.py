@@ -1,6 +1,6 @@
 """What a run's scores and labels come to: best-of-N, voting, and labels beside the oracle's."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from stepward.evaluation import folder as evaluation_folder
 from stepward.evaluation.label_quality import LabelQuality, label_quality
@@ -28,8 +28,8 @@ def oracle_of(problems: Sequence[Problem]) -> Oracle:
     return oracle
 
 
-def evaluate_run(recipe: Recipe, layout: Layout) -> None:
-    """Measures the run and writes its evaluation folder."""
+def evaluate_run(recipe: Recipe, layout: Layout, progress: Callable[[], None] = lambda: None) -> None:
+    """Measures the run and writes its evaluation folder; `progress` is called after each problem."""
     candidates = {split: layout.solutions(split) for split in ("validation", "test")}
     split_of = {solution.id: split for split, solutions in candidates.items() for solution in solutions}
     scores: dict[str, list[Scores]] = {split: [] for split in candidates}
@@ -38,7 +38,7 @@ def evaluate_run(recipe: Recipe, layout: Layout) -> None:
     evaluation = evaluate(
         layout.problems("test"), candidates["test"], scores["test"],
         validation=(layout.problems("validation"), candidates["validation"], scores["validation"]),
-        ns=recipe.evaluation.ns, seed=recipe.seed, subsets=recipe.evaluation.subsets,
+        ns=recipe.evaluation.ns, seed=recipe.seed, subsets=recipe.evaluation.subsets, progress=progress,
     )  # fmt: skip
     evaluation_folder.write(evaluation, _label_quality(recipe, layout), layout.folder / "evaluation")
 

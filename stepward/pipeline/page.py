@@ -1,6 +1,7 @@
 """What a run's page shows: its figures, what else to know of it, and a few solutions with their scores."""
 
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stepward.evaluation import folder as evaluation_folder
@@ -12,6 +13,7 @@ from stepward.pipeline.layout import SPLITS, Layout
 from stepward.pipeline.measure import has_oracle, oracle_of
 from stepward.recipes.schema import Recipe
 from stepward.records import Solution
+from stepward.store import atomic
 
 if TYPE_CHECKING:
     from stepward.report.page import Example, ExampleSolution
@@ -27,6 +29,15 @@ def report_run(recipe: Recipe, layout: Layout) -> None:
     facts = _facts(recipe, Manifest.read(layout.folder))
     report = ReportInput(recipe.name, evaluation, labels, facts, _examples(recipe, layout, evaluation))
     write_report(report, layout.folder / "report.html")
+
+
+def draw_picture(layout: Layout, path: Path) -> None:
+    """Writes a run's best-of-N curves as an SVG file."""
+    from stepward.report.plots import best_of_n_curves
+
+    evaluation, _ = evaluation_folder.read(layout.folder / "evaluation")
+    with atomic(path) as file:
+        file.write(best_of_n_curves(evaluation, "best").encode("utf-8"))
 
 
 def _facts(recipe: Recipe, manifest: Manifest) -> dict[str, str]:

@@ -16,12 +16,14 @@ class StageProgress:
         stage: The stage's name.
         total: Its units.
         done: Those that were done before.
+        what: What its units are called.
     """
 
-    def __init__(self, console: Console, stage: str, total: int, done: int) -> None:
+    def __init__(self, console: Console, stage: str, total: int, done: int = 0, what: str = "units") -> None:
         self.console = console
         self.stage = stage
         self.total = total
+        self.what = what
         self.before = self.done = done
         self.start = time.monotonic()
         self.bar = Progress(
@@ -49,10 +51,12 @@ class StageProgress:
             self.bar.stop()
         if kind is None and self.done > self.before:
             seconds = time.monotonic() - self.start
-            self.console.print(f"{self.stage:<12} {self.done} of {self.total} units, {seconds:.1f} s", highlight=False)
+            self.console.print(
+                f"{self.stage:<12} {self.done} of {self.total} {self.what}, {seconds:.1f} s", highlight=False
+            )
 
     def advance(self) -> None:
         """One more unit is done."""
         self.done += 1
         rate = (self.done - self.before) / max(time.monotonic() - self.start, 1e-9)
-        self.bar.update(self.task, advance=1, rate=f"{rate:.2f} units/s")
+        self.bar.update(self.task, advance=1, rate=f"{rate:.2f} {self.what}/s")

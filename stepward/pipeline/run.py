@@ -129,8 +129,9 @@ class Run:
         """Best-of-N, voting, margins, quintiles and label quality."""
         if not self.manifest.finished("evaluation", "summary"):
             start = time.monotonic()
-            with self.console.status("evaluation: best-of-N and voting"):
-                evaluate_run(self.recipe, self.layout)
+            total = sum(self.manifest.units("problems")[split]["problems"] for split in ("validation", "test"))
+            with StageProgress(self.console, "evaluation", total, what="problems") as progress:
+                evaluate_run(self.recipe, self.layout, progress.advance)
             path = self.folder / "evaluation" / "summary.json"
             self._finish("evaluation", "summary", path, seconds=round(time.monotonic() - start, 3))
 

@@ -13,16 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import (
-    AutoConfig,
-    AutoModelForTokenClassification,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedModel
 from transformers.utils import logging
 
 from stepward.errors import StepwardError
@@ -31,7 +26,6 @@ from stepward.rendering import Rendering
 from stepward.store import unwritable
 
 DESCRIPTION = "stepward_reward_model.json"
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,25 +85,6 @@ def read_description(folder: Path) -> Description:
     return description
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Loads a model folder's tokenizer.
-
-    Raises:
-        StepwardError: No such folder, or no tokenizer in it.
-    """
-    if not folder.is_dir():
-        raise StepwardError(
-            f"the model folder {folder} does not exist: give a local folder of a causal language model."
-        )
-    if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
-        raise StepwardError(
-            f"the model folder {folder} has no tokenizer: looked for {', '.join(_TOKENIZER_FILES)}. "
-            "Save one there with tokenizer.save_pretrained(folder)."
-        )
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    return tokenizer
-
-
 def load_model(folder: Path) -> PreTrainedModel:
     """Loads a causal language model, or a reward model, as a token classifier with one logit, in float32.
 
@@ -131,7 +106,7 @@ def load_model(folder: Path) -> PreTrainedModel:
         # A cache of keys and values would only cost memory: every tree is read in one pass.
         config.use_cache = False
         with quiet():
-            model: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(
+            loaded: Any = AutoModelForTokenClassification.from_pretrained(
                 folder,
                 config=config,
                 # Gives exact sums over a tree's boolean mask; flash attention takes no mask.
@@ -140,12 +115,18 @@ def load_model(folder: Path) -> PreTrainedModel:
                 use_safetensors=True,
                 local_files_only=True,
                 trust_remote_code=False,
+                output_loading_info=True,
             )
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise StepwardError(
             f"the model folder {folder} can't be loaded as a reward model: {error}\n"
             "Expected a causal language model for which transformers has a token classifier, such as Llama or Qwen."
         ) from error
+    model: PreTrainedModel = loaded[0]
+    head = {f"score.{name}" for name in ("weight", "bias")} | {f"classifier.{name}" for name in ("weight", "bias")}
+    if missing := sorted(set(loaded[1]["missing_keys"]) - head):
+        # transformers draws what is missing at random: right for a new head, noise for anything else.
+        raise StepwardError(f"the model folder {folder} is not whole: its weights lack {', '.join(missing[:3])}")
     return model
 
 

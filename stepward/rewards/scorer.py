@@ -10,10 +10,11 @@ import torch
 from transformers import PreTrainedModel
 
 from stepward.errors import StepwardError
+from stepward.models import load_tokenizer
 from stepward.records import Problem, Scores, Solution
 from stepward.rendering import Rendered, Renderer
 from stepward.rewards.batching import tokens_tensor
-from stepward.rewards.folder import Description, load_model, load_tokenizer, read_description
+from stepward.rewards.folder import Description, load_model, read_description
 from stepward.rewards.packing import Tree, grow
 
 _MAX_TOKENS = 512

@@ -15,10 +15,11 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArgu
 from transformers.trainer_callback import PrinterCallback, TrainerControl, TrainerState
 
 from stepward.errors import StepwardError
+from stepward.models import load_tokenizer
 from stepward.records import Problem, Solution, StepLabels
 from stepward.rendering import Renderer
 from stepward.rewards.batching import LengthBatches, rows_tensor
-from stepward.rewards.folder import Description, load_model, load_tokenizer, quiet, write_description, written_whole
+from stepward.rewards.folder import Description, load_model, quiet, write_description, written_whole
 from stepward.rewards.losses import binary_cross_entropy
 from stepward.rewards.packing import Row
 from stepward.rewards.preparation import Prepared, prepare
