@@ -1,0 +1,65 @@
+"""Training a PRM on trees beside training every solution in a row of its own, same solutions, same run.
+
+    python benchmarks/packing.py [--problems 100] [--solutions 15]
+
+The last line is one JSON object; `ratio` is the time of one epoch apart over one epoch as trees, on one thread.
+"""
+
+import argparse
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from stepward.generation.local import LocalGenerator
+from stepward.generation.protocol import Sampling
+from stepward.grading import grade
+from stepward.labelling.labels import oracle_labels
+from stepward.pipeline.layout import embedded_generator
+from stepward.pipeline.measure import oracle_of
+from stepward.problems.arithmetic import problems
+from stepward.rewards.settings import TrainingReport, TrainingSettings
+from stepward.rewards.trainer import train_reward_model
+from stepward.solutions.sampling import draw_solutions
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--problems", type=int, default=100)
+    parser.add_argument("--solutions", type=int, default=15)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    folder = embedded_generator()
+    train = problems("reward", asked.problems, levels=(1, 2, 3), tricky=5)
+    drawn = draw_solutions(
+        train,
+        LocalGenerator(folder),
+        lambda reference, answer: grade(reference, answer).equal,
+        count=asked.solutions,
+        sampling=Sampling(),
+        seed=0,
+    )
+    labels = oracle_labels(drawn, oracle_of(train))
+    tree = TrainingSettings("oracle", epochs=1, batch_rows=4)
+    apart = replace(tree, share_prefixes=False, batch_rows=20)
+
+    def once(settings: TrainingSettings) -> TrainingReport:
+        with tempfile.TemporaryDirectory() as scratch:
+            return train_reward_model(folder, train, drawn, labels, Path(scratch) / "model", settings, 0)
+
+    shared, plain = once(tree), once(apart)
+    found = {
+        "ratio": round(plain.seconds / shared.seconds, 2),
+        "tokens_ratio": round(plain.tokens / shared.tokens, 2),
+        "tree_seconds": round(shared.seconds, 2),
+        "apart_seconds": round(plain.seconds, 2),
+        "distinct_solutions": shared.solutions,
+        "problems": len(train),
+    }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
