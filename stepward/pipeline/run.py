@@ -73,7 +73,8 @@ class Run:
         if not missing:
             return
         check_models(self.recipe)
-        inputs = read_inputs(self.recipe)
+        with self.console.status("problems: reading or making them"):
+            inputs = read_inputs(self.recipe)
         for split, solutions in inputs.solutions.items():
             path = self.layout.shard("solutions", f"{split}-0000")
             write_shard(path, solutions, Solution)

@@ -64,7 +64,7 @@ def read_problems(path: Path, *, question: str | None = None, reference: str | N
     if not rows:
         bad.refuse()
         raise StepwardError(f"{path}: the file holds no rows; expected one problem a row")
-    fields = _find_fields(path, [row for _, row in rows], question, reference)
+    fields = _find_fields(path, rows, question, reference, bad)
     read = [(number, problem) for number, row in rows if (problem := _problem(path, number, row, fields, bad))]
     _note_repeats(read, bad)
     bad.refuse()
@@ -101,20 +101,24 @@ def _parquet_rows(path: Path, bad: BadRows) -> Iterator[tuple[int, dict[str, Any
             yield number, row
 
 
-def _find_fields(path: Path, rows: list[dict[str, Any]], question: str | None, reference: str | None) -> _Fields:
+def _find_fields(
+    path: Path, rows: list[tuple[int, dict[str, Any]]], question: str | None, reference: str | None, bad: BadRows
+) -> _Fields:
     """The fields of the first row that has a known pair; a row that lacks them is then a bad row."""
     if question and reference:
         return _Fields(question, reference, "as named")
     questions = (question,) if question else QUESTION_FIELDS
     references = (reference,) if reference else REFERENCE_FIELDS
-    for row in rows:
+    for _, row in rows:
         asked = next((name for name in questions if name in row), None)
         answered = next((name for name in references if name in row and name != asked), None)
         if asked and answered:
             return _Fields(asked, answered, "as named" if reference else _style(asked, answered))
+    bad.refuse()  # the rows with the fields may be among the bad ones
+    number, row = rows[0]
     raise StepwardError(
-        f"{path}: row 1: no known pair of fields; found {_names(rows[0])}; expected one of {', '.join(questions)} with "
-        f"one of {', '.join(references)}; name the fields with question=... and reference=... (in a recipe "
+        f"{path}: row {number}: no known pair of fields; found {_names(row)}; expected one of {', '.join(questions)} "
+        f"with one of {', '.join(references)}; name the fields with question=... and reference=... (in a recipe "
         "problems.question and problems.reference)"
     )
 
