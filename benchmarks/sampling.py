@@ -9,14 +9,16 @@ The last line is one JSON object; `ratio` is ours over theirs, and the shares of
 import argparse
 import json
 import time
+from collections.abc import Callable
 
 import torch
 
 from stepward import steps
 from stepward.generation.local import LocalGenerator
 from stepward.generation.protocol import Prompt, Sampling
-from stepward.grading import extract_answer, grade
+from stepward.grading import extract_answer
 from stepward.pipeline.layout import embedded_generator
+from stepward.pipeline.tasks import is_right
 from stepward.problems.arithmetic import problems
 from stepward.records import Problem
 
@@ -46,7 +48,7 @@ def main() -> None:
     print(json.dumps(found))
 
 
-def timed(work):  # type: ignore[no-untyped-def]
+def timed(work: Callable[[], list[list[str]]]) -> tuple[list[list[str]], float]:
     start = time.perf_counter()
     return work(), time.perf_counter() - start
 
@@ -84,7 +86,7 @@ def generate(generator: LocalGenerator, test: list[Problem], draws: int, batch: 
 
 def right_share(test: list[Problem], drawn: list[list[str]]) -> float:
     grades = [
-        grade(problem.reference, extract_answer(steps.join(steps.split(text)))).equal
+        is_right(problem.reference, extract_answer(steps.join(steps.split(text))))
         for problem, texts in zip(test, drawn, strict=True)
         for text in texts
     ]

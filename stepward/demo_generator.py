@@ -36,7 +36,7 @@ class Round:
 
     Attributes:
         steps: Optimiser steps.
-        stories: Distinct stories; more than are needed once are never drawn twice before all were.
+        stories: Distinct stories to draw from. Each chunk of batches is a draw of its own, so some come again early.
         rate: The learning rate's peak, reached after 100 steps and falling along a cosine to 2% of it.
         levels: The stories' levels, in turn.
         curriculum: Until these shares of the steps, only stories up to these levels.

@@ -91,8 +91,3 @@ def _kind(line: Line, due: list[Line], pending: list[Line]) -> str:
     if line.operation != right.operation:
         return "wrong operation"
     return "wrong arithmetic" if (line.left, line.right) == (right.left, right.right) else "wrong operand"
-
-
-def prefix_is_right(question: str, steps: Sequence[str]) -> bool:
-    """Whether a prefix has no error so far: the oracle's label of it."""
-    return first_error(question, steps) is None

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward.problems.arithmetic import LEVELS, SPLITS, stories
-from stepward.problems.checker import ERRORS, FirstError, first_error, prefix_is_right
+from stepward.problems.checker import ERRORS, FirstError, first_error
 from stepward.problems.story import Story, answer_line, careless_solution, right_answer, right_lines
 
 QUESTION = (
@@ -67,7 +67,7 @@ def test_each_error_is_found_at_its_step(changes: dict[int, str | None], step: i
     steps += [line for index, line in changes.items() if index >= len(RIGHT)]
     wrong = [line for line in steps if line is not None]
     assert first_error(QUESTION, wrong) == FirstError(step, kind)
-    assert prefix_is_right(QUESTION, wrong[:step]) and not prefix_is_right(QUESTION, wrong[: step + 1])
+    assert first_error(QUESTION, wrong[:step]) is None and first_error(QUESTION, wrong[: step + 1]) is not None
 
 
 def test_every_kind_is_made_above() -> None:
@@ -75,7 +75,7 @@ def test_every_kind_is_made_above() -> None:
 
 
 def test_the_right_solution_and_its_prefixes_have_no_error() -> None:
-    assert all(prefix_is_right(QUESTION, RIGHT[:end]) for end in range(len(RIGHT) + 1))
+    assert all(first_error(QUESTION, RIGHT[:end]) is None for end in range(len(RIGHT) + 1))
 
 
 def test_the_two_lines_of_one_sentence_may_come_in_either_order() -> None:
