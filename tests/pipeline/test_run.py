@@ -260,11 +260,15 @@ def test_show_puts_labels_and_scores_beside_the_steps(folder: Path) -> None:
 
 def test_report_draws_the_same_page_again(folder: Path) -> None:
     path = folder / "report.html"
-    before = path.read_bytes()
+    before = path.read_text("utf-8").splitlines()
     path.unlink()
     ended = without_torch("report", folder)
     assert (ended.returncode, ended.stderr, ended.stdout) == (0, "", f"Report: {path}\n")
-    assert path.read_bytes() == before
+    after = path.read_text("utf-8").splitlines()
+    # Tests above had units of this run made again, which takes another time; all else is the same.
+    assert [line for line in after if "Worker time" not in line] == [
+        line for line in before if "Worker time" not in line
+    ]
     page = before.decode()
     assert "ER-PRM best-of-4" in page and "majority voting" in page
     assert "http://" not in page.replace("http://www.w3.org/", "") and "https://" not in page
