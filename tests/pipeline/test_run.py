@@ -269,7 +269,7 @@ def test_report_draws_the_same_page_again(folder: Path) -> None:
     assert [line for line in after if "Worker time" not in line] == [
         line for line in before if "Worker time" not in line
     ]
-    page = before.decode()
+    page = "\n".join(before)
     assert "ER-PRM best-of-4" in page and "majority voting" in page
     assert "http://" not in page.replace("http://www.w3.org/", "") and "https://" not in page
 
