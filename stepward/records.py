@@ -7,7 +7,7 @@ label never means sampling again.
 import hashlib
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Problem:
         reference: The reference answer that solutions are graded against.
         level: Difficulty as the source states it; None where it states none.
         source: Where it came from: a file's name, a data set's, or the arithmetic world's split.
+        subject: What it is about, as the source states it; None where it states none.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Problem:
     reference: str
     level: int | None = None
     source: str = ""
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,96 @@ class Scores:
     scores: tuple[float, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LabelledSolution:
+    """A solution with a label a step, as people and other pipelines publish them; it may branch.
+
+    It brings its problem's text with it, so it stands alone. Where the source holds alternatives for a step, or
+    several solutions of one problem, the steps form a tree: `parents` says what each step follows. One row of a
+    source is one such record; `stepward.formats.paths` gives its solutions one by one.
+
+    Attributes:
+        id: `solution_id(problem_id, steps)`.
+        problem_id: `question_id(question)`, so one problem has one id wherever it comes from.
+        question: What was asked; empty where the source doesn't part it from the first step.
+        steps: The steps' texts, as the source writes them.
+        labels: A target in [0, 1] a step, or None where a step has none.
+        neutral: Which steps, by index, were called neutral; their label is None until training decides.
+        parents: For each step the index of the step before it, -1 for none, always below its own index; empty where
+            each step follows the one before it in `steps`.
+        reference: The reference answer, where the source states one.
+        answer: The solution's answer, where the source states it.
+        correct: Whether the solution reaches the reference, where the source says so.
+        generator: Who wrote the solution, where known.
+        source: The format it was read from.
+        extra: The source's fields that have no place here, as a JSON object; writing the same format brings them back.
+    """
+
+    id: str
+    problem_id: str
+    question: str
+    steps: tuple[str, ...]
+    labels: tuple[float | None, ...]
+    neutral: tuple[int, ...] = ()
+    parents: tuple[int, ...] = ()
+    reference: str | None = None
+    answer: str | None = None
+    correct: bool | None = None
+    generator: str = ""
+    source: str = ""
+    extra: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a dialogue.
+
+    Attributes:
+        role: `user`, `assistant`, `system` or another that the source names; empty for plain text.
+        content: The text.
+    """
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Two answers to one prompt, of which one was preferred.
+
+    Attributes:
+        id: A hash of the three texts.
+        prompt: What both answer: turns of a dialogue, or one plain text; empty where the source has none.
+        chosen: The preferred answer, likewise.
+        rejected: The other.
+        margin: By how much it was preferred, where the source says so.
+        source: The format it was read from.
+        extra: The source's fields that have no place here, as a JSON object.
+    """
+
+    id: str
+    prompt: tuple[Message, ...]
+    chosen: tuple[Message, ...]
+    rejected: tuple[Message, ...]
+    margin: float | None = None
+    source: str = ""
+    extra: str = ""
+
+
+def question_id(question: str) -> str:
+    """The id of a problem that is known by its text alone: a hash of it."""
+    return hashlib.sha256(question.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def preference_id(*turns: tuple[Message, ...]) -> str:
+    """The id of a preference: a hash of its prompt, its chosen and its rejected turns."""
+    return _digest(tuple(part for said in turns for part in (str(len(said)), *_parts(said))))
+
+
+def _parts(said: tuple[Message, ...]) -> tuple[str, ...]:
+    return tuple(part for turn in said for part in (turn.role, turn.content))
+
+
 def solution_id(problem_id: str, steps: tuple[str, ...]) -> str:
     """The id of a solution: its problem's id and a hash of its steps, so equal solutions have equal ids."""
     return f"{problem_id}/{_digest(steps)}"
@@ -125,5 +217,5 @@ def prefix_id(problem_id: str, steps: tuple[str, ...]) -> str:
 
 def _digest(steps: tuple[str, ...]) -> str:
     # A step may hold any character but NUL-separated lengths can't be confused with one another.
-    text = "\0".join(f"{len(step)}\0{step}" for step in steps)
+    text = "\0".join([f"{len(step)}\0{step}" for step in steps])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

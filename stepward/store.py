@@ -13,7 +13,7 @@ import json
 import os
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -42,6 +42,8 @@ def _field(name: str, hint: Any) -> pa.Field:
         return pa.field(name, _field(name, inner).type, nullable=True)
     if typing.get_origin(hint) is tuple:
         return pa.field(name, pa.list_(_field("item", options[0])), nullable=False)
+    if dataclasses.is_dataclass(hint):
+        return pa.field(name, pa.struct(list(schema_of(typing.cast(type, hint)))), nullable=False)
     return pa.field(name, _SCALARS[hint], nullable=False)
 
 
@@ -52,7 +54,7 @@ def write_shard(path: Path, records: Sequence[Any], kind: type) -> None:
         StepwardError: The disc is full, or the folder can't be written.
     """
     names = [field.name for field in dataclasses.fields(kind)]
-    columns = {name: [getattr(record, name) for record in records] for name in names}
+    columns = {name: [plain(getattr(record, name)) for record in records] for name in names}
     table = pa.Table.from_pydict(columns, schema=schema_of(kind))
     with atomic(path) as file:
         pq.write_table(table, file, compression="zstd")
@@ -71,15 +73,47 @@ def read_shard(path: Path, kind: type[Record]) -> list[Record]:
     except (pa.ArrowInvalid, OSError) as error:
         raise StepwardError(f"{path}: not a whole Parquet file ({error})") from error
     expected = schema_of(kind)
+    version = (table.schema.metadata or {}).get(b"stepward.schema", b"").decode()
+    # Another version may have other columns; that it is another is then what the user needs to know.
+    if version not in ("", str(SCHEMA_VERSION)):
+        raise StepwardError(f"{path}: schema version {version}, this Stepward reads {SCHEMA_VERSION}")
     if not table.schema.equals(expected):
         found = ", ".join(f"{field.name}: {field.type}" for field in table.schema)
         wanted = ", ".join(f"{field.name}: {field.type}" for field in expected)
         raise StepwardError(f"{path}: expected {kind.__name__} records ({wanted}), found ({found})")
-    version = (table.schema.metadata or {}).get(b"stepward.schema", b"").decode()
-    if version != str(SCHEMA_VERSION):
-        raise StepwardError(f"{path}: schema version {version or 'none'}, this Stepward reads {SCHEMA_VERSION}")
-    lists = [field.name for field in expected if pa.types.is_list(field.type)]
-    return [kind(**{**row, **{name: tuple(row[name]) for name in lists}}) for row in table.to_pylist()]
+    if not version:
+        raise StepwardError(f"{path}: schema version none, this Stepward reads {SCHEMA_VERSION}")
+    record = record_maker(kind)
+    return [record(row) for row in table.to_pylist()]
+
+
+def plain(value: Any) -> Any:
+    """A record's value as Parquet and JSON hold it: tuples as lists, records in them as objects."""
+    if not isinstance(value, tuple):
+        return value
+    return [dataclasses.asdict(one) if dataclasses.is_dataclass(one) else one for one in value]  # type: ignore[arg-type]
+
+
+def record_maker(kind: type[Record]) -> Callable[[dict[str, Any]], Record]:
+    """What makes a row, whose values are of the right types, a record: lists become tuples, objects their records."""
+    hints = typing.get_type_hints(kind)
+    lists = {name: _inner(hint) for name, hint in hints.items() if typing.get_origin(hint) is tuple}
+
+    def record(row: dict[str, Any]) -> Record:
+        made = {
+            name: tuple(row[name]) if inner is None else tuple(inner(**one) for one in row[name])
+            for name, inner in lists.items()
+            if name in row
+        }
+        return kind(**{**row, **made})
+
+    return record
+
+
+def _inner(hint: Any) -> Callable[..., Any] | None:
+    """The record type that a tuple holds, or None where it holds plain values."""
+    inner = typing.get_args(hint)[0]
+    return typing.cast(type, inner) if dataclasses.is_dataclass(inner) else None
 
 
 @contextlib.contextmanager

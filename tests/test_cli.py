@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from small_runs import run_stepward
 
-from stepward import cli
+from stepward.cli import program as cli
 from stepward.errors import StepwardError
 
 GOOD = '{"question": "One and one?", "reference": "2"}\n'
@@ -74,7 +74,7 @@ def test_values_out_of_range_are_named(refused: Refused, override: str, message:
         (GOOD + '{"question": "Two", \n', ("row 2", "not JSON")),
         (GOOD + GOOD, ("row 2", "'question'", "the same as row 1's")),
         (GOOD + '{"question": "Two\\u0000?", "reference": "2"}\n', ("row 2", "'question'", "NUL")),
-        ("", ("the file is empty",)),
+        ("", ("the file holds no rows",)),
         (GOOD, ("1 problems, but the recipe's problems ask for",)),
         ('{"question": "Two?", "answer": "2"}\n', ("row 1", "'answer'", "no reference answer")),
     ],

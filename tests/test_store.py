@@ -15,21 +15,35 @@ from hypothesis import strategies as st
 
 from stepward import store
 from stepward.errors import StepwardError
-from stepward.records import Problem, Scores, Solution, StepLabels, StepRollouts
+from stepward.records import (
+    LabelledSolution,
+    Message,
+    Preference,
+    Problem,
+    Scores,
+    Solution,
+    StepLabels,
+    StepRollouts,
+)
 from stepward.store import atomic, digest, locked, read_json, read_shard, write_json, write_shard
 
 text = st.text(st.characters(codec="utf-8"))
 whole = st.integers(-(2**63), 2**63 - 1)
 number = st.floats(allow_nan=False)
 steps = st.lists(text, max_size=3).map(tuple)
+labels = st.lists(st.none() | number, max_size=3).map(tuple)
+indices = st.lists(whole, max_size=3).map(tuple)
+said = st.lists(st.builds(Message, text, text), max_size=3).map(tuple)
 record = st.one_of(
     st.builds(Problem, text, text, text, st.none() | whole, text),
     st.builds(Solution, text, text, steps, st.none() | text, st.booleans(), whole, text, st.booleans()),
     st.builds(StepRollouts, text, text, steps, whole, whole, st.booleans(), text),
     st.builds(StepLabels, text, text, text, st.lists(st.none() | number, max_size=3).map(tuple), st.none() | number),
     st.builds(Scores, text, text, text, st.lists(number, max_size=3).map(tuple)),
+    st.builds(LabelledSolution, text, text, text, steps, labels, indices, indices, st.none() | text),
+    st.builds(Preference, text, said, said, said, st.none() | number, text, text),
 )
-KINDS = (Problem, Solution, StepRollouts, StepLabels, Scores)
+KINDS = (Problem, Solution, StepRollouts, StepLabels, Scores, LabelledSolution, Preference)
 PROBLEM = Problem("p", "1 + 1?", "2")
 
 
@@ -139,12 +153,21 @@ def test_records_of_another_kind_are_refused_naming_both(tmp_path: Path) -> None
         read_shard(path, Problem)
 
 
+def test_another_schema_version_is_named_before_its_columns(tmp_path: Path) -> None:
+    path = tmp_path / "s.parquet"
+    write_shard(path, [PROBLEM], Problem)
+    table = pq.read_table(path).drop_columns("subject")
+    pq.write_table(table.replace_schema_metadata({"stepward.schema": "1"}), path)
+    with pytest.raises(StepwardError, match="schema version 1, this Stepward reads 2"):
+        read_shard(path, Problem)
+
+
 def test_another_schema_version_is_refused_naming_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "s.parquet"
     with monkeypatch.context() as later:
         later.setattr(store, "SCHEMA_VERSION", 99)
         write_shard(path, [PROBLEM], Problem)
-    with pytest.raises(StepwardError, match="schema version 99, this Stepward reads 1"):
+    with pytest.raises(StepwardError, match="schema version 99, this Stepward reads 2"):
         read_shard(path, Problem)
     table = pq.read_table(path)
     pq.write_table(table.replace_schema_metadata({}), path)
@@ -188,4 +211,4 @@ def test_a_folder_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
 
 def test_every_record_type_is_tested() -> None:
     assert all(dataclasses.is_dataclass(kind) and store.schema_of(kind) for kind in KINDS)
-    assert {field.name for field in store.schema_of(Problem) if field.nullable} == {"level"}
+    assert {field.name for field in store.schema_of(Problem) if field.nullable} == {"level", "subject"}

@@ -6,21 +6,18 @@ wrongly for the rest of the run without a word. All bad rows (up to ten) are nam
 
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stepward.answers import extract_answer
 from stepward.errors import StepwardError
-from stepward.jsonl import BadRows, kind, read_rows, value_faults
 from stepward.records import Problem
+from stepward.rows import BadRows, kind, read_rows
 
 QUESTION_FIELDS = ("question", "problem")
 REFERENCE_FIELDS = ("reference", "final_answer", "answer", "solution")
 """Fields that are looked for, in this order, where the caller names none."""
-
-SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
 
 _LEVEL = re.compile(r"(?:Level )?([0-9]{1,3})", re.ASCII)
 
@@ -47,7 +44,7 @@ def read_problems(path: Path, *, question: str | None = None, reference: str | N
     are added or moved. A question may stand once in a file: twice would put it on both sides of a split.
 
     Args:
-        path: A file with one of `SUFFIXES`; `.json` may hold an array or lines.
+        path: A file of rows (`stepward.rows`): JSON lines, a JSON array or Parquet.
         question: The field that holds the question.
         reference: The field that holds the reference answer.
 
@@ -60,10 +57,9 @@ def read_problems(path: Path, *, question: str | None = None, reference: str | N
     """
     path = Path(path)
     bad = BadRows(path)
-    rows = list(_rows(path, bad))
+    rows = [(row.number, row.fields) for row in read_rows(path, bad)]
     if not rows:
         bad.refuse()
-        raise StepwardError(f"{path}: the file holds no rows; expected one problem a row")
     fields = _find_fields(path, rows, question, reference, bad)
     read = [(number, problem) for number, row in rows if (problem := _problem(path, number, row, fields, bad))]
     _note_repeats(read, bad)
@@ -74,31 +70,6 @@ def read_problems(path: Path, *, question: str | None = None, reference: str | N
 def problem_id(path: Path, question: str) -> str:
     """The id of a problem that came without one: its file's name, without what follows the first dot, and a hash."""
     return f"{path.name.partition('.')[0]}-{hashlib.sha256(question.encode()).hexdigest()[:16]}"
-
-
-def _rows(path: Path, bad: BadRows) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each row's number, from 1, and its fields; bad ones are noted."""
-    if not path.exists():
-        raise StepwardError(f"{path}: no such file; check the path")
-    if not path.name.endswith(SUFFIXES):
-        raise StepwardError(f"{path}: unknown kind of file; expected a name that ends in one of {', '.join(SUFFIXES)}")
-    return _parquet_rows(path, bad) if path.suffix == ".parquet" else read_rows(path, bad)
-
-
-def _parquet_rows(path: Path, bad: BadRows) -> Iterator[tuple[int, dict[str, Any]]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        rows = pq.read_table(path).to_pylist()
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise StepwardError(f"{path}: can't be read ({error}); expected a whole Parquet file in UTF-8") from None
-    for number, row in enumerate(rows, start=1):
-        faults = value_faults(row)
-        for name, fault in faults:
-            bad.add(number, name, fault)
-        if not faults:
-            yield number, row
 
 
 def _find_fields(
@@ -132,7 +103,7 @@ def _style(question: str, reference: str) -> str:
 
 def _problem(path: Path, number: int, row: dict[str, Any], fields: _Fields, bad: BadRows) -> Problem | None:
     """The row's problem, or None once its faults are noted."""
-    before = len(bad.faults)
+    before = bad.count
     question = _text(number, row, fields.question, bad)
     worked = _text(number, row, fields.reference, bad)
     reference = _reference(worked, fields.style) if worked else None
@@ -142,7 +113,7 @@ def _problem(path: Path, number: int, row: dict[str, Any], fields: _Fields, bad:
         bad.add(number, fields.reference, f"no reference answer: expected {mark}; {hint}")
     level = _level(number, row.get("level"), bad)
     own = _own_id(number, row.get("id"), bad)
-    if len(bad.faults) > before:
+    if bad.count > before:
         return None
     assert question and reference, "a row without faults has both"
     return Problem(own or problem_id(path, question), question, reference, level, path.name)

@@ -28,7 +28,7 @@ def cut(problems: Sequence[Problem], sizes: Mapping[str, int], seed: int, path: 
         raise StepwardError(
             f"{path}: {len(problems)} problems, but the recipe's problems ask for {wanted} ({split}): lower them"
         )
-    dealt = sorted(problems, key=lambda problem: _place(seed, problem.id))
+    dealt = sorted(problems, key=lambda problem: place(seed, problem.id))
     found, start = {}, 0
     for name, size in sizes.items():
         found[name] = dealt[start : start + size]
@@ -36,5 +36,6 @@ def cut(problems: Sequence[Problem], sizes: Mapping[str, int], seed: int, path: 
     return found
 
 
-def _place(seed: int, problem_id: str) -> bytes:
+def place(seed: int, problem_id: str) -> bytes:
+    """Where a problem stands in the order in which a seed deals: a hash, so other problems don't move it."""
     return hashlib.sha256(f"{seed}\0{problem_id}".encode("utf-8", "surrogatepass")).digest()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stepward import steps
 from stepward.errors import StepwardError
-from stepward.formats.gsm8k import PublishedSolution, read_published_rows, without_calculator
+from stepward.formats.gsm8k_solutions import PublishedSolution, read_published_rows, without_calculator
 from stepward.grading import extract_answer, grade
 from stepward.problems.files import problem_id
 from stepward.records import Problem, Solution, solution_id

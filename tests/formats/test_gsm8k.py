@@ -1,84 +1,71 @@
-"""The published model solutions, read as they are."""
+"""GSM8K: each row is a problem; its worked solution is not kept."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stepward.errors import StepwardError
-from stepward.formats.gsm8k import PublishedSolution, read_published_rows, without_calculator
+from stepward import formats
+from stepward.formats import Choices, NotWritable
+from stepward.formats.gsm8k import NAME, read, write
+from stepward.records import Problem, question_id
+from stepward.rows import Row, RowFault
 
-ROW = {
-    "question": "What is 3+4?",
-    "ground_truth": "3+4 = <<3+4=7>>7\nA: 7",
-    "small": {"is_correct": True, "solution": "3+4 = 7\nA: 7"},
-    "large": {"is_correct": False, "solution": "3+4 = 8\nA: 8\n"},
-}
-
-
-def write(folder: Path, *rows: dict[str, Any]) -> Path:
-    path = folder / "solutions.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
+ROW: dict[str, Any] = {"question": "What is 2 + 3?", "answer": "2 + 3 = <<2+3=5>>5\n#### 5"}
 
 
-def test_a_row_is_read_as_it_is(tmp_path: Path) -> None:
-    (row,) = read_published_rows(write(tmp_path, ROW))
-    assert (row.row, row.question, row.reference) == (1, "What is 3+4?", "7")
-    assert row.solutions == (
-        PublishedSolution("small", "3+4 = 7\nA: 7", True),
-        PublishedSolution("large", "3+4 = 8\nA: 8", False),
-    )
+def as_row(fields: dict[str, Any]) -> Row:
+    return Row(Path("rows.jsonl"), 1, fields)
 
 
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ({"question": ""}, "row 2, field 'question': empty; expected text"),
-        ({"question": 3}, "row 2, field 'question': found a number; expected text"),
-        (
-            {"ground_truth": "it is 7"},
-            "row 2, field 'ground_truth': no reference answer: expected a line 'A: <answer>'",
-        ),
-        ({"question": ROW["question"]}, "row 2, field 'question': the same as row 1's"),
-        ({"small": "7"}, "row 2, field 'small': expected an object with is_correct and solution, found text"),
-        ({"small": {"is_correct": True}}, "row 2, field 'small.solution': missing; expected text"),
-        ({"small": {"is_correct": True, "solution": ""}}, "row 2, field 'small.solution': empty; expected text"),
-        (
-            {"small": {"is_correct": 1, "solution": "A: 7"}},
-            "row 2, field 'small.is_correct': expected true or false, found a number",
-        ),
-        ({"small": {"solution": "A: 7"}}, "row 2, field 'small.is_correct': expected true or false, found null"),
-    ],
-)
-def test_a_bad_row_is_named(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
-    path = write(tmp_path, ROW, {**ROW, "question": "Another?", **change})
-    with pytest.raises(StepwardError) as raised:
-        read_published_rows(path)
-    assert expected in str(raised.value)
-    assert str(path) in str(raised.value)
+def test_a_row_is_guessed_as_itself_alone() -> None:
+    assert [one.name for one in formats.FORMATS.values() if one.matches(ROW)] == [NAME]
 
 
-def test_a_row_without_solutions_or_fields_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path, {"question": "q?", "ground_truth": "A: 1"}, {"small": ROW["small"]})
-    with pytest.raises(StepwardError) as raised:
-        read_published_rows(path)
-    assert "row 1, no solutions: expected a field a model" in str(raised.value)
-    assert "row 2, field 'ground_truth': missing" in str(raised.value)
-    assert "row 2, field 'question': missing" in str(raised.value)
+def test_a_row_is_a_problem_and_a_problem_a_row_without_the_worked_solution() -> None:
+    problem = read(as_row(ROW))
+    assert problem == Problem(question_id(ROW["question"]), ROW["question"], "5", source=NAME)
+    assert write(problem, Choices()) == [{"question": "What is 2 + 3?", "answer": "#### 5"}]
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("change", "field", "reason"),
     [
-        ("17 + 7 = <<17+7=24>>24 feet", "17 + 7 = 24 feet"),
-        ("<<1=1>>1 and <<2=2>>2", "1 and 2"),
-        ("1 << 2", "1 << 2"),
-        ("a <<1 b <<2=2>>2", "a <<1 b 2"),
-        ("none", "none"),
-        ("", ""),
+        ({"answer": "It is 5"}, "answer", "no reference answer; expected a line '#### <answer>'"),
+        ({"answer": "#### "}, "answer", "no reference answer; expected a line '#### <answer>'"),
+        ({"answer": ""}, "answer", "empty; expected text"),
+        ({"answer": 5}, "answer", "expected text, found a number"),
+        ({"question": " "}, "question", "empty; expected text"),
     ],
 )
-def test_calculator_marks_can_be_left_out(text: str, expected: str) -> None:
-    assert without_calculator(text) == expected
+def test_a_bad_row_is_named(change: dict[str, Any], field: str, reason: str) -> None:
+    with pytest.raises(RowFault) as raised:
+        read(as_row({**ROW, **change}))
+    assert (raised.value.field, raised.value.reason) == (field, reason)
+
+
+@pytest.mark.parametrize("reference", ["5\n6", " 5", "", "#### 5"])
+def test_a_reference_that_would_be_read_otherwise_is_refused(reference: str) -> None:
+    with pytest.raises(NotWritable, match="can't stand behind #### on one line"):
+        write(replace(read(as_row(ROW)), reference=reference), Choices())
+
+
+@given(st.text("ab? ", min_size=1).filter(str.strip), st.text("12,.#\n ").map(str.strip).filter(bool))
+def test_a_problem_comes_back_or_is_refused(question: str, reference: str) -> None:
+    problem = Problem(question_id(question), question, reference, source=NAME)
+    try:
+        (row,) = write(problem, Choices())
+    except NotWritable:
+        assert "\n" in reference or "####" in reference
+    else:
+        assert read(as_row(row)) == problem
+
+
+def test_the_published_file_is_read_whole(shared_data: Path) -> None:
+    reading = formats.read(shared_data / "gsm8k" / "train.jsonl", strict=True)
+    problems = list(reading)
+    assert (reading.format.name, len(problems)) == (NAME, 7473)
+    assert len({problem.id for problem in problems if isinstance(problem, Problem)}) == 7473

@@ -193,7 +193,7 @@ def test_bad_rows_of_every_cause_are_named_together(tmp_path: Path) -> None:
 
 def test_an_unusable_file_is_named(tmp_path: Path) -> None:
     assert "no such file" in message(tmp_path / "none.jsonl")
-    assert "the file is empty" in message(write(tmp_path))
+    assert "the file holds no rows" in message(write(tmp_path))
     assert "expected a name that ends in one of .jsonl" in message(write(tmp_path, OURS, name="sums.csv"))
     assert "not JSON" in message(write(tmp_path, "oops"))
     assert "can't be read" in message(write(tmp_path, OURS, name="sums.parquet"))

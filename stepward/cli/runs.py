@@ -1,53 +1,18 @@
-"""The command line: one verb a stage. The only place that wires implementations together; nobody imports it."""
+"""Verbs of a run: make it, look at it, label and score with it."""
 
 import math
-import os
 import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from typer.core import TyperGroup
 
+from stepward.cli.program import app, say
 from stepward.errors import StepwardError
 
-
-class _Stopped(Exception):
-    """Ctrl-C, carried past typer, which would end the program without a word."""
-
-
-class _Verbs(TyperGroup):
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as error:
-            raise _Stopped from error
-
-
-app = typer.Typer(
-    cls=_Verbs,
-    help="Reward models for step-by-step reasoning: build, train, measure and use them.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-_errors = Console(stderr=True)
-
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder in which runs lie.")]
-
-
-@app.callback()
-def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-) -> None:
-    """Options of every verb."""
-    if debug:
-        os.environ["STEPWARD_DEBUG"] = "1"
 
 
 @app.command()
@@ -72,10 +37,10 @@ def run(
     evaluation, _ = read(folder / "evaluation")
     console.print(summary_table(evaluation))
     for line in headline(evaluation):
-        _say(line)
+        say(line)
     total = manifest.content["seconds"]
     state = f"done in {worked:.0f} s" if worked else f"everything was done before ({total:.0f} s of work)"
-    _say(f"{plan.name}: {state}. Report: {folder / 'report.html'}")
+    say(f"{plan.name}: {state}. Report: {folder / 'report.html'}")
 
 
 @app.command()
@@ -117,7 +82,7 @@ def label(
     path = to or source / "labels" / (f"er-eta-{eta:g}.parquet" if kind == "er" else f"{kind}.parquet")
     write_shard(path, labels, StepLabels)
     steps = sum(len(one.labels) for one in labels)
-    _say(f"{len(labels):,} solutions, {steps:,} steps labelled {kind}: {path}")
+    say(f"{len(labels):,} solutions, {steps:,} steps labelled {kind}: {path}")
 
 
 @app.command()
@@ -135,7 +100,7 @@ def report(
     report_run(recipe, Layout(folder))
     if picture is not None:
         draw_picture(Layout(folder), picture)
-    _say(f"Report: {folder / 'report.html'}")
+    say(f"Report: {folder / 'report.html'}")
 
 
 @app.command()
@@ -151,8 +116,8 @@ def score(
     written = steps.split(text)
     scored = load_scorer(model).score(problem, written)
     for step, value in zip(written, scored.steps, strict=True):
-        _say(f"{value:.3f}  {step}")
-    _say(", ".join(f"{name} {getattr(scored, name):.3f}" for name in ("min", "prod", "last", "mean")))
+        say(f"{value:.3f}  {step}")
+    say(", ".join(f"{name} {getattr(scored, name):.3f}" for name in ("min", "prod", "last", "mean")))
 
 
 @app.command()
@@ -161,7 +126,7 @@ def recipes() -> None:
     from stepward.recipes.load import load_recipe, named_recipes
 
     for name in named_recipes():
-        _say(f"{name:<18} {load_recipe(name).about}")
+        say(f"{name:<18} {load_recipe(name).about}")
 
 
 @app.command("demo-generator")
@@ -186,7 +151,7 @@ def demo_generator(
     with Progress(*columns, TimeRemainingColumn()) as progress:
         task = progress.add_task("training", total=sum(one.steps for one in settings.rounds), loss=float("nan"))
         make(folder, settings, lambda step, loss: progress.update(task, completed=step, loss=loss))
-    _say(f"Generator: {folder}")
+    say(f"Generator: {folder}")
 
 
 @app.command()
@@ -194,42 +159,4 @@ def version() -> None:
     """Print the version."""
     from stepward import __version__
 
-    _say(__version__)
-
-
-def main() -> None:
-    """Runs the command line; an error the user can mend is one message, and exit code 1."""
-    sys.exit(_guarded(app))
-
-
-def _guarded(command: Callable[[], Any]) -> int:
-    """Runs a command and gives its exit code; typer itself says what is wrong with the usage, and ends with 2."""
-    try:
-        command()
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except StepwardError as error:
-        return _complain(str(error), 1)
-    except _Stopped:
-        return _complain("stopped; what is finished is kept, run the same command again to go on", 130)
-    except Exception as error:
-        first, *rest = str(error).splitlines() or [""]
-        text = f"{first[:500]}{' ...' if rest or len(first) > 500 else ''}"
-        return _complain(f"unforeseen {type(error).__name__}: {text} (see it all with: stepward --debug ...)", 1)
-    return 0
-
-
-def _complain(message: str, code: int) -> int:
-    if os.environ.get("STEPWARD_DEBUG"):
-        traceback.print_exc()
-    _errors.print(f"[bold red]stepward:[/] {escape(message)}", highlight=False, soft_wrap=True)
-    return code
-
-
-def _say(text: str) -> None:
-    """Prints a line as it is: in a log a sentence stays on one line."""
-    Console().print(escape(text), highlight=False, soft_wrap=True)
-
-
-if __name__ == "__main__":
-    main()
+    say(__version__)

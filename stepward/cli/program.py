@@ -1,0 +1,79 @@
+"""The command line's program: its options, what becomes of an error, and how a line is said."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from stepward.errors import StepwardError
+
+
+class _Stopped(Exception):
+    """Ctrl-C, carried past typer, which would end the program without a word."""
+
+
+class _Verbs(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise _Stopped from error
+
+
+app = typer.Typer(
+    cls=_Verbs,
+    help="Reward models for step-by-step reasoning: build, train, measure and use them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_errors = Console(stderr=True)
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Options of every verb."""
+    if debug:
+        os.environ["STEPWARD_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Runs the command line; an error the user can mend is one message, and exit code 1."""
+    sys.exit(_guarded(app))
+
+
+def _guarded(command: Callable[[], Any]) -> int:
+    """Runs a command and gives its exit code; typer itself says what is wrong with the usage, and ends with 2."""
+    try:
+        command()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except StepwardError as error:
+        return _complain(str(error), 1)
+    except _Stopped:
+        return _complain("stopped; what is finished is kept, run the same command again to go on", 130)
+    except Exception as error:
+        first, *rest = str(error).splitlines() or [""]
+        text = f"{first[:500]}{' ...' if rest or len(first) > 500 else ''}"
+        return _complain(f"unforeseen {type(error).__name__}: {text} (see it all with: stepward --debug ...)", 1)
+    return 0
+
+
+def _complain(message: str, code: int) -> int:
+    if os.environ.get("STEPWARD_DEBUG"):
+        traceback.print_exc()
+    _errors.print(f"[bold red]stepward:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    return code
+
+
+def say(text: str) -> None:
+    """Prints a line as it is: in a log a sentence stays on one line."""
+    Console().print(escape(text), highlight=False, soft_wrap=True)

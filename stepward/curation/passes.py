@@ -1,0 +1,76 @@
+"""A source read twice: once to decide about its rows, once to write them as they stood, whatever their format.
+
+What is decided in the first pass is a byte or a number a row, in the order of reading, so no row is kept in memory.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import orjson
+
+from stepward import formats
+from stepward.curation.questions import Asking
+from stepward.errors import StepwardError
+from stepward.formats import Reading
+from stepward.records import LabelledSolution, Preference, Problem
+from stepward.rows import Row
+
+
+def with_rows(reading: Reading) -> Iterator[tuple[Row, Asking]]:
+    """Each record with the row it was read from.
+
+    Raises:
+        StepwardError: The source holds records that don't say what was asked, such as a run's scores.
+    """
+    for record in reading:
+        assert reading.row is not None
+        if not isinstance(record, (LabelledSolution, Preference, Problem)):
+            raise StepwardError(
+                f"{reading.source}: holds {type(record).__name__} records, which don't say what was asked; expected "
+                "labelled solutions, preferences or problems"
+            )
+        yield reading.row, record
+
+
+def rows_again(source: Path | str, format: str, expected: int) -> Iterator[Row]:
+    """The rows of a source that was read before; what can't be read was said then.
+
+    Raises:
+        StepwardError: It has more or fewer rows than before.
+    """
+    reading = formats.read(source, format, on_fault=lambda _: None)
+    for row, _ in with_rows(reading):
+        if reading.rows > expected:
+            break
+        yield row
+    if reading.rows != expected:
+        raise StepwardError(f"{source}: changed while it was read; {expected:,} rows were there. Run again")
+
+
+def write_row(row: Row, file: IO[bytes]) -> None:
+    """Write the row's fields as one JSON line.
+
+    Spacing and the way a number or a character is spelt may differ from the source's; fields, their order and their
+    values don't.
+
+    Raises:
+        StepwardError: A Parquet column holds what JSON has no word for, such as bytes.
+    """
+    try:
+        line = orjson.dumps(row.fields, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        line = _exact(row)
+    file.write(line)
+
+
+def _exact(row: Row) -> bytes:
+    """The line where orjson gives up: whole numbers above 64 bits."""
+    try:
+        return json.dumps(row.fields, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    except (TypeError, ValueError) as error:
+        raise StepwardError(
+            f"{row.file}: row {row.number}: can't be written as a JSON line ({error}); expected text, numbers, lists "
+            "and objects alone; convert the column first"
+        ) from None

@@ -1,0 +1,75 @@
+"""Every format by its name, and which of them a row looks like."""
+
+from pathlib import Path
+
+from stepward.errors import StepwardError
+from stepward.formats import (
+    big_bench_mistake,
+    er_prm,
+    gsm8k,
+    gsm8k_solutions,
+    hh_rlhf,
+    llama_factory,
+    math_problems,
+    math_shepherd,
+    omegaprm,
+    omegaprm_tree,
+    own,
+    preferences,
+    prm800k,
+    prmbench,
+    processbench,
+    rlhflow_orm,
+    rlhflow_prm,
+    run_folder,
+    scan,
+    trl,
+)
+from stepward.formats.format import Fields, Format
+
+_MODULES = (
+    own,
+    run_folder,
+    math_shepherd,
+    er_prm,
+    rlhflow_prm,
+    rlhflow_orm,
+    omegaprm,
+    omegaprm_tree,
+    prm800k,
+    trl,
+    processbench,
+    prmbench,
+    big_bench_mistake,
+    scan,
+    gsm8k_solutions,
+    llama_factory,
+    hh_rlhf,
+    preferences,
+    gsm8k,
+    math_problems,
+)
+
+FORMATS: dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in _MODULES}
+"""In the order in which a row is held against them: the more telling fields first."""
+
+
+def named(name: str) -> Format:
+    """The format of that name.
+
+    Raises:
+        StepwardError: There is none.
+    """
+    if name not in FORMATS:
+        raise StepwardError(f"unknown format {name!r}; expected one of {', '.join(FORMATS)}")
+    return FORMATS[name]
+
+
+def guess_source(source: Path | str) -> Format | None:
+    """The format that a source is of as a whole, whatever its rows, or None."""
+    return run_folder.FORMAT if run_folder.is_run(source) else None
+
+
+def guess(fields: Fields) -> Format | None:
+    """The first format that a row looks like one of, or None."""
+    return next((one for one in FORMATS.values() if one.matches(fields)), None)

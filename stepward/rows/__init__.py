@@ -1,0 +1,20 @@
+"""Rows of other people's files, read strictly and as a stream: every bad row is named, none is skipped or mended."""
+
+from stepward.rows.faults import BadRows, Fault, RowFault, row_text
+from stepward.rows.files import SUFFIXES, Meter, Row, read_rows
+from stepward.rows.sources import find_rows
+from stepward.rows.strict import kind, value_faults
+
+__all__ = [
+    "SUFFIXES",
+    "BadRows",
+    "Fault",
+    "Meter",
+    "Row",
+    "RowFault",
+    "find_rows",
+    "kind",
+    "read_rows",
+    "row_text",
+    "value_faults",
+]

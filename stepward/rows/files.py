@@ -1,0 +1,294 @@
+"""The rows of one file, as a stream: JSON lines, a JSON array or Parquet; plain, gzip or zstandard.
+
+Memory stays flat whatever the file holds: a line is read up to `LONGEST_ROW` bytes and passed over from there, an
+array is parsed object by object, and Parquet is read in batches.
+"""
+
+import codecs
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from stepward.errors import StepwardError
+from stepward.rows.faults import BadRows
+from stepward.rows.strict import Named, as_row, parse_line, parse_value, skip_space, value_faults
+
+_TEXT_SUFFIXES = [f"{name}{packed}" for name in (".jsonl", ".json", ".ndjson") for packed in ("", ".gz", ".zst")]
+
+SUFFIXES = (*_TEXT_SUFFIXES, ".parquet")
+"""How the names of files that can be read end."""
+
+LONGEST_ROW = 16 * 2**20
+"""Bytes of the longest row that is read; a longer one is set aside."""
+
+GIVE_UP = 2**30
+"""Bytes after which a row without an end is taken for no row at all, and the rest of the file with it."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_CHUNK = 2**18
+_BATCH = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row.
+
+    Attributes:
+        file: The file it stands in.
+        number: Its line number, or its place in an array or table, from 1.
+        fields: Its object.
+    """
+
+    file: Path
+    number: int
+    fields: dict[str, Any]
+
+
+class Meter:
+    """How far reading has come, in bytes as they lie on the disc, for a progress bar.
+
+    Attributes:
+        total: Bytes of all files; 0 where it is not known.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._before = 0
+        self._position: Callable[[], int] = lambda: 0
+
+    def start(self, size: int, position: Callable[[], int]) -> None:
+        """Go on to the next file, of so many bytes, where `position` tells how many of them are read."""
+        self._position = position
+        self._size = size
+
+    def finish(self) -> None:
+        """The file is read to its end."""
+        self._before += self._size
+        self._position = lambda: 0
+
+    @property
+    def done(self) -> int:
+        """Bytes read so far."""
+        return self._before + self._position()
+
+
+def read_rows(path: Path, bad: BadRows, meter: Meter | None = None) -> Iterator[Row]:
+    """Read one file's rows.
+
+    A name that ends in `.json` may hold lines or an array, as files are published as both. Lines of white space hold
+    no row. A byte order mark before the first row is passed over.
+
+    Args:
+        path: The file, its name ending in one of `SUFFIXES`.
+        bad: Takes what is wrong with rows that can't be read: not UTF-8, not a JSON object, a repeated key, NaN, an
+            infinity, NUL, half a surrogate pair, more than `LONGEST_ROW` bytes. Where an array's text stops being
+            JSON, or a packed file ends too soon, reading stops and that is a fault too.
+        meter: Is kept informed of how far reading has come.
+
+    Yields:
+        Each row that can be.
+
+    Raises:
+        StepwardError: The file is missing or can't be opened, its name's ending is unknown, or it holds no rows.
+    """
+    if not path.exists():
+        raise StepwardError(f"{path}: no such file; check the path")
+    if not path.name.endswith(SUFFIXES):
+        raise StepwardError(f"{path}: unknown kind of file; expected a name that ends in one of {', '.join(SUFFIXES)}")
+    before = bad.count
+    empty = True
+    meter = meter or Meter()
+    try:
+        for row in _parquet_rows(path, bad, meter) if path.suffix == ".parquet" else _json_rows(path, bad, meter):
+            empty = False
+            yield row
+        meter.finish()
+    except OSError as error:
+        raise StepwardError(f"{path}: can't be read ({error.strerror or error}); expected a readable file") from None
+    if empty and bad.count == before:
+        raise StepwardError(
+            f"{path}: the file holds no rows; expected one JSON object a line, an array of them, or Parquet"
+        )
+
+
+def _unpacked(path: Path, file: IO[bytes]) -> IO[bytes]:
+    """The file's bytes, unpacked where its name ends in `.gz` or `.zst`."""
+    if path.suffix == ".gz":
+        return io.BufferedReader(gzip.GzipFile(fileobj=file), _CHUNK)
+    if path.suffix == ".zst":
+        import zstandard
+
+        # A window of 128 MiB is the most that zstd itself unpacks without being told to.
+        unpacker = zstandard.ZstdDecompressor(max_window_size=2**27)
+        return io.BufferedReader(unpacker.stream_reader(file, read_across_frames=True), _CHUNK)
+    return file
+
+
+def _json_rows(path: Path, bad: BadRows, meter: Meter) -> Iterator[Row]:
+    packed = _packing_errors(path)
+    number = 0
+    try:
+        with path.open("rb", buffering=_CHUNK) as opened, _unpacked(path, opened) as file:
+            meter.start(path.stat().st_size, opened.tell)
+            start = _start(file)
+            rows = _array_rows(path, file, bad) if start == b"[" else _line_rows(path, file, bad)
+            for row in rows:
+                number = row.number
+                yield row
+    except packed as error:
+        bad.at(path, number + 1, "")
+        bad.add(number + 1, "", f"the file can't be unpacked from here on ({error}); expected a whole {path.suffix}")
+
+
+def _packing_errors(path: Path) -> tuple[type[Exception], ...]:
+    if path.suffix == ".gz":
+        return (EOFError, zlib.error, gzip.BadGzipFile)
+    if path.suffix == ".zst":
+        import zstandard
+
+        return (zstandard.ZstdError,)
+    return ()
+
+
+def _start(file: IO[bytes]) -> bytes:
+    """The first byte that is neither white space nor a byte order mark; the file is left where it was."""
+    peeked: bytes = file.peek(64)  # type: ignore[attr-defined]
+    return peeked.removeprefix(_BYTE_ORDER_MARK).lstrip()[:1]
+
+
+def _line_rows(path: Path, file: IO[bytes], bad: BadRows) -> Iterator[Row]:
+    start = 0
+    number = 0
+    while raw := file.readline(LONGEST_ROW + 1):
+        number += 1
+        if len(raw) > LONGEST_ROW:
+            length = _pass_over(file, raw)
+            bad.at(path, number, raw[:1000])
+            rest = "; the rest of the file was not read" if length > GIVE_UP else ""
+            bad.add(
+                number, "", f"the row has more than {LONGEST_ROW:,} bytes ({length:,}){rest}; expected a shorter one"
+            )
+            start += length
+            if rest:
+                return
+            continue
+        if number == 1 and raw.startswith(_BYTE_ORDER_MARK):
+            raw, start = raw.removeprefix(_BYTE_ORDER_MARK), start + len(_BYTE_ORDER_MARK)
+        if raw.strip():
+            bad.at(path, number, raw)
+            row, faults = parse_line(raw, start)
+            if _usable(row, number, faults, bad):
+                yield Row(path, number, row)  # type: ignore[arg-type]
+        start += len(raw)
+
+
+def _pass_over(file: IO[bytes], raw: bytes) -> int:
+    """Reads to the end of a line whose start is read; its length, or more than `GIVE_UP` where no end was found."""
+    length = len(raw)
+    while not raw.endswith(b"\n") and length <= GIVE_UP and (raw := file.readline(_CHUNK)):
+        length += len(raw)
+    return length
+
+
+def _array_rows(path: Path, file: IO[bytes], bad: BadRows) -> Iterator[Row]:
+    text = _Window(file)
+    number = 0
+    text.advance(skip_space(text.shown, 0) + 1)  # the bracket
+    try:
+        while True:
+            text.skip_space()
+            if text.shown[:1] == "]" and number == 0:
+                break
+            number += 1
+            value, faults = text.value()
+            bad.at(path, number, value)
+            row, faults = as_row(value, faults)
+            if _usable(row, number, faults, bad):
+                yield Row(path, number, row)  # type: ignore[arg-type]
+            text.skip_space()
+            if text.shown[:1] != ",":
+                break
+            text.advance(1)
+        text.end()
+    except ValueError as error:
+        bad.at(path, max(number, 1), text.shown[:1000])
+        bad.add(max(number, 1), "", f"not JSON ({error}); the rows after it were not read")
+
+
+class _Window:
+    """The part of an array's text that is looked at: it grows while a value is not whole, and lets go of it after."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.shown = ""
+        self._file = file
+        # A byte that is not UTF-8 becomes half a surrogate pair, a fault of the one row that holds it.
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="surrogateescape")
+        self._grow()
+        self.shown = self.shown.removeprefix("\ufeff")
+
+    def advance(self, count: int) -> None:
+        self.shown = self.shown[count:]
+
+    def skip_space(self) -> None:
+        while (at := skip_space(self.shown, 0)) == len(self.shown) and self._grow():
+            pass
+        self.advance(at)
+
+    def value(self) -> tuple[Any, list[Named]]:
+        """The value that starts here, and its faults; ValueError where it is not JSON."""
+        while True:
+            try:
+                value, end, faults = parse_value(self.shown, 0)
+            except ValueError as error:
+                # Twice as much each time, so that a long value is not parsed again for every few bytes of it.
+                if len(self.shown) > LONGEST_ROW:
+                    raise ValueError(f"{error}, or more than {LONGEST_ROW:,} characters") from None
+                if not self._grow(max(_CHUNK, len(self.shown))):
+                    raise
+                continue
+            self.advance(end)
+            return value, faults
+
+    def end(self) -> None:
+        """ValueError where the array's closing bracket is not the last thing in the file."""
+        closed = self.shown[:1] == "]"
+        self.advance(1)
+        self.skip_space()
+        if not closed or self.shown:
+            raise ValueError("expected a comma, or the one bracket that ends the array, after this row")
+
+    def _grow(self, size: int = _CHUNK) -> bool:
+        raw = self._file.read(size)
+        self.shown += self._decoder.decode(raw, final=not raw)
+        return bool(raw)
+
+
+def _parquet_rows(path: Path, bad: BadRows, meter: Meter) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            size, rows = path.stat().st_size, max(file.metadata.num_rows, 1)
+            meter.start(size, lambda: size * number // rows)
+            for batch in file.iter_batches(batch_size=_BATCH):
+                for row in batch.to_pylist():
+                    number += 1
+                    bad.at(path, number, row)
+                    if _usable(row, number, value_faults(row), bad):
+                        yield Row(path, number, row)
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        bad.at(path, number + 1, "")
+        bad.add(number + 1, "", f"can't be read from here on ({error}); expected a whole Parquet file in UTF-8")
+
+
+def _usable(row: dict[str, Any] | None, number: int, faults: list[Named], bad: BadRows) -> bool:
+    """Whether a row is there and has no fault; its faults are noted."""
+    for name, fault in faults:
+        bad.add(number, name, fault)
+    return row is not None and not faults

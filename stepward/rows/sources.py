@@ -1,0 +1,106 @@
+"""Where rows come from: a file, a folder of files, a pattern, or a data set of the hub's."""
+
+import glob
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stepward.errors import StepwardError
+from stepward.rows.faults import BadRows
+from stepward.rows.files import SUFFIXES, Meter, Row, read_rows
+from stepward.rows.strict import value_faults
+
+HUB = "hub:"
+"""What a hub name may start with, to tell it from a path: `hub:owner/name`, or a local folder of the hub's shape."""
+
+
+def find_rows(source: Path | str, bad: BadRows, meter: Meter | None = None) -> Iterator[Row]:
+    """Read every row of a source, file by file in the order of their names.
+
+    Args:
+        source: A file whose name ends in one of `SUFFIXES`; a folder, of which all such files are read; a pattern
+            with `*`, `?` or `[`; or a data set of the hub's, `owner/name[:split]` or `hub:FOLDER[:split]`, whose
+            split is `train` if not given.
+        bad: Takes what is wrong with rows that can't be read.
+        meter: Is kept informed of how far reading has come; of the hub's data sets the size is not known.
+
+    Returns:
+        Each row that can be, one after another.
+
+    Raises:
+        StepwardError: Nothing is there, or it can't be opened.
+    """
+    text = str(source)
+    path = Path(source)
+    if text.startswith(HUB):
+        return _hub_rows(text.removeprefix(HUB), bad)
+    if path.exists() or text.endswith(SUFFIXES):
+        files = find_files(path)
+    elif glob.has_magic(text):
+        files = sorted(Path(found) for found in glob.glob(text, recursive=True) if found.endswith(SUFFIXES))
+        if not files:
+            raise StepwardError(f"{text}: no file fits this pattern; expected names that end in {', '.join(SUFFIXES)}")
+    elif _is_hub_name(text):
+        return _hub_rows(text, bad)
+    else:
+        raise StepwardError(f"{text}: no such file; check the path")
+    meter = meter or Meter()
+    meter.total = sum(file.stat().st_size for file in files if file.exists())
+    return (row for file in files for row in read_rows(file, bad, meter))
+
+
+def find_files(path: Path) -> list[Path]:
+    """The path itself, or the files in a folder whose rows can be read, by name.
+
+    Raises:
+        StepwardError: The folder holds none.
+    """
+    if not path.is_dir():
+        return [path]
+    # Names with a dot or an underscore in front are other tools' own: temporary files, markers, caches.
+    found = sorted(
+        file
+        for file in path.rglob("*")
+        if file.is_file()
+        and file.name.endswith(SUFFIXES)
+        and not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
+        and not file.name.endswith(".rejected.jsonl")
+    )
+    if not found:
+        raise StepwardError(f"{path}: no rows in this folder; expected files whose names end in {', '.join(SUFFIXES)}")
+    return found
+
+
+def _is_hub_name(text: str) -> bool:
+    name, _, _ = text.partition(":")
+    parts = name.split("/")
+    return len(parts) == 2 and all(
+        part and part.replace("-", "").replace("_", "").replace(".", "").isalnum() for part in parts
+    )
+
+
+def _hub_rows(name: str, bad: BadRows) -> Iterator[Row]:
+    name, _, split = name.partition(":")
+    for number, row in enumerate(_load(name, split or "train"), start=1):
+        bad.at(name, number, row)
+        faults = value_faults(row)
+        for field, fault in faults:
+            bad.add(number, field, fault)
+        if not faults:
+            yield Row(Path(name), number, row)
+
+
+def _load(name: str, split: str) -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise StepwardError(f"{name}: the hub needs a library more: pip install 'stepward[data]'") from error
+    try:
+        # Streaming: rows come as they are read, and nothing but the pages in use is kept. No data set's own code runs.
+        return datasets.load_dataset(name, split=split, streaming=True)
+    except Exception as error:  # its errors are of a dozen libraries' types
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StepwardError(
+            f"{name}: no such file, and the hub's data set can't be had, split {split!r} ({reason}); check the name, "
+            "the split and the network"
+        ) from error

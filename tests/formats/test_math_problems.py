@@ -1,0 +1,112 @@
+"""MATH in its three shapes: each row is a problem; its worked solution is not kept."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stepward import formats
+from stepward.formats import Choices
+from stepward.formats.math_problems import NAME, read, write
+from stepward.records import Problem, question_id
+from stepward.rows import Row, RowFault
+
+ORIGINAL: dict[str, Any] = {
+    "problem": "What is $1/2$?",
+    "level": "Level 3",
+    "type": "Algebra",
+    "solution": r"It is \boxed{\frac{1}{2}}.",
+}
+MATH_500: dict[str, Any] = {
+    "problem": "What is $1/2$?",
+    "solution": r"It is \boxed{0.5}.",
+    "answer": r"\frac{1}{2}",
+    "subject": "Algebra",
+    "level": 3,
+    "unique_id": "test/algebra/1.json",
+}
+OPENR: dict[str, Any] = {"problem": "What is $1/2$?", "final_answer": r"\frac{1}{2}"}
+ID = question_id("What is $1/2$?")
+
+
+def as_row(fields: dict[str, Any]) -> Row:
+    return Row(Path("rows.jsonl"), 1, fields)
+
+
+@pytest.mark.parametrize("row", [ORIGINAL, MATH_500, OPENR], ids=["original", "MATH-500", "openr"])
+def test_a_row_is_guessed_as_itself_alone(row: dict[str, Any]) -> None:
+    assert [one.name for one in formats.FORMATS.values() if one.matches(row)] == [NAME]
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        (ORIGINAL, (ID, r"\frac{1}{2}", 3, "Algebra")),
+        (MATH_500, ("test/algebra/1.json", r"\frac{1}{2}", 3, "Algebra")),
+        (OPENR, (ID, r"\frac{1}{2}", None, None)),
+        ({**ORIGINAL, "level": "Level ?", "type": None}, (ID, r"\frac{1}{2}", None, None)),
+        ({**ORIGINAL, "final_answer": None, "answer": None}, (ID, r"\frac{1}{2}", 3, "Algebra")),
+    ],
+    ids=["original", "MATH-500", "openr", "no level", "columns of nulls"],
+)
+def test_a_row_is_a_problem(row: dict[str, Any], expected: tuple[Any, ...]) -> None:
+    problem = read(as_row(row))
+    assert (problem.id, problem.reference, problem.level, problem.subject) == expected
+    assert (problem.question, problem.source) == ("What is $1/2$?", NAME)
+    (written,) = write(problem, Choices())
+    assert read(as_row(written)) == problem
+
+
+def test_openr_rows_come_back() -> None:
+    assert write(read(as_row(OPENR)), Choices()) == [OPENR]
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "reason"),
+    [
+        ({**OPENR, "final_answer": ""}, "final_answer", "empty; expected text"),
+        ({**OPENR, "final_answer": 5}, "final_answer", "expected text, found a number"),
+        ({**ORIGINAL, "solution": "It is 1/2."}, "solution", "no reference answer; expected it in a \\boxed{}"),
+        ({"problem": "q?"}, "solution", "missing; found problem"),
+        ({**OPENR, "problem": ""}, "problem", "empty; expected text"),
+        ({**OPENR, "level": "hard"}, "level", "found text 'hard'"),
+        ({**OPENR, "level": "Level ٣"}, "level", "found text 'Level ٣'"),
+        ({**OPENR, "level": True}, "level", "found true or false"),
+        ({**OPENR, "level": 10**12}, "level", "expected a whole number below 1,000"),
+        ({**OPENR, "subject": 1}, "subject", "expected text or null, found a number"),
+        ({**OPENR, "unique_id": 1}, "unique_id", "expected text or null, found a number"),
+    ],
+    ids=range(11),
+)
+def test_a_bad_row_is_named(row: dict[str, Any], field: str, reason: str) -> None:
+    with pytest.raises(RowFault) as raised:
+        read(as_row(row))
+    assert raised.value.field == field
+    assert reason in raised.value.reason
+
+
+text = st.text(st.characters(codec="utf-8", exclude_characters="\0")).filter(str.strip)
+
+
+@settings(max_examples=60)
+@given(text, text, st.none() | st.integers(0, 9), st.none() | text, st.none() | text)
+def test_any_problem_comes_back(
+    question: str, reference: str, level: int | None, subject: str | None, own: str | None
+) -> None:
+    problem = Problem(own or question_id(question), question, reference, level, NAME, subject)
+    (row,) = write(problem, Choices())
+    assert read(as_row(row)) == problem
+
+
+def test_the_published_file_comes_back_but_two_rows_without_an_answer(shared_data: Path) -> None:
+    faults: list[str] = []
+    path = shared_data / "math" / "train_problems_and_answers.json"
+    reading = formats.read(path, on_fault=lambda fault: faults.append(str(fault)))
+    for problem in reading:
+        assert isinstance(problem, Problem)
+        assert reading.row is not None
+        assert write(problem, Choices()) == [reading.row.fields]
+    assert (reading.format.name, reading.rows) == (NAME, 7498)
+    assert faults == [f"row {row}, field 'final_answer': empty; expected text" for row in (2301, 2545)]
