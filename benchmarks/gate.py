@@ -19,7 +19,7 @@ from stepward.generation.protocol import Sampling
 from stepward.labelling.labels import oracle_labels
 from stepward.pipeline.layout import embedded_generator
 from stepward.pipeline.measure import oracle_of
-from stepward.pipeline.tasks import is_right
+from stepward.pipeline.tasks import right_by
 from stepward.problems.arithmetic import problems
 from stepward.records import Problem, Solution
 from stepward.rewards.scorer import load_scorer
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def draw(generator: LocalGenerator, of: list[Problem], count: int) -> list[Solution]:
-    return draw_solutions(of, generator, is_right, count=count, sampling=Sampling(), seed=1)
+    return draw_solutions(of, generator, right_by("math"), count=count, sampling=Sampling(), seed=1)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from stepward.evaluation.voting import draw_subsets, vote
 from stepward.generation.local import LocalGenerator
 from stepward.generation.protocol import Sampling
 from stepward.pipeline.layout import embedded_generator
-from stepward.pipeline.tasks import is_right
+from stepward.pipeline.tasks import right_by
 from stepward.problems.arithmetic import problems
 from stepward.problems.checker import first_error
 from stepward.records import Solution
@@ -43,7 +43,7 @@ def main() -> None:
     solutions = draw_solutions(
         test,
         generator,
-        is_right,
+        right_by("math"),
         count=asked.draws,
         sampling=Sampling(),
         seed=0,

@@ -18,7 +18,7 @@ from stepward.generation.protocol import Sampling
 from stepward.labelling.labels import oracle_labels
 from stepward.pipeline.layout import embedded_generator
 from stepward.pipeline.measure import oracle_of
-from stepward.pipeline.tasks import is_right
+from stepward.pipeline.tasks import right_by
 from stepward.problems.arithmetic import problems
 from stepward.rewards.settings import TrainingReport, TrainingSettings
 from stepward.rewards.trainer import train_reward_model
@@ -36,7 +36,7 @@ def main() -> None:
     drawn = draw_solutions(
         train,
         LocalGenerator(folder),
-        is_right,
+        right_by("math"),
         count=asked.solutions,
         sampling=Sampling(),
         seed=0,

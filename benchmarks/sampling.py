@@ -18,7 +18,7 @@ from stepward.generation.local import LocalGenerator
 from stepward.generation.protocol import Prompt, Sampling
 from stepward.grading import extract_answer
 from stepward.pipeline.layout import embedded_generator
-from stepward.pipeline.tasks import is_right
+from stepward.pipeline.tasks import right_by
 from stepward.problems.arithmetic import problems
 from stepward.records import Problem
 
@@ -86,7 +86,7 @@ def generate(generator: LocalGenerator, test: list[Problem], draws: int, batch: 
 
 def right_share(test: list[Problem], drawn: list[list[str]]) -> float:
     grades = [
-        is_right(problem.reference, extract_answer(steps.join(steps.split(text))))
+        right_by("math")(problem.reference, extract_answer(steps.join(steps.split(text)), "marked"))
         for problem, texts in zip(test, drawn, strict=True)
         for text in texts
     ]

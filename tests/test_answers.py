@@ -68,11 +68,11 @@ def test_auto_tries_the_most_explicit_mark_first() -> None:
 
 
 def test_unknown_style_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="expected auto or one of boxed, gsm8k, answer_line, a_line"):
+    with pytest.raises(ValueError, match="expected auto, marked or one of boxed, gsm8k, answer_line, a_line"):
         extract_answer("5", "latex")
 
 
-@given(st.text(alphabet="\\boxed{}A:# answer is.1\n", max_size=80), st.sampled_from(["auto", *STYLES]))
+@given(st.text(alphabet="\\boxed{}A:# answer is.1\n", max_size=80), st.sampled_from(["auto", "marked", *STYLES]))
 def test_an_answer_is_a_stripped_part_of_the_text(text: str, style: str) -> None:
     answer = extract_answer(text, style)
     assert answer is None or (answer and answer in text and answer == answer.strip())

@@ -7,11 +7,13 @@ import pytest
 
 import stepward
 
-HEAVY = ("torch", "transformers", "matplotlib", "fastapi", "jinja2")
+HEAVY = ("torch", "transformers", "matplotlib", "fastapi", "jinja2", "sympy", "math_verify", "datasets", "datasketch")
 LIGHT = (
     "stepward",
     "stepward.cli",
     "stepward.grading",
+    "stepward.formats",
+    "stepward.curation.overlap",
     "stepward.labelling.labels",
     "stepward.labelling.rollouts",
     "stepward.evaluation.summary",

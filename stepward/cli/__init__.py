@@ -1,6 +1,7 @@
 """The command line: one verb a stage. The only place that wires implementations together; nobody imports it."""
 
 import stepward.cli.data
+import stepward.cli.grading
 import stepward.cli.runs  # noqa: F401  (each adds its verbs)
 from stepward.cli.program import app, main
 

@@ -7,6 +7,8 @@ replacement is one linear pass; nothing is parsed as mathematics here.
 _SAME = (
     ("\\left", ""),
     ("\\right", ""),
+    ("\\displaystyle", ""),
+    ("\\textstyle", ""),
     ("\\dfrac", "\\frac"),
     ("\\tfrac", "\\frac"),
     ("\\cfrac", "\\frac"),

@@ -19,9 +19,11 @@ _SHORT_UNITS = frozenset(
     {"cm", "mm", "km", "kg", "mg", "ml", "ft", "in", "lb", "lbs", "oz", "hr", "hrs", "min", "mins", "sec", "secs",
      "am", "pm", "mph", "kph", "of"}
 )
-# Words after a number that change its value: "2 dozen" is not 2.
+# Words that multiply the number before them.
+_SCALES = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+# Words after a number that change its value otherwise: "2 squared" is not 2.
 _NOT_UNITS = frozenset(
-    {"dozen", "hundred", "thousand", "million", "billion", "trillion", "half", "halves", "third", "thirds",
+    {*_SCALES, "half", "halves", "third", "thirds",
      "quarter", "quarters", "and", "plus", "minus", "times", "over", "squared", "cubed", "factorial", "sqrt", "sin",
      "cos", "tan", "log", "exp", "tau", "mod", "infinity"}
 )
@@ -35,10 +37,17 @@ class Quantity:
     Attributes:
         value: The number.
         unit: The words after it, in small letters and the singular; a currency or percent sign is one; may be empty.
+        places: Digits behind the point, where it is written as a decimal number with a point.
     """
 
     value: Fraction
     unit: tuple[str, ...]
+    places: int | None = None
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether the number is whole."""
+        return self.value.denominator == 1
 
 
 def read_quantity(text: str) -> Quantity | None:
@@ -56,12 +65,33 @@ def read_quantity(text: str) -> Quantity | None:
     if read is None:
         return None
     value, rest = read
+    scale, rest = _scale(rest)
     unit = _unit(rest)
     if unit is None:
         return None
     if currency and unit[:1] != (currency,):
         unit = (currency, *unit)
-    return Quantity(-value if negative else value, unit)
+    written = text[: len(text) - len(rest)] if rest else text
+    decimals = written.partition(".")[2]
+    places = len(decimals) if decimals.isdigit() else None
+    return Quantity((-value if negative else value) * scale, unit, places)
+
+
+def _scale(rest: str) -> tuple[int, str]:
+    """What the words behind a number multiply it by (`3 million`), and what follows them."""
+    scale = 1
+    for _ in range(2):
+        word, space, behind = rest.strip().partition(" ")
+        if rest[:1] != " " or word.lower() not in _SCALES:
+            break
+        scale, rest = scale * _SCALES[word.lower()], space + behind
+    return scale, rest
+
+
+def is_rounded(written: Fraction, meant: Fraction, places: int) -> bool:
+    """Whether a decimal with this many places is a number rounded to them, or cut off there."""
+    short = (abs(meant) - abs(written)) * 10**places
+    return (written < 0) == (meant < 0) and 2 * short >= -1 and short < 1
 
 
 def _sign(text: str) -> tuple[bool, str]:
@@ -168,19 +198,28 @@ def _unit(rest: str) -> tuple[str, ...] | None:
     words = rest.replace("%", " % ").replace("$", " $ ").replace(",", " ").split()
     unit: list[str] = []
     for word in words:
-        word = word.removesuffix(".").lower()
-        if word in ("%", *_CURRENCIES):
-            unit.append(word)
-        elif word in _PERCENT:
-            unit.append("%")
-        elif not _is_unit_word(word) or not (spaced or word in _SHORT_UNITS):
+        name = unit_name(word)
+        if name is None or not (spaced or name.isalpha() is False or word.lower() in _SHORT_UNITS):
             return None
-        else:
-            unit.append("$" if word in ("dollar", "dollars") else word.removesuffix("s"))
+        unit.append(name)
     return tuple(unit)
 
 
-def _is_unit_word(word: str) -> bool:
-    if word in _NOT_UNITS or not (word.isascii() and word.isalpha()):
-        return False
-    return len(word) > 2 or word in _SHORT_UNITS
+def unit_name(word: str) -> str | None:
+    r"""A unit's one writing (`cm`, `%`, `$`, `apple`); None for a word that is none, or that changes the number."""
+    word = word.removesuffix(".").lower()
+    if word in _CURRENCIES or word == "%":
+        return word
+    if word in _PERCENT:
+        return "%"
+    word = _without_exponent(word)
+    if word in _NOT_UNITS or not (word.isascii() and word.isalpha()) or not (len(word) > 2 or word in _SHORT_UNITS):
+        return None
+    return "$" if word in ("dollar", "dollars") else word.removesuffix("s")
+
+
+def _without_exponent(word: str) -> str:
+    """The unit without the power it is raised to: `cm` of `cm^2`."""
+    for exponent in ("^2", "^3", "^{2}", "^{3}", "\u00b2", "\u00b3"):
+        word = word.removesuffix(exponent)
+    return word

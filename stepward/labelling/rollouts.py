@@ -74,4 +74,4 @@ def completion_answer(prefix: tuple[str, ...], completion: Completion) -> str | 
     added = steps.split(completion.text)
     if not completion.finished or not added:
         return None
-    return extract_answer(steps.join((*prefix, *added)))
+    return extract_answer(steps.join((*prefix, *added)), "marked")

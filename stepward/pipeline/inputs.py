@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stepward.answers import reference_fault
 from stepward.errors import StepwardError
 from stepward.evaluation.summary import n_of_choice
 from stepward.pipeline.layout import ARITHMETIC, SPLITS, Layout
@@ -53,8 +54,10 @@ def read_inputs(recipe: Recipe) -> Inputs:
                 for split, size in sizes.items()
             }
         )
+    # Other graders take references that are no mathematics; only an empty one can't be graded against.
+    fault = reference_fault if recipe.grader == "math" else lambda reference: None
     problems = read_problems(
-        Path(recipe.problems.path), question=recipe.problems.question, reference=recipe.problems.reference
+        Path(recipe.problems.path), question=recipe.problems.question, reference=recipe.problems.reference, fault=fault
     )
     return Inputs(cut(problems, sizes, recipe.seed, recipe.problems.path))
 
@@ -87,7 +90,7 @@ def check_models(recipe: Recipe) -> None:
 
 
 def _published(recipe: Recipe, path: str, sizes: dict[str, int]) -> Inputs:
-    published = read_published_solutions(Path(path))
+    published = read_published_solutions(Path(path), grader=recipe.grader)
     problems = cut(published.problems, sizes, recipe.seed, path)
     split_of = {problem.id: split for split, members in problems.items() for problem in members}
     solutions: dict[str, list[Solution]] = {split: [] for split in SPLITS}

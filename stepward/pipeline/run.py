@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from stepward.errors import StepwardError
+from stepward.grading.graders import load_grader
 from stepward.labelling.labels import oracle_labels, outcome_labels, rollout_labels
 from stepward.manifest import Manifest
 from stepward.pipeline import tasks
@@ -196,6 +197,7 @@ def run_recipe(
     """
     if recipe.solutions.path is not None and "oracle" in recipe.labels.kinds:
         raise StepwardError("labels.kinds: oracle can't label published solutions; use orm, hard, soft or er")
+    load_grader(recipe.grader)  # better refused now than by a worker
     count = workers or min(8, _cores())
     with locked(folder):
         _forget_unbegun(folder)

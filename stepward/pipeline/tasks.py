@@ -11,7 +11,7 @@ from typing import Any
 
 from stepward.errors import StepwardError
 from stepward.generation.protocol import Sampling
-from stepward.grading import grade
+from stepward.grading.graders import load_grader
 from stepward.labelling.rollouts import draw_rollouts
 from stepward.pipeline.layout import Layout
 from stepward.pipeline.workers import Facts
@@ -31,7 +31,9 @@ def solve(unit: str, folder: Path, recipe: Recipe) -> Facts:
     generator = _engine(LocalGenerator, "generator.model", layout.model(recipe.generator.model))
     count = getattr(recipe.solutions, split)
     sampling = Sampling(recipe.generator.temperature, recipe.generator.top_p, recipe.generator.max_new_tokens)
-    drawn = draw_solutions(problems, generator, is_right, count=count, sampling=sampling, seed=recipe.seed)
+    drawn = draw_solutions(
+        problems, generator, right_by(recipe.grader), count=count, sampling=sampling, seed=recipe.seed
+    )
     path = layout.shard("solutions", unit)
     write_shard(path, drawn, Solution)
     return {
@@ -59,7 +61,7 @@ def roll_out(unit: str, folder: Path, recipe: Recipe) -> Facts:
     completer = _engine(LocalGenerator, "generator.model" if own else "rollouts.completer", layout.model(model))
     sampling = Sampling(recipe.rollouts.temperature, recipe.rollouts.top_p, recipe.generator.max_new_tokens)
     counted = draw_rollouts(
-        problems, solutions, completer, is_right,
+        problems, solutions, completer, right_by(recipe.grader),
         completions=recipe.rollouts.completions, sampling=sampling, seed=recipe.seed,
     )  # fmt: skip
     path = layout.shard("rollouts", unit)
@@ -125,9 +127,10 @@ def parse_model(unit: str) -> tuple[str, int]:
     return kind, int(seed)
 
 
-def is_right(reference: str, answer: str | None) -> bool:
-    """Whether an answer equals the reference, by Stepward's grader."""
-    return grade(reference, answer).equal
+def right_by(name: str) -> Callable[[str, str | None], bool]:
+    """Whether an answer equals its reference (reference first), as the named grader says."""
+    grader = load_grader(name)
+    return lambda reference, answer: grader(reference, answer).equal
 
 
 @lru_cache(maxsize=2)

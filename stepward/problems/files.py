@@ -6,11 +6,12 @@ wrongly for the rest of the run without a word. All bad rows (up to ten) are nam
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepward.answers import extract_answer
+from stepward.answers import extract_answer, reference_fault
 from stepward.errors import StepwardError
 from stepward.records import Problem
 from stepward.rows import BadRows, kind, read_rows
@@ -31,7 +32,13 @@ class _Fields:
     style: str
 
 
-def read_problems(path: Path, *, question: str | None = None, reference: str | None = None) -> list[Problem]:
+def read_problems(
+    path: Path,
+    *,
+    question: str | None = None,
+    reference: str | None = None,
+    fault: Callable[[str], str | None] = reference_fault,
+) -> list[Problem]:
     r"""Read problems from a file.
 
     A row's question and reference are the fields that are named, or else the first of `QUESTION_FIELDS` and
@@ -47,6 +54,7 @@ def read_problems(path: Path, *, question: str | None = None, reference: str | N
         path: A file of rows (`stepward.rows`): JSON lines, a JSON array or Parquet.
         question: The field that holds the question.
         reference: The field that holds the reference answer.
+        fault: Says why a reference can't be graded against, or None; by default as mathematics.
 
     Returns:
         The problems in the file's order, `source` being the file's name.
@@ -61,7 +69,7 @@ def read_problems(path: Path, *, question: str | None = None, reference: str | N
     if not rows:
         bad.refuse()
     fields = _find_fields(path, rows, question, reference, bad)
-    read = [(number, problem) for number, row in rows if (problem := _problem(path, number, row, fields, bad))]
+    read = [(number, problem) for number, row in rows if (problem := _problem(path, number, row, fields, bad, fault))]
     _note_repeats(read, bad)
     bad.refuse()
     return [problem for _, problem in read]
@@ -101,7 +109,14 @@ def _style(question: str, reference: str) -> str:
     return "gsm8k" if (question, reference) == ("question", "answer") else "bare"
 
 
-def _problem(path: Path, number: int, row: dict[str, Any], fields: _Fields, bad: BadRows) -> Problem | None:
+def _problem(
+    path: Path,
+    number: int,
+    row: dict[str, Any],
+    fields: _Fields,
+    bad: BadRows,
+    fault: Callable[[str], str | None],
+) -> Problem | None:
     """The row's problem, or None once its faults are noted."""
     before = bad.count
     question = _text(number, row, fields.question, bad)
@@ -111,6 +126,8 @@ def _problem(path: Path, number: int, row: dict[str, Any], fields: _Fields, bad:
         mark = "a line '#### <answer>'" if fields.style == "gsm8k" else "a \\boxed{<answer>}"
         hint = f"where the field holds the bare answer, say reference={fields.reference}"
         bad.add(number, fields.reference, f"no reference answer: expected {mark}; {hint}")
+    if reference and (wrong := fault(reference)):
+        bad.add(number, fields.reference, f"{wrong}; expected an answer that others can be compared with")
     level = _level(number, row.get("level"), bad)
     own = _own_id(number, row.get("id"), bad)
     if bad.count > before:

@@ -142,11 +142,19 @@ class Evaluation(_Section):
 
 
 class Recipe(_Section):
-    """A complete, named run."""
+    """A complete, named run.
+
+    Attributes:
+        name: Names the run's folder.
+        about: What it is, in a line.
+        seed: Decides everything random before training.
+        grader: Says whether an answer equals the reference: math, exact, string, multiple_choice or module:function.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     about: str = ""
     seed: int = 0
+    grader: str = "math"
     problems: Problems = Problems()
     generator: Generator = Generator()
     solutions: Solutions = Solutions()

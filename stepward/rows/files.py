@@ -4,7 +4,6 @@ Memory stays flat whatever the file holds: a line is read up to `LONGEST_ROW` by
 array is parsed object by object, and Parquet is read in batches.
 """
 
-import codecs
 import gzip
 import io
 import zlib
@@ -15,21 +14,15 @@ from typing import IO, Any
 
 from stepward.errors import StepwardError
 from stepward.rows.faults import BadRows
-from stepward.rows.strict import Named, as_row, parse_line, parse_value, skip_space, value_faults
+from stepward.rows.strict import GIVE_UP, LONGEST_ROW, Named, as_row, parse_line, value_faults
+from stepward.rows.window import CHUNK, Window
 
 _TEXT_SUFFIXES = [f"{name}{packed}" for name in (".jsonl", ".json", ".ndjson") for packed in ("", ".gz", ".zst")]
 
 SUFFIXES = (*_TEXT_SUFFIXES, ".parquet")
 """How the names of files that can be read end."""
 
-LONGEST_ROW = 16 * 2**20
-"""Bytes of the longest row that is read; a longer one is set aside."""
-
-GIVE_UP = 2**30
-"""Bytes after which a row without an end is taken for no row at all, and the rest of the file with it."""
-
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_CHUNK = 2**18
 _BATCH = 1024
 
 
@@ -58,6 +51,7 @@ class Meter:
     def __init__(self) -> None:
         self.total = 0
         self._before = 0
+        self._size = 0
         self._position: Callable[[], int] = lambda: 0
 
     def start(self, size: int, position: Callable[[], int]) -> None:
@@ -118,40 +112,31 @@ def read_rows(path: Path, bad: BadRows, meter: Meter | None = None) -> Iterator[
 def _unpacked(path: Path, file: IO[bytes]) -> IO[bytes]:
     """The file's bytes, unpacked where its name ends in `.gz` or `.zst`."""
     if path.suffix == ".gz":
-        return io.BufferedReader(gzip.GzipFile(fileobj=file), _CHUNK)
+        return io.BufferedReader(gzip.GzipFile(fileobj=file), CHUNK)
     if path.suffix == ".zst":
-        import zstandard
+        import pyarrow as pa
 
-        # A window of 128 MiB is the most that zstd itself unpacks without being told to.
-        unpacker = zstandard.ZstdDecompressor(max_window_size=2**27)
-        return io.BufferedReader(unpacker.stream_reader(file, read_across_frames=True), _CHUNK)
+        # Not the zstandard library's reader: to that one a file that was cut off is whole.
+        unpacker = pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
+        return io.BufferedReader(unpacker, CHUNK)
     return file
 
 
 def _json_rows(path: Path, bad: BadRows, meter: Meter) -> Iterator[Row]:
-    packed = _packing_errors(path)
     number = 0
     try:
-        with path.open("rb", buffering=_CHUNK) as opened, _unpacked(path, opened) as file:
+        with path.open("rb", buffering=CHUNK) as opened, _unpacked(path, opened) as file:
             meter.start(path.stat().st_size, opened.tell)
             start = _start(file)
             rows = _array_rows(path, file, bad) if start == b"[" else _line_rows(path, file, bad)
             for row in rows:
                 number = row.number
                 yield row
-    except packed as error:
+    except (EOFError, zlib.error, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disc's, not the packing's
         bad.at(path, number + 1, "")
         bad.add(number + 1, "", f"the file can't be unpacked from here on ({error}); expected a whole {path.suffix}")
-
-
-def _packing_errors(path: Path) -> tuple[type[Exception], ...]:
-    if path.suffix == ".gz":
-        return (EOFError, zlib.error, gzip.BadGzipFile)
-    if path.suffix == ".zst":
-        import zstandard
-
-        return (zstandard.ZstdError,)
-    return ()
 
 
 def _start(file: IO[bytes]) -> bytes:
@@ -189,19 +174,20 @@ def _line_rows(path: Path, file: IO[bytes], bad: BadRows) -> Iterator[Row]:
 def _pass_over(file: IO[bytes], raw: bytes) -> int:
     """Reads to the end of a line whose start is read; its length, or more than `GIVE_UP` where no end was found."""
     length = len(raw)
-    while not raw.endswith(b"\n") and length <= GIVE_UP and (raw := file.readline(_CHUNK)):
+    while not raw.endswith(b"\n") and length <= GIVE_UP and (raw := file.readline(CHUNK)):
         length += len(raw)
     return length
 
 
 def _array_rows(path: Path, file: IO[bytes], bad: BadRows) -> Iterator[Row]:
-    text = _Window(file)
+    text = Window(file)
     number = 0
-    text.advance(skip_space(text.shown, 0) + 1)  # the bracket
     try:
+        text.skip_space()
+        text.advance(1)  # the bracket
         while True:
             text.skip_space()
-            if text.shown[:1] == "]" and number == 0:
+            if text.next == "]" and number == 0:
                 break
             number += 1
             value, faults = text.value()
@@ -210,61 +196,13 @@ def _array_rows(path: Path, file: IO[bytes], bad: BadRows) -> Iterator[Row]:
             if _usable(row, number, faults, bad):
                 yield Row(path, number, row)  # type: ignore[arg-type]
             text.skip_space()
-            if text.shown[:1] != ",":
+            if text.next != ",":
                 break
             text.advance(1)
         text.end()
     except ValueError as error:
-        bad.at(path, max(number, 1), text.shown[:1000])
+        bad.at(path, max(number, 1), text.start)
         bad.add(max(number, 1), "", f"not JSON ({error}); the rows after it were not read")
-
-
-class _Window:
-    """The part of an array's text that is looked at: it grows while a value is not whole, and lets go of it after."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.shown = ""
-        self._file = file
-        # A byte that is not UTF-8 becomes half a surrogate pair, a fault of the one row that holds it.
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="surrogateescape")
-        self._grow()
-        self.shown = self.shown.removeprefix("\ufeff")
-
-    def advance(self, count: int) -> None:
-        self.shown = self.shown[count:]
-
-    def skip_space(self) -> None:
-        while (at := skip_space(self.shown, 0)) == len(self.shown) and self._grow():
-            pass
-        self.advance(at)
-
-    def value(self) -> tuple[Any, list[Named]]:
-        """The value that starts here, and its faults; ValueError where it is not JSON."""
-        while True:
-            try:
-                value, end, faults = parse_value(self.shown, 0)
-            except ValueError as error:
-                # Twice as much each time, so that a long value is not parsed again for every few bytes of it.
-                if len(self.shown) > LONGEST_ROW:
-                    raise ValueError(f"{error}, or more than {LONGEST_ROW:,} characters") from None
-                if not self._grow(max(_CHUNK, len(self.shown))):
-                    raise
-                continue
-            self.advance(end)
-            return value, faults
-
-    def end(self) -> None:
-        """ValueError where the array's closing bracket is not the last thing in the file."""
-        closed = self.shown[:1] == "]"
-        self.advance(1)
-        self.skip_space()
-        if not closed or self.shown:
-            raise ValueError("expected a comma, or the one bracket that ends the array, after this row")
-
-    def _grow(self, size: int = _CHUNK) -> bool:
-        raw = self._file.read(size)
-        self.shown += self._decoder.decode(raw, final=not raw)
-        return bool(raw)
 
 
 def _parquet_rows(path: Path, bad: BadRows, meter: Meter) -> Iterator[Row]:

@@ -34,12 +34,14 @@ def find_rows(source: Path | str, bad: BadRows, meter: Meter | None = None) -> I
     path = Path(source)
     if text.startswith(HUB):
         return _hub_rows(text.removeprefix(HUB), bad)
-    if path.exists() or text.endswith(SUFFIXES):
+    if path.exists():  # also where its name holds a character of patterns
         files = find_files(path)
     elif glob.has_magic(text):
-        files = sorted(Path(found) for found in glob.glob(text, recursive=True) if found.endswith(SUFFIXES))
+        files = sorted(file for file in map(Path, glob.glob(text, recursive=True)) if _is_of_rows(file))
         if not files:
             raise StepwardError(f"{text}: no file fits this pattern; expected names that end in {', '.join(SUFFIXES)}")
+    elif text.endswith(SUFFIXES):
+        files = [path]
     elif _is_hub_name(text):
         return _hub_rows(text, bad)
     else:
@@ -61,14 +63,16 @@ def find_files(path: Path) -> list[Path]:
     found = sorted(
         file
         for file in path.rglob("*")
-        if file.is_file()
-        and file.name.endswith(SUFFIXES)
-        and not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
-        and not file.name.endswith(".rejected.jsonl")
+        if _is_of_rows(file) and not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
     )
     if not found:
         raise StepwardError(f"{path}: no rows in this folder; expected files whose names end in {', '.join(SUFFIXES)}")
     return found
+
+
+def _is_of_rows(file: Path) -> bool:
+    """Whether it is a file of rows by its name, and not of rows that a conversion set aside."""
+    return file.is_file() and file.name.endswith(SUFFIXES) and not file.name.endswith(".rejected.jsonl")
 
 
 def _is_hub_name(text: str) -> bool:

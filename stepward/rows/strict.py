@@ -13,6 +13,12 @@ from typing import Any
 
 import orjson
 
+LONGEST_ROW = 16 * 2**20
+"""Bytes of the longest row that is read; a longer one is set aside."""
+
+GIVE_UP = 2**30
+"""Bytes after which a row without an end is taken for no row at all, and the rest of the file with it."""
+
 DEEPEST = 500
 """Lists and objects that may lie in one another; Python's own JSON, and the text of an error, fail at 1,000."""
 

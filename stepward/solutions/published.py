@@ -10,7 +10,8 @@ from pathlib import Path
 from stepward import steps
 from stepward.errors import StepwardError
 from stepward.formats.gsm8k_solutions import PublishedSolution, read_published_rows, without_calculator
-from stepward.grading import extract_answer, grade
+from stepward.grading import extract_answer
+from stepward.grading.graders import Grader, load_grader
 from stepward.problems.files import problem_id
 from stepward.records import Problem, Solution, solution_id
 
@@ -30,7 +31,7 @@ class Published:
     mismatches: tuple[str, ...]
 
 
-def read_published_solutions(path: Path, *, strip_calculator: bool = False) -> Published:
+def read_published_solutions(path: Path, *, strip_calculator: bool = False, grader: str = "math") -> Published:
     """Read the GSM8K authors' `example_model_solutions.jsonl`.
 
     A solution's id is `solution_id(problem, steps)@generator`: merging equal solutions of two generators would lose
@@ -40,6 +41,7 @@ def read_published_solutions(path: Path, *, strip_calculator: bool = False) -> P
         path: The file.
         strip_calculator: Leave out the calculator marks, `<<3+4=7>>`. They are kept by default: they are what the
             generators wrote, and a model that reads the solutions may use them.
+        grader: Who grades them, by name (`stepward.grading.graders`).
 
     Returns:
         The problems, the graded solutions, and where our grade and the published one differ.
@@ -48,6 +50,7 @@ def read_published_solutions(path: Path, *, strip_calculator: bool = False) -> P
         StepwardError: The file can't be read or rows are bad; a solution holds nothing but calculator marks.
     """
     path = Path(path)
+    judge = load_grader(grader)
     problems: list[Problem] = []
     solutions: list[Solution] = []
     mismatches: list[str] = []
@@ -55,7 +58,7 @@ def read_published_solutions(path: Path, *, strip_calculator: bool = False) -> P
         problem = Problem(problem_id(path, row.question), row.question, row.reference, source=path.name)
         problems.append(problem)
         for written in row.solutions:
-            solution = _graded(problem, written, strip_calculator)
+            solution = _graded(problem, written, strip_calculator, judge)
             if not solution.steps:
                 raise StepwardError(
                     f"{path}: row {row.row}, field '{written.generator}.solution': nothing is left without calculator "
@@ -67,7 +70,7 @@ def read_published_solutions(path: Path, *, strip_calculator: bool = False) -> P
     return Published(tuple(problems), tuple(solutions), tuple(mismatches))
 
 
-def _graded(problem: Problem, written: PublishedSolution, strip_calculator: bool) -> Solution:
+def _graded(problem: Problem, written: PublishedSolution, strip_calculator: bool, grader: Grader) -> Solution:
     text = without_calculator(written.text) if strip_calculator else written.text
     parts = steps.split(text)
     answer = extract_answer(text, "a_line")
@@ -76,6 +79,6 @@ def _graded(problem: Problem, written: PublishedSolution, strip_calculator: bool
         problem_id=problem.id,
         steps=parts,
         answer=answer,
-        correct=grade(problem.reference, answer).equal,
+        correct=grader(problem.reference, answer).equal,
         generator=written.generator,
     )

@@ -60,7 +60,7 @@ def _graded(
     grader: Callable[[str, str | None], bool],
 ) -> Solution:
     # A solution that was cut may end inside a number: it states no answer.
-    answer = extract_answer(steps.join(written)) if finished else None
+    answer = extract_answer(steps.join(written), "marked") if finished else None
     identity = solution_id(problem.id, written) + ("" if finished else "+cut")
     correct = grader(problem.reference, answer)
     return Solution(identity, problem.id, written, answer, correct, copies, name, finished)

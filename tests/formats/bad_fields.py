@@ -179,7 +179,7 @@ _CHILD = "reasoning_steps.children[0]"
 
 OWN: dict[str, list[Fault]] = {
     "stepward": [
-        *_of_labels("labels")[:3], ({"labels": [1]}, "labels", "1 labels for 3 steps"),
+        *_of_labels("labels")[:2], ({"labels": [1]}, "labels", "1 labels for 3 steps"),
         ({"record": "Step"}, "record", "is none of"), ({"schema": 99}, "schema", "reads schema"),
         ({"neutral": [0]}, "neutral", "expected a step without a label"), ({"neutral": [3]}, "neutral", "step 3 of 3"),
         ({"parents": [0, 0, 0]}, "parents[0]", "expected -1 or the index of a step before"),
@@ -236,7 +236,8 @@ OWN: dict[str, list[Fault]] = {
             (True, "found true or false"), (1.0, "expected a whole number"), ("2", "found text"), (None, "found null"),
         )],
         ({"error_steps": []}, None, None), ({"error_steps": [3, 2, 2]}, None, None),
-        ({"modified_process[1]": ""}, None, None), ({"modified_process[1]": 5}, "modified_process[1]", "found a number"),
+        ({"modified_process[1]": ""}, None, None),
+        ({"modified_process[1]": 5}, "modified_process[1]", "found a number"),
         ({"modified_process": []}, "modified_process", "empty"),
     ],
     "big-bench-mistake": [*_of_steps("steps"), *_of_index("mistake_index"), ({"mistake_index": None}, None, None)],

@@ -21,7 +21,15 @@ NO_OTHER_FIELDS = {
 """Formats whose rows may not have a field that the format doesn't know: in the second each field is a model's."""
 
 
-MISSING = {"question": "found null"}
+MISSING = {
+    ("prm800k", "question"): "found null",
+    ("prm800k", "label"): "found null",
+    ("omegaprm-tree", "reasoning_steps"): "found null",
+    ("omegaprm-tree", "reasoning_steps.children"): "expected text, mc_value, children",
+    ("llama-factory-preference", "conversations[0].value"): "expected a message with from and value",
+}
+"""What is said of a missing field where that is not "missing"."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -106,7 +114,7 @@ def _field_lines(name: str) -> list[Line]:
     for path, wanted in NEEDED[name].items():
         wrong = 7 if wanted in ("text", "a list", "an object", "true or false", "text or a list") else "seven"
         if not path.endswith("]"):
-            lines.append(Line(_dumped(changed(GOOD[name], {path: GONE})), None, MISSING.get(path, "missing")))
+            lines.append(Line(_dumped(changed(GOOD[name], {path: GONE})), None, MISSING.get((name, path), "missing")))
         lines.append(Line(_dumped(changed(GOOD[name], {path: wrong})), path, f"expected {wanted}"))
     return lines
 

@@ -1,0 +1,280 @@
+"""Files that are too large, cut off or of another shape: memory stays flat, reading ends, and each fault is said."""
+
+import datetime
+import decimal
+import gzip
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from stepward import formats
+from stepward.errors import StepwardError
+from stepward.rows import BadRows, Meter, read_rows
+from stepward.rows.strict import DEEPEST, GIVE_UP, LONGEST_ROW
+
+MEGABYTE = 2**20
+GOOD = b'{"a": 1}\n'
+FLAT = 150
+"""Megabytes that reading may take beyond what a small file takes."""
+
+_MEASURE = """
+import json, sys
+from pathlib import Path
+from stepward.rows import BadRows, read_rows
+
+def read(path):
+    bad = BadRows(path)
+    rows = sum(1 for _ in read_rows(path, bad))
+    return rows, [[fault.row, fault.reason, len(fault.text)] for fault in bad.faults]
+
+def peak():
+    # Not getrusage: its figure is of the process that started this one, until this one is larger.
+    (line,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
+    return int(line.split()[1])
+
+path = Path(sys.argv[1])
+small = path.with_name("small" + "".join(path.suffixes))
+small.write_bytes(Path(sys.argv[2]).read_bytes())
+read(small)
+before = peak()
+rows, faults = read(path)
+print(json.dumps([rows, faults, (peak() - before) / 1024]))
+"""
+
+
+def measured(path: Path) -> tuple[int, list[tuple[int, str]]]:
+    """A large file's rows and faults, read in a process of its own, whose memory may not grow with the file."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the most memory that a process has taken is read from /proc")
+    packed = {".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}.get(path.suffix, bytes)
+    small = path.with_name("seed")
+    small.write_bytes(packed(b"[" + GOOD + b"]" if path.name.startswith("array") else GOOD))
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURE, str(path), str(small)], capture_output=True, text=True, check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    rows, faults, grown = json.loads(done.stdout)
+    print(f"{path.name}: {grown:.0f} MB more")
+    assert grown < FLAT, f"{path.name}: memory grew by {grown:.0f} MB"
+    assert all(length < 25_000 for _, _, length in faults)
+    return rows, [(row, reason) for row, reason, _ in faults]
+
+
+def repeated(path: Path, member: bytes, times: int, before: bytes = b"", after: bytes = b"") -> Path:
+    """A packed file of the same member many times over: small on the disc, huge when it is unpacked."""
+    pack = gzip.compress if path.suffix == ".gz" else zstandard.ZstdCompressor().compress
+    packed = pack(member)
+    with path.open("wb") as file:
+        file.write(pack(before) if before else b"")
+        for _ in range(times):
+            file.write(packed)
+        file.write(pack(after) if after else b"")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "filler"), [("rows.jsonl.gz", b"\0"), ("rows.jsonl.zst", b" ")], ids=["zeros", "spaces"]
+)
+def test_a_row_of_ten_gigabytes_ends_reading(tmp_path: Path, name: str, filler: bytes) -> None:
+    path = repeated(tmp_path / name, filler * (100 * MEGABYTE), 100, before=GOOD, after=GOOD)
+    assert path.stat().st_size < 15 * MEGABYTE
+    rows, ((row, reason),) = measured(path)
+    assert (rows, row) == (1, 2)
+    assert f"more than {LONGEST_ROW:,} bytes" in reason and "the rest of the file was not read" in reason
+
+
+@pytest.mark.parametrize(
+    ("before", "filler", "rows", "reason"),
+    [
+        (b'[{"a": 1},', b" ", 1, f"more than {GIVE_UP:,} characters of white space); the rows after it were not read"),
+        (b'[{"a": 1}, {"a": "', b"x", 1, f"or more than {LONGEST_ROW:,} characters); the rows after it were not read"),
+        (b'[{"a": 1}, ', b"[", 1, "nested too deeply, or more than"),
+    ],
+    ids=["space", "text", "brackets"],
+)  # fmt: skip
+def test_an_array_without_an_end_ends_reading(
+    tmp_path: Path, before: bytes, filler: bytes, rows: int, reason: str
+) -> None:
+    path = repeated(tmp_path / "array.json.gz", filler * (100 * MEGABYTE), 100, before=before)
+    found, ((_, said),) = measured(path)
+    assert found == rows
+    assert reason in said
+
+
+@pytest.mark.slow
+def test_ten_gigabytes_of_rows_are_read_in_little_memory(tmp_path: Path) -> None:
+    line = b'{"a": "' + b"x" * MEGABYTE + b'"}\n'
+    path = repeated(tmp_path / "rows.jsonl.gz", line * 100, 100, after=b"oops\n")
+    assert measured(path) == (
+        10_000,
+        [(10_001, "not JSON (Expecting value: line 1 column 1 (char 0)); expected one object a line")],
+    )
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl.gz", "rows.jsonl.zst", "array.json.gz"])
+def test_many_large_rows_are_read_in_little_memory(tmp_path: Path, name: str) -> None:
+    line = b'{"a": "' + b"x" * MEGABYTE + b'"}'
+    if name.startswith("array"):
+        path = repeated(tmp_path / name, (line + b",") * 100, 3, before=b"[", after=b"7]")
+        assert measured(path) == (300, [(301, "expected a JSON object, found a number")])
+    else:
+        path = repeated(tmp_path / name, (line + b"\n") * 100, 3, after=b"7\n")
+        assert measured(path) == (300, [(301, "expected a JSON object, found a number")])
+
+
+def test_many_rows_that_are_too_long_are_each_set_aside(tmp_path: Path) -> None:
+    long = b'{"a": "' + b"x" * (LONGEST_ROW + 1) + b'"}\n'
+    rows, faults = measured(repeated(tmp_path / "rows.jsonl.gz", long + GOOD, 20))
+    assert rows == 20
+    assert [row for row, _ in faults] == list(range(1, 40, 2))
+    assert all(f"({len(long):,}); expected a shorter one" in reason for _, reason in faults)
+
+
+@pytest.mark.parametrize("text", [b"x" * (50 * MEGABYTE), "\U0001f600".encode() * (13 * MEGABYTE)], ids=["x", "emoji"])
+def test_a_row_of_fifty_megabytes_is_set_aside(tmp_path: Path, text: bytes) -> None:
+    long = b'{"a": "' + text + b'"}\n'
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(GOOD + long + GOOD)
+    assert measured(path) == (
+        2, [(2, f"the row has more than {LONGEST_ROW:,} bytes ({len(long):,}); expected a shorter one")],
+    )  # fmt: skip
+
+
+def test_the_longest_row_is_read_and_one_byte_more_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    frame = len(b'{"a": ""}\n')
+    longest = b'{"a": "' + b"x" * (LONGEST_ROW - frame) + b'"}\n'
+    path.write_bytes(longest + longest.replace(b'""', b'"', 1) + longest[:-3] + b'x"}\n' + GOOD)
+    bad = BadRows(path)
+    assert [row.number for row in read_rows(path, bad)] == [1, 2, 4]
+    assert [(fault.row, fault.text[:10]) for fault in bad.faults] == [(3, '{"a": "xxx')]
+
+
+def test_a_large_row_of_an_array_does_not_slow_the_rest(tmp_path: Path) -> None:
+    """Rows behind a large one are found without moving all that was read with it."""
+    path = tmp_path / "array.json"
+    many = 60_000
+    path.write_bytes(b'[{"a": "' + b"x" * (9 * MEGABYTE) + b'"},' + GOOD.replace(b"\n", b",") * many + b'{"a": 2}]')
+    rows, faults = measured(path)
+    assert (rows, faults) == (many + 2, [])
+
+
+ROWS = [{"a": hashlib.sha256(str(number).encode()).hexdigest()} for number in range(20_000)]
+LINES = b"".join(json.dumps(row).encode() + b"\n" for row in ROWS)
+
+
+def faults_of(path: Path) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
+    bad = BadRows(path)
+    rows = [row.fields for row in read_rows(path, bad)]
+    return rows, [(fault.row, fault.reason) for fault in bad.faults]
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+@pytest.mark.parametrize("kept", [-1, -5, 0.5, 8], ids=str)
+def test_a_packed_file_that_was_cut_off_is_told_from_a_whole_one(tmp_path: Path, suffix: str, kept: float) -> None:
+    packed = gzip.compress(LINES) if suffix == ".gz" else zstandard.ZstdCompressor().compress(LINES)
+    path = tmp_path / f"rows.jsonl{suffix}"
+    path.write_bytes(packed)
+    assert faults_of(path) == (ROWS, [])
+    path.write_bytes(packed[: int(len(packed) * kept) if isinstance(kept, float) else kept])
+    rows, ((number, reason),) = faults_of(path)
+    assert rows == ROWS[: number - 1] and number <= len(ROWS)
+    assert "the file can't be unpacked from here on" in reason and f"expected a whole {suffix}" in reason
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_several_members_are_one_file_and_other_bytes_behind_them_a_fault(tmp_path: Path, suffix: str) -> None:
+    pack = gzip.compress if suffix == ".gz" else zstandard.ZstdCompressor().compress
+    path = tmp_path / f"rows.jsonl{suffix}"
+    path.write_bytes(pack(LINES) + pack(LINES))
+    assert faults_of(path) == (ROWS * 2, [])
+    path.write_bytes(pack(GOOD) + b"other bytes")
+    rows, faults = faults_of(path)
+    assert "can't be unpacked from here on" in faults[0][1] and rows in ([], [{"a": 1}])
+
+
+def test_a_long_window_of_zstd_is_read(tmp_path: Path) -> None:
+    parameters = zstandard.ZstdCompressionParameters.from_level(3, window_log=27, enable_ldm=True)
+    path = tmp_path / "rows.jsonl.zst"
+    path.write_bytes(zstandard.ZstdCompressor(compression_params=parameters).compress(LINES))
+    assert faults_of(path) == (ROWS, [])
+
+
+@pytest.mark.parametrize("levels", [DEEPEST - 1, DEEPEST, 800, 1_100])
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json"])
+def test_only_rows_of_few_levels_are_read(tmp_path: Path, name: str, levels: int) -> None:
+    path = tmp_path / name
+    deep = b'{"a": ' + b"[" * levels + b"]" * levels + b"}"
+    path.write_bytes(deep + b"\n" if name == "rows.jsonl" else b"[" + deep + b"]")
+    rows, faults = faults_of(path)
+    assert len(rows) == (levels < DEEPEST)  # the row itself is one more
+    assert len(rows) + len(faults) == 1
+    assert all("nested too deeply" in reason for _, reason in faults)
+
+
+def parquet(path: Path, columns: dict[str, Any]) -> Path:
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("value", "held"),
+    [
+        (b"\xff\0", "holds bytes"), (datetime.date(2024, 1, 2), "holds date"),
+        (datetime.datetime(2024, 1, 2), "holds datetime"), (decimal.Decimal("1.5"), "holds Decimal"),
+        (float("nan"), "holds nan"), (float("inf"), "holds inf"), ("a\0b", "a NUL character"),
+        ([{"b": [float("nan")]}], "holds nan"), (datetime.timedelta(1), "holds timedelta"),
+    ],
+    ids=range(9),
+)  # fmt: skip
+def test_a_table_of_what_json_cannot_say_is_set_aside(tmp_path: Path, value: Any, held: str) -> None:
+    path = parquet(tmp_path / "rows.parquet", {"a": [None, value, None], "b": [1, 2, 3]})
+    rows, ((number, reason),) = faults_of(path)
+    assert rows == [{"a": None, "b": 1}, {"a": None, "b": 3}]
+    assert number == 2 and held in reason
+
+
+def test_a_table_of_another_schema_is_set_aside_row_by_row(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "rows.parquet", {"text": ["a", "b"], "stars": [1, 2]})
+    with pytest.raises(StepwardError, match=r"row 1: no known format has the fields text, stars"):
+        formats.read(path)
+    reading = formats.read(path, "scan", on_fault=lambda fault: None)
+    assert list(reading) == []
+    assert [str(fault) for fault in reading.bad.faults] == [
+        f"row {row}, field 'question': missing; found text, stars" for row in (1, 2)
+    ]
+
+
+def test_an_empty_table_and_a_table_that_is_none(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "rows.parquet", {"question": pa.array([], pa.string())})
+    with pytest.raises(StepwardError, match="the file holds no rows"):
+        faults_of(path)
+    whole = parquet(path, {"question": ["q?"] * 5000}).read_bytes()
+    for broken in (b"", GOOD, whole[:-1], whole[: len(whole) // 2], b"PAR1" + whole[4:-4][::-1] + b"PAR1"):
+        path.write_bytes(broken)
+        rows, faults = faults_of(path)
+        assert rows == [] and "expected a whole Parquet file" in faults[0][1]
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "rows.jsonl.zst", "rows.json", "rows.parquet"])
+def test_the_meter_comes_to_the_files_size(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name.endswith(".parquet"):
+        parquet(path, {"a": [row["a"] for row in ROWS]})
+    else:
+        content = b"[" + LINES[:-1].replace(b"\n", b",") + b"]" if name == "rows.json" else LINES
+        pack = {".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}.get(path.suffix, bytes)
+        path.write_bytes(pack(content))
+    meter = Meter()
+    seen = [meter.done for _ in read_rows(path, BadRows(path), meter)]
+    assert seen == sorted(seen) and seen[-1] <= path.stat().st_size
+    assert meter.done == path.stat().st_size
