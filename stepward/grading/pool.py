@@ -20,6 +20,7 @@ from stepward.errors import StepwardError
 from stepward.grading.nursery import BROKEN, FORK, KILL, REQUESTS, receive_exactly, receive_message, send_message
 
 _START = 120.0  # seconds that the nursery may take to import sympy, on a busy machine
+_LEAST = 1.0  # seconds that a question has, however long the start took
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
     "from stepward.grading.nursery import tend; tend(int(sys.argv[1]))"
@@ -62,6 +63,7 @@ class AlgebraPool:
             reference: The reference answer.
             answer: The extracted answer.
             deadline: Seconds of wall clock after which the worker is killed, not counting the wait for a free one.
+                Starting the first worker counts, but leaves a second for the question.
             workers: Most workers at once, where not the pool's size.
 
         Returns:
@@ -97,10 +99,14 @@ class AlgebraPool:
         AlgebraPool.__init__(self, self.size)
 
     def _ask(self, reference: str, answer: str, deadline: float) -> tuple[bool, str, str]:
+        begun = time.monotonic()
         for attempt in (1, 2):
             worker = self._borrow()
+            # The first question of all also waits for the nursery, a few seconds; who asks has the one deadline for
+            # both. An ordinary answer needs a hundredth of what is always left for it.
+            allowed = max(deadline - (time.monotonic() - begun), min(deadline, _LEAST))
             try:
-                verdict = _question(worker, reference, answer, deadline)
+                verdict = _question(worker, reference, answer, allowed)
             except TimeoutError:
                 self._end(worker, kill=True)
                 return False, "timeout", f"the algebra took longer than {deadline:g} s"

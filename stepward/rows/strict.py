@@ -126,7 +126,8 @@ def _quick(raw: bytes) -> dict[str, Any] | None:
     # With no white space before a colon each key shows as '":'; as many of them as keys were kept: none stood twice.
     if type(row) is not dict or raw.count(b'":') != _keys(row) or b"\\u0000" in raw:
         return None
-    if raw.count(b"[") + raw.count(b"{") > DEEPEST and _levels(row) > DEEPEST:
+    holds_more = any(type(value) in (dict, list) for value in row.values())
+    if holds_more and raw.count(b"[") + raw.count(b"{") > DEEPEST and _levels(row) > DEEPEST:
         return None
     # A tab or carriage return inside a line is white space between tokens: in a text it would be escaped.
     spaced = b" :" in raw or b"\t" in raw or b"\r" in raw[:-2]

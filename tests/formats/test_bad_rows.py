@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import zstandard
-from formats.bad_rows import GOOD, Line, file_of, lines_of
+from formats.bad_fields import GOOD
+from formats.bad_rows import Line, file_of, lines_of
 from typer.testing import CliRunner
 
 from stepward import formats

@@ -175,6 +175,10 @@ def test_strict_refuses_either_and_leaves_no_file(row: dict[str, Any], tmp_path:
     with pytest.raises(StepwardError, match=r"step 7 of 3 steps|step 3 has no label"):
         convert(path, tmp_path / "out.jsonl", to_format="scan", strict=True)
     assert not (tmp_path / "out.jsonl").exists()
+    (tmp_path / "out.jsonl").write_text("older")
+    with pytest.raises(StepwardError):
+        convert(path, tmp_path / "out.jsonl", to_format="scan", strict=True)
+    assert (tmp_path / "out.jsonl").read_text() == "older"
 
 
 word = st.text("abc ки+-\n\\{}$Ω", min_size=1, max_size=8).filter(lambda one: one.strip() == one and "ки" not in one)
