@@ -124,8 +124,6 @@ class LabelledSolution:
     source is one such record; `stepward.formats.paths` gives its solutions one by one.
 
     Attributes:
-        id: `solution_id(problem_id, steps)`.
-        problem_id: `question_id(question)`, so one problem has one id wherever it comes from.
         question: What was asked; empty where the source doesn't part it from the first step.
         steps: The steps' texts, as the source writes them.
         labels: A target in [0, 1] a step, or None where a step has none.
@@ -140,8 +138,6 @@ class LabelledSolution:
         extra: The source's fields that have no place here, as a JSON object; writing the same format brings them back.
     """
 
-    id: str
-    problem_id: str
     question: str
     steps: tuple[str, ...]
     labels: tuple[float | None, ...]
@@ -153,6 +149,17 @@ class LabelledSolution:
     generator: str = ""
     source: str = ""
     extra: str = ""
+
+    # Ids say nothing that the texts don't, and hashing is a fifth of what reading a row costs: they are not kept.
+    @property
+    def problem_id(self) -> str:
+        """The problem's id, `question_id(question)`: one problem has one id wherever it comes from."""
+        return question_id(self.question)
+
+    @property
+    def id(self) -> str:
+        """The solution's id, `solution_id(problem_id, steps)`."""
+        return solution_id(self.problem_id, self.steps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ record = st.one_of(
     st.builds(StepRollouts, text, text, steps, whole, whole, st.booleans(), text),
     st.builds(StepLabels, text, text, text, st.lists(st.none() | number, max_size=3).map(tuple), st.none() | number),
     st.builds(Scores, text, text, text, st.lists(number, max_size=3).map(tuple)),
-    st.builds(LabelledSolution, text, text, text, steps, labels, indices, indices, st.none() | text),
+    st.builds(LabelledSolution, text, steps, labels, indices, indices, st.none() | text),
     st.builds(Preference, text, said, said, said, st.none() | number, text, text),
 )
 KINDS = (Problem, Solution, StepRollouts, StepLabels, Scores, LabelledSolution, Preference)

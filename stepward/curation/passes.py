@@ -3,19 +3,16 @@
 What is decided in the first pass is a byte or a number a row, in the order of reading, so no row is kept in memory.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
-
-import orjson
 
 from stepward import formats
 from stepward.curation.questions import Asking
 from stepward.errors import StepwardError
 from stepward.formats import Reading
 from stepward.records import LabelledSolution, Preference, Problem
-from stepward.rows import Row
+from stepward.rows import Row, json_line
 
 
 def with_rows(reading: Reading) -> Iterator[tuple[Row, Asking]]:
@@ -54,23 +51,5 @@ def write_row(row: Row, file: IO[bytes]) -> None:
 
     Spacing and the way a number or a character is spelt may differ from the source's; fields, their order and their
     values don't.
-
-    Raises:
-        StepwardError: A Parquet column holds what JSON has no word for, such as bytes.
     """
-    try:
-        line = orjson.dumps(row.fields, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:
-        line = _exact(row)
-    file.write(line)
-
-
-def _exact(row: Row) -> bytes:
-    """The line where orjson gives up: whole numbers above 64 bits."""
-    try:
-        return json.dumps(row.fields, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-    except (TypeError, ValueError) as error:
-        raise StepwardError(
-            f"{row.file}: row {row.number}: can't be written as a JSON line ({error}); expected text, numbers, lists "
-            "and objects alone; convert the column first"
-        ) from None
+    file.write(json_line(row.fields))

@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from stepward import formats
 from stepward.curation.measure import CountTokens
 from stepward.curation.passes import with_rows
@@ -20,7 +18,7 @@ from stepward.curation.repeats import Repeats
 from stepward.curation.solution_statistics import SolutionCounts, SolutionStatistics
 from stepward.errors import StepwardError
 from stepward.records import LabelledSolution, Preference, Problem
-from stepward.rows import Fault
+from stepward.rows import Fault, json_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ def describe(
     problems = ProblemCounts(count_tokens)
     kinds = set()
     for row, record in with_rows(reading):
-        rows.add(_content(row.fields))
+        rows.add(json_line(row.fields))
         kinds.add(type(record))
         if isinstance(record, LabelledSolution):
             solutions.add(record)
@@ -100,11 +98,3 @@ def describe(
         preferences.finish(max_lengths) if Preference in kinds else None,
         problems.finish(max_lengths) if Problem in kinds else None,
     )  # fmt: skip
-
-
-def _content(fields: dict[str, Any]) -> bytes | str:
-    """What tells a row from others; `repr` is for what orjson has no word for."""
-    try:
-        return orjson.dumps(fields)
-    except TypeError:
-        return repr(fields)

@@ -9,7 +9,7 @@ from stepward.formats.fields import text, texts, whole
 from stepward.formats.first_error import first_error, labels_from
 from stepward.formats.format import Choices, Fields, Format, NotWritable, extra_of, load_extra, need_texts
 from stepward.formats.paths import paths
-from stepward.records import LabelledSolution, question_id, solution_id
+from stepward.records import LabelledSolution
 from stepward.rows import Row
 
 NAME = "big-bench-mistake"
@@ -33,9 +33,8 @@ def read(row: Row) -> LabelledSolution:
     labels = labels_from(None if none else whole(row.fields, "mistake_index"), len(steps), "mistake_index")
     target = text(row.fields, "target")
     answer = None if row.fields.get("answer", "") is None else text(row.fields, "answer", empty=True)
-    problem = question_id(question)
     return LabelledSolution(
-        solution_id(problem, steps), problem, question, steps, labels,
+        question, steps, labels,
         reference=target, answer=answer, correct=True if answer == target else None,
         source=NAME, extra=extra_of(row.fields, _FIELDS),
     )  # fmt: skip

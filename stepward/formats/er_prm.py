@@ -10,7 +10,7 @@ from stepward.formats.fields import same_count, shares, text
 from stepward.formats.format import Choices, Fields, Format, dump_extra, every_label, extra_of, load_extra
 from stepward.formats.math_shepherd import join_steps, lay_out, part_steps, tagged_parts
 from stepward.formats.paths import paths
-from stepward.records import LabelledSolution, question_id, solution_id
+from stepward.records import LabelledSolution
 from stepward.rows import Row
 
 NAME = "er-prm"
@@ -29,8 +29,7 @@ def read(row: Row) -> LabelledSolution:
     extra = extra_of(row.fields, ("text", "value"))
     if join_steps(question, steps) != tagged:
         extra = dump_extra({name: value for name, value in row.fields.items() if name != "value"})
-    problem = question_id(question)
-    return LabelledSolution(solution_id(problem, steps), problem, question, steps, labels, source=NAME, extra=extra)
+    return LabelledSolution(question, steps, labels, source=NAME, extra=extra)
 
 
 def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from stepward import steps
 from stepward.answers import extract_answer
 from stepward.formats.fields import text, truth
 from stepward.formats.format import Choices, Fields, Format, NotWritable, decided, dump_extra, load_extra, positive
-from stepward.records import LabelledSolution, question_id, solution_id
+from stepward.records import LabelledSolution
 from stepward.rows import BadRows, Row, RowFault, kind, read_rows
 
 NAME = "gsm8k-solutions"
@@ -97,9 +97,8 @@ def read(row: Row) -> LabelledSolution:
         **({"texts": texts} if texts else {}),
     }
     every_step = tuple(step for branch in branches for step in branch)
-    problem = question_id(question)
     return LabelledSolution(
-        solution_id(problem, every_step), problem, question, every_step, _labels(written, branches),
+        question, every_step, _labels(written, branches),
         parents=_parents(branches) if len(branches) > 1 else (), reference=reference, source=NAME,
         extra=dump_extra(extra),
     )  # fmt: skip

@@ -19,7 +19,7 @@ from stepward.formats.format import (
     positive,
 )  # fmt: skip
 from stepward.formats.paths import paths
-from stepward.records import LabelledSolution, question_id, solution_id
+from stepward.records import LabelledSolution
 from stepward.rows import Row, RowFault
 
 NAME = "math-shepherd"
@@ -46,8 +46,7 @@ def read(row: Row) -> LabelledSolution:
     extra = extra_of(row.fields, ("input", "label"))
     if join_steps(question, steps) != tagged:
         extra = dump_extra({name: value for name, value in row.fields.items() if name != "label"})
-    problem = question_id(question)
-    return LabelledSolution(solution_id(problem, steps), problem, question, steps, labels, source=NAME, extra=extra)
+    return LabelledSolution(question, steps, labels, source=NAME, extra=extra)
 
 
 def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 from stepward.formats.fields import items, optional_text, share, text
 from stepward.formats.format import Choices, Fields, Format, dump_extra, every_label, load_extra
 from stepward.formats.nested import exactly, inside
-from stepward.records import LabelledSolution, question_id, solution_id
+from stepward.records import LabelledSolution
 from stepward.rows import Row, RowFault
 
 FLAT = "omegaprm"
@@ -72,12 +72,12 @@ def tree_record(
     row: Row, name: str, steps: list[str], labels: list[float], parents: list[int], own: dict[str, Any]
 ) -> LabelledSolution:
     """The record of either shape; `own` is what goes to `extra` besides the row's other fields."""
-    problem, texts = question_id(row.fields["question"]), tuple(steps)
+    texts = tuple(steps)
     reference = optional_text(row.fields, "final_answer")
     known = ("question", "reasoning_steps", *(["final_answer"] if reference is not None else []))
     rest = {field: value for field, value in row.fields.items() if field not in known}
     return LabelledSolution(
-        solution_id(problem, texts), problem, row.fields["question"], texts, tuple(labels),
+        row.fields["question"], texts, tuple(labels),
         parents=() if parents == list(range(-1, len(parents) - 1)) else tuple(parents),
         reference=reference, source=name, extra=dump_extra(own | ({"rest": rest} if rest else {})),
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from stepward.records import LabelledSolution, solution_id
+from stepward.records import LabelledSolution
 
 
 def paths(record: LabelledSolution, *, once: bool = False) -> Iterator[LabelledSolution]:
@@ -31,7 +31,7 @@ def paths(record: LabelledSolution, *, once: bool = False) -> Iterator[LabelledS
         steps = tuple(record.steps[index] for index in way)
         told.update(way)
         yield replace(
-            record, id=solution_id(record.problem_id, steps), steps=steps, labels=labels, neutral=neutral, parents=(),
+            record, steps=steps, labels=labels, neutral=neutral, parents=(),
             answer=None, correct=None, extra="",
         )  # fmt: skip
 
@@ -51,7 +51,7 @@ def cut(record: LabelledSolution) -> LabelledSolution:
     places = {index: place for place, index in enumerate(sorted(kept))}
     steps = tuple(record.steps[index] for index in places)
     return replace(
-        record, id=solution_id(record.problem_id, steps), steps=steps,
+        record, steps=steps,
         labels=tuple(record.labels[index] for index in places),
         neutral=tuple(places[index] for index in record.neutral),
         parents=tuple(places.get(parents[index], -1) for index in places) if record.parents else (),

@@ -14,7 +14,7 @@ from stepward.formats.fields import items, optional_text, text
 from stepward.formats.format import Choices, Fields, Format, NotWritable, dump_extra, load_extra
 from stepward.formats.nested import an_object, inside
 from stepward.formats.prm800k_new import NAME, Said, new_row, rating_of
-from stepward.records import LabelledSolution, question_id, solution_id
+from stepward.records import LabelledSolution
 from stepward.rows import Row, RowFault, kind
 
 _REASONS = ("found_error", "solution", "bad_problem", "give_up")
@@ -45,9 +45,9 @@ def read(row: Row) -> LabelledSolution:
         _check(stage, f"label.steps[{index}]")
     nodes = [node for stage in stages for node in _nodes(stage)]
     said = [_said(node) for node in nodes]
-    steps, problem = tuple(node["text"] for node, _ in nodes), question_id(question)
+    steps = tuple(node["text"] for node, _ in nodes)
     return LabelledSolution(
-        solution_id(problem, steps), problem, question, steps,
+        question, steps,
         labels=tuple(label for label, _ in said),
         neutral=tuple(index for index, (_, neutral) in enumerate(said) if neutral),
         parents=_parents(stages),

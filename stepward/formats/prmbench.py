@@ -8,7 +8,7 @@ from typing import Any
 
 from stepward.formats.fields import items, text, texts
 from stepward.formats.format import Choices, Fields, Format, NotWritable, dump_extra, every_label, load_extra, positive
-from stepward.records import LabelledSolution, question_id, solution_id
+from stepward.records import LabelledSolution
 from stepward.rows import Row, RowFault, kind
 
 NAME = "prmbench"
@@ -30,9 +30,8 @@ def read(row: Row) -> LabelledSolution:
     # Numbers in the order of the steps, each once, come back from the labels.
     known = (_QUESTION, _STEPS) + ((_ERRORS,) if errors == sorted(set(errors)) else ())
     extra = dump_extra({name: value for name, value in row.fields.items() if name not in known})
-    problem = question_id(question)
     return LabelledSolution(
-        solution_id(problem, steps), problem, question, steps, labels, source=NAME, extra=extra,
+        question, steps, labels, source=NAME, extra=extra,
     )  # fmt: skip
 
 

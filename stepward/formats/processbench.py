@@ -9,7 +9,7 @@ from stepward.formats.fields import text, texts, truth, whole
 from stepward.formats.first_error import first_error, labels_from
 from stepward.formats.format import Choices, Fields, Format, NotWritable, extra_of, load_extra, need_texts
 from stepward.formats.paths import paths
-from stepward.records import LabelledSolution, question_id, solution_id
+from stepward.records import LabelledSolution
 from stepward.rows import Row
 
 NAME = "processbench"
@@ -28,9 +28,8 @@ def read(row: Row) -> LabelledSolution:
     question, steps = text(row.fields, "problem"), texts(row.fields, "steps")
     label = whole(row.fields, "label")
     labels = labels_from(None if label == NO_ERROR else label, len(steps), "label")
-    problem = question_id(question)
     return LabelledSolution(
-        solution_id(problem, steps), problem, question, steps, labels,
+        question, steps, labels,
         correct=truth(row.fields, "final_answer_correct"), generator=text(row.fields, "generator", empty=True),
         source=NAME, extra=extra_of(row.fields, _FIELDS),
     )  # fmt: skip

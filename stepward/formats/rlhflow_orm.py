@@ -14,7 +14,7 @@ from stepward.formats.math_shepherd import part_question
 from stepward.formats.paths import paths
 from stepward.formats.rlhflow_prm import NAME as PRM
 from stepward.formats.rlhflow_prm import extra_of_conversation, has_signs, join_question, read_turns, write_turns
-from stepward.records import LabelledSolution, question_id, solution_id
+from stepward.records import LabelledSolution
 from stepward.rows import Row, RowFault
 
 NAME = "rlhflow-orm"
@@ -33,9 +33,8 @@ def read(row: Row) -> LabelledSolution:
     if len(said) != 1:
         raise RowFault("conversations", f"{2 * len(said)} turns; expected one turn and its sign ({PRM} has more)")
     question, solution = _part_solution(said[0])
-    problem = question_id(question)
     return LabelledSolution(
-        solution_id(problem, (solution,)), problem, question, (solution,), labels, correct=labels[0] == 1.0,
+        question, (solution,), labels, correct=labels[0] == 1.0,
         source=NAME, extra=extra_of_conversation(row.fields, join_question(question, solution)),
     )  # fmt: skip
 

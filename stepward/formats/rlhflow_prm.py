@@ -11,7 +11,7 @@ from stepward.formats.format import Choices, Fields, Format, NotWritable, dump_e
 from stepward.formats.math_shepherd import part_question
 from stepward.formats.nested import exactly, inside
 from stepward.formats.paths import paths
-from stepward.records import LabelledSolution, question_id, solution_id
+from stepward.records import LabelledSolution
 from stepward.rows import Row, RowFault
 
 NAME = "rlhflow-prm"
@@ -29,9 +29,9 @@ def read(row: Row) -> LabelledSolution:
     """The row's solution, with a hard label a step."""
     said, labels = read_turns(row.fields)
     question, first = part_question(said[0])
-    steps, problem = (first, *said[1:]), question_id(question)
+    steps = (first, *said[1:])
     return LabelledSolution(
-        solution_id(problem, steps), problem, question, steps, labels,
+        question, steps, labels,
         source=NAME, extra=extra_of_conversation(row.fields, join_question(question, first)),
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from stepward.errors import StepwardError
 from stepward.formats.fields import same_count
 from stepward.formats.format import Fields, Format, dump_extra
 from stepward.manifest import Manifest
-from stepward.records import LabelledSolution, Problem, Solution, StepLabels, question_id, solution_id
+from stepward.records import LabelledSolution, Problem, Solution, StepLabels
 from stepward.rows import Row
 from stepward.store import read_json, read_shard
 
@@ -62,7 +62,6 @@ def read(row: Row) -> LabelledSolution:
     solution: Solution = row.fields["solution"]
     labels: StepLabels = row.fields["labels"]
     same_count(len(solution.steps), len(labels.labels), "labels")
-    own = question_id(problem.question)
     extra: dict[str, Any] = {
         "labels": labels.kind,
         "solution_id": solution.id,
@@ -73,7 +72,7 @@ def read(row: Row) -> LabelledSolution:
     if labels.eta is not None:
         extra["eta"] = labels.eta
     return LabelledSolution(
-        solution_id(own, solution.steps), own, problem.question, solution.steps, labels.labels,
+        problem.question, solution.steps, labels.labels,
         reference=problem.reference, answer=solution.answer, correct=solution.correct, generator=solution.generator,
         source=NAME, extra=dump_extra(extra),
     )  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 from stepward.formats.fields import same_count, shares, text, texts
 from stepward.formats.format import Choices, Fields, Format, every_label, extra_of, load_extra, need_texts
 from stepward.formats.paths import paths
-from stepward.records import LabelledSolution, question_id, solution_id
+from stepward.records import LabelledSolution
 from stepward.rows import Row
 
 NAME = "scan"
@@ -23,9 +23,8 @@ def read(row: Row) -> LabelledSolution:
     question, steps = text(row.fields, "question"), texts(row.fields, "steps")
     labels = shares(row.fields, "scores")
     same_count(len(steps), len(labels), "scores")
-    problem = question_id(question)
     return LabelledSolution(
-        solution_id(problem, steps), problem, question, steps, labels,
+        question, steps, labels,
         source=NAME, extra=extra_of(row.fields, _FIELDS),
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ from stepward.formats.format import (
     positive,
 )  # fmt: skip
 from stepward.formats.paths import paths
-from stepward.records import LabelledSolution, question_id, solution_id
+from stepward.records import LabelledSolution
 from stepward.rows import Row, RowFault
 
 NAME = "trl-stepwise"
@@ -41,10 +41,7 @@ def read(row: Row) -> LabelledSolution:
     extra = {name: value for name, value in row.fields.items() if name not in _FIELDS}
     if not any(isinstance(label, bool) for label in row.fields["labels"]):
         extra["labels"] = "numbers"
-    problem = question_id(question)
-    return LabelledSolution(
-        solution_id(problem, steps), problem, question, steps, labels, source=NAME, extra=dump_extra(extra)
-    )
+    return LabelledSolution(question, steps, labels, source=NAME, extra=dump_extra(extra))
 
 
 def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,13 +9,12 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-import orjson
-
 from stepward.errors import StepwardError
 from stepward.formats.format import Choices, Format, NotWritable, Record
 from stepward.formats.paths import cut
 from stepward.formats.registry import named
 from stepward.records import LabelledSolution
+from stepward.rows import json_line
 from stepward.store import atomic, schema_of
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
@@ -78,7 +76,7 @@ def write(
         else:
             with _packed(file, path) as target:
                 for row in rows:
-                    target.write(_line(row))
+                    target.write(json_line(row))
     return counts
 
 
@@ -125,13 +123,6 @@ def _packed(file: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
         yield target
         target.flush()
         target.detach()
-
-
-def _line(row: dict[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:  # a whole number of more than 64 bits, which orjson alone can't write
-        return json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
 def _write_parquet(rows: Iterator[dict[str, Any]], file: IO[bytes], path: Path, form: Format) -> None:

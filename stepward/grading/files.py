@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import orjson
-
 from stepward.errors import StepwardError
 from stepward.grading import Verdict, grade, grade_many
 from stepward.grading.fields import ADDED, Asked, Fields, find_fields
 from stepward.grading.graders import Grader, load_grader
-from stepward.rows import BadRows, Fault, Row, RowFault, read_rows
+from stepward.rows import BadRows, Fault, Row, RowFault, json_line, read_rows
 from stepward.store import atomic
 
 NOT_WRONG = ("timeout", "memory", "crash")
@@ -120,18 +118,10 @@ class _Pair:
     answer: str | None
 
     def line(self, verdict: Verdict, prefix: str) -> bytes:
-        """The row with its verdict, as a line; RowFault where it holds what JSON can't say, as a Parquet row may."""
+        """The row with its verdict, as a line."""
         said = (self.answer, verdict.equal, verdict.method, verdict.reason)
         row = self.row.fields | {prefix + name: value for name, value in zip(ADDED, said, strict=True)}
-        try:
-            return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
-        except TypeError:
-            pass
-        try:
-            # orjson writes no integer above 64 bits, and nothing nested deeper than 254.
-            return json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        except (TypeError, ValueError, RecursionError) as error:
-            raise RowFault("", f"can't be written as JSON ({error})") from None
+        return json_line(row)
 
 
 def grade_file(

@@ -2,6 +2,7 @@
 
 from stepward.rows.faults import BadRows, Fault, RowFault, row_text
 from stepward.rows.files import SUFFIXES, Meter, Row, read_rows
+from stepward.rows.lines import json_line
 from stepward.rows.sources import find_rows
 from stepward.rows.strict import kind, value_faults
 
@@ -13,6 +14,7 @@ __all__ = [
     "Row",
     "RowFault",
     "find_rows",
+    "json_line",
     "kind",
     "read_rows",
     "row_text",

@@ -91,7 +91,7 @@ def test_jaccard_of_nothing_and_nothing_is_1() -> None:
 def test_what_a_record_asks_and_says() -> None:
     said = tuple(Message("user", text) for text in ("Hi", "How?"))
     preference = Preference("p", said, (Message("assistant", "So"),), (Message("assistant", "No"),))
-    solution = LabelledSolution("s", "p", "Why?", ("a", "b"), (1.0, None))
+    solution = LabelledSolution("Why?", ("a", "b"), (1.0, None))
     assert question_of(preference) == "Hi\nHow?"
     assert whole_text(preference) == "So\nNo"
     assert (question_of(solution), whole_text(solution)) == ("Why?", "a\nb")

@@ -17,15 +17,14 @@ from stepward.curation.preference_statistics import PreferenceCounts
 from stepward.curation.solution_statistics import FirstErrors, Grades, SolutionCounts
 from stepward.curation.statistics import describe
 from stepward.errors import StepwardError
-from stepward.records import LabelledSolution, Message, Preference, question_id, solution_id
+from stepward.records import LabelledSolution, Message, Preference
 
 LABELS = st.one_of(st.sampled_from([0.0, 1.0, None]), st.floats(0, 1))
 
 
 def _record(question: str, labels: Sequence[float | None], **more: Any) -> LabelledSolution:
     steps = tuple(f"step {index}" for index in range(len(labels)))
-    problem = question_id(question)
-    return LabelledSolution(solution_id(problem, steps), problem, question, steps, tuple(labels), **more)
+    return LabelledSolution(question, steps, tuple(labels), **more)
 
 
 def _counted(*records: LabelledSolution, limits: Sequence[int] = ()) -> Any:

@@ -12,7 +12,7 @@ ASKED = "\n\nHuman: Sky?\n\nAssistant:"
 
 GOOD: dict[str, dict[str, Any]] = {
     "stepward": {
-        "record": "LabelledSolution", "schema": SCHEMA_VERSION, "id": "s", "problem_id": "p", "question": "q?",
+        "record": "LabelledSolution", "schema": SCHEMA_VERSION, "question": "q?",
         "steps": STEPS, "labels": [1.0, None, 0.5], "neutral": [1], "parents": [-1, 0, 0], "reference": "9",
         "answer": None, "correct": False, "generator": "g", "source": "scan", "extra": "",
     },
@@ -85,7 +85,7 @@ GOOD: dict[str, dict[str, Any]] = {
 
 NEEDED: dict[str, dict[str, str]] = {
     "stepward": {
-        "id": "text", "problem_id": "text", "question": "text", "steps": "a list", "labels": "a list",
+        "question": "text", "steps": "a list", "labels": "a list",
     },
     "math-shepherd": {"input": "text", "label": "text"},
     "er-prm": {"text": "text", "value": "a list"},

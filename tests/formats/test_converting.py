@@ -15,7 +15,7 @@ from stepward import formats
 from stepward.errors import StepwardError
 from stepward.formats import Choices
 from stepward.formats.converting import convert
-from stepward.records import LabelledSolution, Preference, question_id, solution_id
+from stepward.records import LabelledSolution, Preference
 from stepward.rows import BadRows, read_rows
 
 WRITABLE = [name for name, form in formats.FORMATS.items() if form.write is not None]
@@ -42,8 +42,7 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
 
 def solution(labels: tuple[float | None, ...], **more: Any) -> LabelledSolution:
     steps = tuple(f"Step {number}: add {number}" for number in range(1, len(labels) + 1))
-    problem = question_id("What is it?")
-    return LabelledSolution(solution_id(problem, steps), problem, "What is it?", steps, labels, **more)
+    return LabelledSolution("What is it?", steps, labels, **more)
 
 
 @pytest.mark.parametrize(("source", "to"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
@@ -191,9 +190,8 @@ def solutions(draw: st.DrawFn, label: st.SearchStrategy[float]) -> LabelledSolut
     said = draw(st.lists(word, min_size=1, max_size=4))
     steps = tuple(f"Step {number}: {one}" for number, one in enumerate(said, start=1))
     question = draw(word)
-    problem = question_id(question)
     labels = tuple(draw(label) for _ in steps)
-    return LabelledSolution(solution_id(problem, steps), problem, question, steps, labels)
+    return LabelledSolution(question, steps, labels)
 
 
 @pytest.mark.parametrize("name", ["scan", "er-prm", "omegaprm", "omegaprm-tree", "trl-stepwise"])

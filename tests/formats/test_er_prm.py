@@ -59,7 +59,7 @@ def test_a_bad_row_is_refused_with_its_reason(change: dict[str, Any], field: str
 
 
 def test_records_of_other_sources() -> None:
-    record = LabelledSolution("i", "p", "Q?", ("a", "b", "c"), (1.0, None, 0.25), neutral=(1,), source="x")
+    record = LabelledSolution("Q?", ("a", "b", "c"), (1.0, None, 0.25), neutral=(1,), source="x")
     assert write(record, Choices()) == [{"text": f"Q? a {TAG}\nb {TAG}\nc {TAG}", "value": [1.0, 1.0, 0.25]}]
     with pytest.raises(NotWritable, match="step 2 has no label"):
         write(record, Choices(neutral="drop"))

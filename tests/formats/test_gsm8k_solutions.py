@@ -127,7 +127,7 @@ def test_a_changed_label_is_written_changed() -> None:
 
 
 def test_a_record_of_another_source_is_refused() -> None:
-    record = LabelledSolution("s", "p", "q?", ("a",), (1.0,), source="scan")
+    record = LabelledSolution("q?", ("a",), (1.0,), source="scan")
     with pytest.raises(formats.NotWritable, match="solutions of several generators by name"):
         write_row(record, Choices())
     unlabelled = replace(read(as_row(ROW)), labels=(None,) * 4)

@@ -13,7 +13,7 @@ from stepward.errors import StepwardError
 from stepward.formats import FORMATS, Choices, NotWritable, read
 from stepward.formats.math_shepherd import TAG, part_question, write
 from stepward.formats.math_shepherd import read as read_row
-from stepward.records import LabelledSolution, question_id, solution_id
+from stepward.records import LabelledSolution, question_id
 from stepward.rows import Row, RowFault
 
 HARD = Choices()
@@ -40,8 +40,7 @@ def row(fields: dict[str, Any]) -> Row:
 
 def plain(*labels: float | None, **more: Any) -> LabelledSolution:
     steps = tuple(f"Step {index + 1}: s" for index in range(len(labels)))
-    problem = question_id("Q?")
-    return LabelledSolution(solution_id(problem, steps), problem, "Q?", steps, labels, **more)
+    return LabelledSolution("Q?", steps, labels, **more)
 
 
 def test_a_row_is_parted_at_the_tags() -> None:

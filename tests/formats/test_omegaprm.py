@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stepward.formats import FORMATS, Choices, NotWritable, omegaprm, omegaprm_tree, read, write
 from stepward.formats.omegaprm_tree import DEEPEST
-from stepward.records import LabelledSolution, solution_id
+from stepward.records import LabelledSolution
 from stepward.rows import Row, RowFault
 
 HARD = Choices()
@@ -173,7 +173,7 @@ def test_a_bad_tree_is_refused_with_its_reason(fields: dict[str, Any], field: st
 
 def chain(length: int) -> LabelledSolution:
     steps = tuple(f"step {index}" for index in range(length))
-    return LabelledSolution(solution_id("p", steps), "p", "Q?", steps, (0.5,) * length)
+    return LabelledSolution("Q?", steps, (0.5,) * length)
 
 
 def test_records_of_other_sources() -> None:
@@ -182,7 +182,7 @@ def test_records_of_other_sources() -> None:
     assert [entry["solution_prefix"] for entry in listed["reasoning_steps"]] == [
         "Q?\n\nstep 0", "Q?\n\nstep 0\n\nstep 1", "Q?\n\nstep 0\n\nstep 2",
     ]  # fmt: skip
-    assert listed["question_id"] == nested["question_id"] == "p"
+    assert listed["question_id"] == nested["question_id"] == record.problem_id
     assert nested["reasoning_steps"]["mc_value"] is None
     for again in (omegaprm.read(row(listed)), omegaprm_tree.read(row(nested))):
         assert (again.steps, again.parents, again.labels, again.reference) == (

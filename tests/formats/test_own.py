@@ -35,8 +35,8 @@ RECORDS: tuple[Any, ...] = (
     StepRollouts("r", "p", ("a",), 16, 4, False, "model"),
     StepLabels("s", "p", "er", (None, 0.25), 2.0),
     Scores("s", "p", "er/seed-0", (0.5, 1.0)),
-    LabelledSolution("s", "p", "q?", ("a", "b", "c"), (1, None, 0), (1,), (-1, 0, 0), "2", "3", False, "m", "f", "{}"),
-    LabelledSolution("s", "p", "q?", (), ()),
+    LabelledSolution("q?", ("a", "b", "c"), (1, None, 0), (1,), (-1, 0, 0), "2", "3", False, "m", "f", "{}"),
+    LabelledSolution("q?", (), ()),
     Preference("x", SAID, (Message("assistant", "Blue."),), (Message("assistant", "Green."),), 1.5, "f", "{}"),
 )  # fmt: skip
 NAMES = [f"{number}-{type(record).__name__}" for number, record in enumerate(RECORDS)]
@@ -102,7 +102,7 @@ def test_a_format_of_one_record_says_which(tmp_path: Path) -> None:
         ({**SOLUTION, "schema": 1}, "schema", f"1; this Stepward reads schema {SCHEMA_VERSION}"),
         ({**SOLUTION, "schema": None}, "schema", "None; this Stepward reads"),
         ({"id": "p"}, "record", "missing, and the columns are no record's"),
-        ({**SOLUTION, "rating": 1}, "rating", "LabelledSolution has no such field; it has id, problem_id"),
+        ({**SOLUTION, "rating": 1}, "rating", "LabelledSolution has no such field; it has question, steps"),
         ({key: SOLUTION[key] for key in SOLUTION if key != "labels"}, "labels", "missing; LabelledSolution needs it"),
         ({**SOLUTION, "steps": "abc"}, "steps", "expected a list, found text"),
         ({**SOLUTION, "steps": ["a", "b", 3]}, "steps[2]", "expected text, found a number"),
@@ -169,7 +169,7 @@ def labelled(draw: st.DrawFn) -> LabelledSolution:
     neutral = tuple(index for index in unlabelled if draw(st.booleans()))
     parents = tuple(draw(st.integers(-1, index - 1)) for index in range(len(steps))) if draw(st.booleans()) else ()
     rest = (draw(optional), draw(optional), draw(st.none() | st.booleans()), draw(text), draw(text), draw(text))
-    return LabelledSolution(draw(text), draw(text), draw(text), steps, labels, neutral, parents, *rest)
+    return LabelledSolution(draw(text), steps, labels, neutral, parents, *rest)
 
 
 records = st.one_of(

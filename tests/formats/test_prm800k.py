@@ -14,7 +14,7 @@ from stepward.errors import StepwardError
 from stepward.formats import FORMATS, Choices, NotWritable, paths, read
 from stepward.formats.prm800k import read as read_row
 from stepward.formats.prm800k import write
-from stepward.records import LabelledSolution, question_id, solution_id
+from stepward.records import LabelledSolution
 from stepward.rows import Row, RowFault
 
 HARD = Choices()
@@ -60,8 +60,7 @@ def row(fields: dict[str, Any]) -> Row:
 
 def plain(*labels: float | None, **more: Any) -> LabelledSolution:
     steps = tuple(f"s{index + 1}" for index in range(len(labels)))
-    problem = question_id("Q?")
-    return LabelledSolution(solution_id(problem, steps), problem, "Q?", steps, labels, **more)
+    return LabelledSolution("Q?", steps, labels, **more)
 
 
 def test_phase_1_is_a_tree_along_the_chosen_steps() -> None:

@@ -85,7 +85,7 @@ def test_a_bad_row_is_named(change: dict[str, Any], field: str, reason: str) -> 
 
 def test_a_record_of_another_source_is_refused() -> None:
     with pytest.raises(NotWritable, match="a right solution beside the one with errors"):
-        write(LabelledSolution("s", "p", "q?", ("a",), (1.0,)), Choices())
+        write(LabelledSolution("q?", ("a",), (1.0,)), Choices())
 
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\0"))

@@ -80,7 +80,7 @@ def test_a_changed_label_is_written_changed() -> None:
 
 
 def test_what_the_format_cannot_say_is_refused() -> None:
-    record = LabelledSolution("s", "p", "q?", ("a", "b", "c"), (1.0, None, 0.0), correct=True)
+    record = LabelledSolution("q?", ("a", "b", "c"), (1.0, None, 0.0), correct=True)
     with pytest.raises(NotWritable, match="step 2 has no label, and processbench needs one up to the first error"):
         write(record, Choices())
     with pytest.raises(NotWritable, match="whether the final answer is right is not stated"):
@@ -90,9 +90,9 @@ def test_what_the_format_cannot_say_is_refused() -> None:
 
 
 def test_soft_and_neutral_labels_are_decided() -> None:
-    record = LabelledSolution("s", "p", "q?", ("a", "b"), (None, 0.25), neutral=(0,), correct=False)
+    record = LabelledSolution("q?", ("a", "b"), (None, 0.25), neutral=(0,), correct=False)
     (row,) = write(record, Choices(threshold=0.5))
-    assert (row["id"], row["label"]) == ("s", 1)
+    assert (row["id"], row["label"]) == (record.id, 1)
     (row,) = write(record, Choices(threshold=0.5, neutral="negative"))
     assert row["label"] == 0
 

@@ -32,7 +32,7 @@ def row(fields: dict[str, Any]) -> Row:
 
 def plain(*labels: float | None, **more: Any) -> LabelledSolution:
     steps = tuple(f"s{index + 1}" for index in range(len(labels)))
-    return LabelledSolution("i", "p", "Q?", steps, labels, **more)
+    return LabelledSolution("Q?", steps, labels, **more)
 
 
 def test_a_conversation_of_steps() -> None:

@@ -10,7 +10,7 @@ from stepward import formats
 from stepward.errors import StepwardError
 from stepward.formats.run_folder import NAME, is_run
 from stepward.manifest import Manifest
-from stepward.records import LabelledSolution, Problem, Solution, StepLabels, question_id, solution_id
+from stepward.records import LabelledSolution, Problem, Solution, StepLabels
 from stepward.store import write_shard
 
 QUESTIONS = ("What is 2 + 3?", "What is 4 + 4?")
@@ -51,9 +51,8 @@ def test_a_run_is_joined(tmp_path: Path) -> None:
     reading = formats.read(make_run(tmp_path / "run", "hard"))
     first, second = reading
     assert (reading.format.name, reading.guessed, reading.source) == (NAME, True, f"{tmp_path / 'run'}#hard")
-    own = question_id(QUESTIONS[0])
     assert first == LabelledSolution(
-        solution_id(own, STEPS[0]), own, QUESTIONS[0], STEPS[0], (1.0, None),
+        QUESTIONS[0], STEPS[0], (1.0, None),
         reference="5", answer="5", correct=True, generator="tiny", source=NAME, extra=first.extra,
     )  # fmt: skip
     assert json.loads(first.extra) == {

@@ -60,14 +60,14 @@ def test_a_number_of_more_than_64_bits_goes_through_files(tmp_path: Path) -> Non
 
 def test_a_step_without_a_label_is_refused() -> None:
     with pytest.raises(NotWritable, match="step 1 has no label, and scan needs one at every step"):
-        write(LabelledSolution("s", "p", "q?", ("a",), (None,)), Choices())
+        write(LabelledSolution("q?", ("a",), (None,)), Choices())
 
 
 def test_a_record_without_question_or_steps_is_refused() -> None:
     with pytest.raises(NotWritable, match="its question is not parted from its first step, and scan needs it apart"):
-        write(LabelledSolution("s", "p", "", ("q? a",), (1.0,)), Choices())
+        write(LabelledSolution("", ("q? a",), (1.0,)), Choices())
     with pytest.raises(NotWritable, match="it has no steps"):
-        write(LabelledSolution("s", "p", "q?", (), ()), Choices())
+        write(LabelledSolution("q?", (), ()), Choices())
 
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\0")).filter(str.strip)

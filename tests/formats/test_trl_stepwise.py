@@ -48,7 +48,7 @@ def test_a_threshold_gives_booleans_throughout() -> None:
 
 
 def test_hard_labels_of_other_sources_become_booleans() -> None:
-    record = LabelledSolution("i", "p", "Q?", ("a", "b"), (1.0, 0.0), source="math-shepherd")
+    record = LabelledSolution("Q?", ("a", "b"), (1.0, 0.0), source="math-shepherd")
     assert json.dumps(write(record, Choices())[0]["labels"]) == "[true, false]"
 
 
