@@ -20,10 +20,10 @@ def command(*words: object) -> list[str]:
     return [sys.executable, "-m", "stepward", *map(str, words)]
 
 
-def run_stepward(*words: object, input: str | None = None) -> subprocess.CompletedProcess[str]:
+def run_stepward(*words: object, input: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Runs `python -m stepward` to its end."""
     return subprocess.run(
-        command(*words), env=ENVIRONMENT, input=input, capture_output=True, text=True, timeout=300, check=False
+        command(*words), env=ENVIRONMENT, input=input, cwd=cwd, capture_output=True, text=True, timeout=300, check=False
     )
 
 

@@ -141,3 +141,20 @@ def test_the_program_itself_ends_with_one_message_and_code_1(tmp_path: Path) -> 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("stepward: in.jsonl: 1 row can't be used") and "Traceback" not in done.stderr
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_rows_that_split_sets_aside_lie_beside_the_parts(scan: Path, tmp_path: Path) -> None:
+    scan.write_text(scan.read_text() + "oops\n")
+    shown = said("split", scan, tmp_path / "parts", "--parts", "train=0.8,test=0.2")
+    rejected = tmp_path / "parts.rejected.jsonl"
+    assert f"Set aside: 1, with their reasons in {rejected}" in shown
+    assert [(row["row"], row["text"]) for row in lines_of(rejected)] == [(11, "oops")]
+
+
+def test_a_warning_is_said_without_the_line_of_code_that_gave_it(scan: Path) -> None:
+    scan.write_text(scan.read_text() + "oops\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "stepward", "stats", scan], capture_output=True, text=True, check=True
+    )  # fmt: skip
+    assert done.stderr.startswith(f"stepward: {scan}: 1 row can't be used\n  row 11, not JSON")
+    assert done.stderr.endswith("They were set aside.\n") and "UserWarning" not in done.stderr

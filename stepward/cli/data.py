@@ -128,15 +128,20 @@ def split(
     from stepward.curation.shares import parse_parts
     from stepward.curation.showing import split_table
     from stepward.curation.splitting import split as cut_source
+    from stepward.formats.converting import Rejected, rejected_path
 
-    made = cut_source(
-        source, folder, parse_parts(parts), seed=seed, stratify=stratify, clean_of=clean_of or (), format=form,
-        without_question=without_question,  # type: ignore[arg-type]  # checked there
-    )  # fmt: skip
+    with Rejected(rejected_path(folder)) as rejected:
+        made = cut_source(
+            source, folder, parse_parts(parts), seed=seed, stratify=stratify, clean_of=clean_of or (), format=form,
+            without_question=without_question,  # type: ignore[arg-type]  # checked there
+            on_fault=rejected.add,
+        )  # fmt: skip
     Console().print(split_table(made))
     say(f"{source}: {made.problems:,} problems, {made.rows:,} rows, {made.set_aside:,} set aside ({made.format})")
     if made.unasked:
         say(f"{made.unasked:,} rows have no question and were told apart by all their text")
+    if rejected.count:
+        say(f"Set aside: {made.set_aside:,}, with their reasons in {rejected.path}")
     say(f"Parts: {folder}")
 
 

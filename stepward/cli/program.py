@@ -3,8 +3,9 @@
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
@@ -47,7 +48,20 @@ def _options(
 
 def main() -> None:
     """Runs the command line; an error the user can mend is one message, and exit code 1."""
+    warnings.showwarning = _warn
     sys.exit(_guarded(app))
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Says a warning without the line of code that gave it."""
+    _errors.print(f"[yellow]stepward:[/] {escape(str(message))}", highlight=False, soft_wrap=True)
 
 
 def _guarded(command: Callable[[], Any]) -> int:

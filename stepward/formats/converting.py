@@ -10,6 +10,7 @@ import orjson
 
 from stepward.formats.format import Choices, Record
 from stepward.formats.reading import Reading, read
+from stepward.formats.registry import named
 from stepward.formats.writing import Written, write
 from stepward.rows import Fault, row_text
 from stepward.store import unwritable
@@ -54,6 +55,7 @@ def convert(
     Raises:
         StepwardError: As reading and writing do.
     """
+    named(to_format)  # better refused before the source is opened
     rejected = Rejected(rejected_path(to))
     with rejected:
         reading = read(source, source_format, strict=strict, on_fault=rejected.add)

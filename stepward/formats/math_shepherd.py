@@ -4,6 +4,7 @@ The question and the first step share a line; the last "Step 1:" before the firs
 out in the same way, so both are parted and joined here.
 """
 
+from itertools import accumulate
 from typing import Any
 
 from stepward.formats.fields import text
@@ -101,17 +102,22 @@ def tagged_parts(tagged: str) -> list[str]:
 
 def _labels(parts: list[str], rest: str, signed: str) -> tuple[float, ...]:
     """The signs that stand where the tags do; RowFault where the two texts differ elsewhere."""
-    labels = []
+    signs = [signed[end - 1 : end] for end in accumulate([len(part) + 1 for part in parts])]
+    same = "".join([part + sign for part, sign in zip(parts, signs, strict=True)]) + rest == signed
+    if not same or not _SIGNS.keys() >= set(signs):
+        raise _difference(parts, rest, signed)
+    return tuple([_SIGNS[sign] for sign in signs])
+
+
+def _difference(parts: list[str], rest: str, signed: str) -> RowFault:
+    """Where the two texts differ first."""
     at = 0
     for index, part in enumerate(parts):
-        sign = signed[at + len(part) : at + len(part) + 1]
-        if not signed.startswith(part, at) or sign not in _SIGNS:
-            raise RowFault("label", f"differs from input at step {index + 1}; expected its text with + or - for {TAG}")
-        labels.append(_SIGNS[sign])
-        at += len(part) + 1
-    if signed[at:] != rest:
-        raise RowFault("label", f"differs from input after the last step; expected its text with + or - for {TAG}")
-    return tuple(labels)
+        end = at + len(part)
+        if signed[at:end] != part or signed[end : end + 1] not in _SIGNS:
+            return RowFault("label", f"differs from input at step {index + 1}; expected its text with + or - for {TAG}")
+        at = end + 1
+    return RowFault("label", f"differs from input after the last step; expected its text with + or - for {TAG}")
 
 
 def _row(path: LabelledSolution, choices: Choices) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Every format by its name, and which of them a row looks like."""
 
+import difflib
 from pathlib import Path
 
 from stepward.errors import StepwardError
@@ -61,7 +62,9 @@ def named(name: str) -> Format:
         StepwardError: There is none.
     """
     if name not in FORMATS:
-        raise StepwardError(f"unknown format {name!r}; expected one of {', '.join(FORMATS)}")
+        near = difflib.get_close_matches(name, FORMATS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise StepwardError(f"unknown format {name!r}; expected one of {', '.join(FORMATS)}{hint}")
     return FORMATS[name]
 
 

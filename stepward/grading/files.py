@@ -107,7 +107,7 @@ class GradedFile:
             f"Graded rows: {self.to}",
         ]
         if self.rejected is not None:
-            lines.append(f"{self.set_aside:,} rows were set aside: {self.rejected}")
+            lines.append(f"Set aside: {self.set_aside:,}, with their reasons in {self.rejected}")
         return lines
 
 

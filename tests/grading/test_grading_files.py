@@ -208,7 +208,7 @@ def test_bad_rows_are_set_aside_with_line_and_reason(tmp_path: Path) -> None:
     graded = grade_file(path, tmp_path / "out.jsonl")
     assert (graded.rows, graded.equal, graded.set_aside) == (2, 2, len(BAD))
     assert graded.rejected == tmp_path / "out.jsonl.rejected.jsonl"
-    assert f"{len(BAD)} rows were set aside: {graded.rejected}" in graded.lines()
+    assert f"Set aside: {len(BAD)}, with their reasons in {graded.rejected}" in graded.lines()
     rejected = read(graded.rejected)
     assert [row["line"] for row in rejected] == list(range(2, len(BAD) + 2))
     for row, (line, field, reason) in zip(rejected, BAD, strict=True):

@@ -104,3 +104,23 @@ def test_too_many_candidates_asked_of_published_solutions_is_said_before_trainin
     ended = stepward("run", "tiny-cpu", f"solutions.path={path}", "labels.kinds=orm", *sizes, "--runs", tmp_path)
     assert ended.returncode == 1
     assert "evaluation.ns: needs 8 solutions of every validation problem" in ended.stderr
+
+
+@pytest.mark.slow
+def test_a_recipe_takes_the_users_grader(stepward: Stepward, tmp_path: Path) -> None:
+    (tmp_path / "strange_grader.py").write_text("def all_right(reference, answer):\n    return True\n")
+    (tmp_path / "mine.yaml").write_text(
+        "grader: strange_grader:all_right\n"
+        "problems: {reward: 4, validation: 2, test: 2, levels: [1]}\n"
+        "solutions: {reward: 2, validation: 2, test: 2}\n"
+        "labels: {kinds: [orm]}\n"
+        "rewards: {seeds: [0], epochs: 1}\n"
+        "evaluation: {ns: [1, 2], subsets: 10}\n"
+    )
+    ended = stepward("run", "mine.yaml", "--runs", tmp_path, "--workers", 1, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    solutions = shards(tmp_path / "mine", "solutions")
+    assert all(solution["correct"] for solution in solutions if solution["answer"] is not None)
+    refused = stepward("run", "mine.yaml", "grader=strange_grader:none", "name=other", "--runs", tmp_path, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "grader 'strange_grader:none': strange_grader has no 'none'" in refused.stderr

@@ -232,3 +232,11 @@ def test_math_without_its_two_unanswered_rows(shared_data: Path, tmp_path: Path)
     assert "row 2301, field 'final_answer': empty" in text
     rows = [row for row in json.loads(path.read_text()) if row["final_answer"]]
     assert [p.reference for p in read_problems(write(tmp_path, *rows))] == [row["final_answer"].strip() for row in rows]
+
+
+def test_a_reference_that_can_not_be_graded_against_is_an_error_at_load(tmp_path: Path) -> None:
+    path = write(tmp_path, OURS, {"question": "What is a half?", "reference": r"\frac{1}{"})
+    found = message(path)
+    assert "row 2, field 'reference': the reference opens a brace that it does not close" in found
+    # Other graders take what is no mathematics.
+    assert len(read_problems(path, fault=lambda reference: None)) == 2
