@@ -14,11 +14,11 @@ import orjson
 
 from stepward import formats
 from stepward.curation.nearness import KINDS, Asked, Kind, Near, QuestionIndex
-from stepward.curation.passes import rows_again, with_rows, write_row
+from stepward.curation.passes import rows_again, with_rows
 from stepward.curation.questions import Asking, normal, question_of
 from stepward.errors import StepwardError
 from stepward.records import LabelledSolution, Problem
-from stepward.rows import Fault, Row
+from stepward.rows import Fault, Row, json_line
 from stepward.store import atomic
 
 
@@ -194,7 +194,7 @@ def write_clean(found: Overlap, path: Path) -> int:
     with atomic(path) as file:
         for place, row in enumerate(rows_again(found.source, found.format, len(found.removed))):
             if not found.removed[place]:
-                write_row(row, file)
+                file.write(json_line(row.fields))
     return len(found.removed) - sum(found.removed)
 
 

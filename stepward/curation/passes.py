@@ -5,14 +5,13 @@ What is decided in the first pass is a byte or a number a row, in the order of r
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from stepward import formats
 from stepward.curation.questions import Asking
 from stepward.errors import StepwardError
 from stepward.formats import Reading
 from stepward.records import LabelledSolution, Preference, Problem
-from stepward.rows import Row, json_line
+from stepward.rows import Row
 
 
 def with_rows(reading: Reading) -> Iterator[tuple[Row, Asking]]:
@@ -44,12 +43,3 @@ def rows_again(source: Path | str, format: str, expected: int) -> Iterator[Row]:
         yield row
     if reading.rows != expected:
         raise StepwardError(f"{source}: changed while it was read; {expected:,} rows were there. Run again")
-
-
-def write_row(row: Row, file: IO[bytes]) -> None:
-    """Write the row's fields as one JSON line.
-
-    Spacing and the way a number or a character is spelt may differ from the source's; fields, their order and their
-    values don't.
-    """
-    file.write(json_line(row.fields))

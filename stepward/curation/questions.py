@@ -66,7 +66,7 @@ def normal(text: str) -> str:
     spacing and sizing commands, quotation marks, and full stops, commas, colons, semicolons and question marks that
     don't stand inside a number. A text that would leave nothing is its own form.
     """
-    return " ".join(_tokens(text)) or text.strip()
+    return " ".join(_tokens(text)) or " ".join(text.split())
 
 
 def key(normalised: str) -> bytes:

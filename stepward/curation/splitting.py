@@ -19,13 +19,13 @@ import orjson
 from stepward import formats
 from stepward.curation.nearness import KINDS, QuestionIndex
 from stepward.curation.overlap import index_of
-from stepward.curation.passes import rows_again, with_rows, write_row
+from stepward.curation.passes import rows_again, with_rows
 from stepward.curation.questions import Asking, key, normal, question_of, whole_text
 from stepward.curation.shares import LEFT_OUT, Sizes, part_sizes, stratum_sizes
 from stepward.errors import StepwardError
 from stepward.problems.splits import place
 from stepward.records import LabelledSolution
-from stepward.rows import Fault, Row
+from stepward.rows import Fault, Row, json_line
 from stepward.store import atomic
 
 Unasked = Literal["refuse", "whole"]
@@ -246,7 +246,7 @@ def _write(
             name = dealt[group]
             rows[name] += 1
             if name in files:
-                write_row(row, files[name])
+                files[name].write(json_line(row.fields))
     return rows
 
 

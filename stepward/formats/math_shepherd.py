@@ -4,7 +4,6 @@ The question and the first step share a line; the last "Step 1:" before the firs
 out in the same way, so both are parted and joined here.
 """
 
-from itertools import accumulate
 from typing import Any
 
 from stepward.formats.fields import text
@@ -102,22 +101,20 @@ def tagged_parts(tagged: str) -> list[str]:
 
 def _labels(parts: list[str], rest: str, signed: str) -> tuple[float, ...]:
     """The signs that stand where the tags do; RowFault where the two texts differ elsewhere."""
-    signs = [signed[end - 1 : end] for end in accumulate([len(part) + 1 for part in parts])]
-    same = "".join([part + sign for part, sign in zip(parts, signs, strict=True)]) + rest == signed
-    if not same or not _SIGNS.keys() >= set(signs):
-        raise _difference(parts, rest, signed)
-    return tuple([_SIGNS[sign] for sign in signs])
-
-
-def _difference(parts: list[str], rest: str, signed: str) -> RowFault:
-    """Where the two texts differ first."""
+    labels: list[float] = []
     at = 0
-    for index, part in enumerate(parts):
+    for part in parts:
         end = at + len(part)
-        if signed[at:end] != part or signed[end : end + 1] not in _SIGNS:
-            return RowFault("label", f"differs from input at step {index + 1}; expected its text with + or - for {TAG}")
+        label = _SIGNS.get(signed[end : end + 1])
+        if label is None or not signed.startswith(part, at):
+            raise RowFault(
+                "label", f"differs from input at step {len(labels) + 1}; expected its text with + or - for {TAG}"
+            )
+        labels.append(label)
         at = end + 1
-    return RowFault("label", f"differs from input after the last step; expected its text with + or - for {TAG}")
+    if signed[at:] != rest:
+        raise RowFault("label", f"differs from input after the last step; expected its text with + or - for {TAG}")
+    return tuple(labels)
 
 
 def _row(path: LabelledSolution, choices: Choices) -> dict[str, Any]:

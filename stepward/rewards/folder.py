@@ -21,11 +21,13 @@ from transformers import AutoConfig, AutoModelForTokenClassification, PreTrained
 from transformers.utils import logging
 
 from stepward.errors import StepwardError
-from stepward.records import SCHEMA_VERSION
 from stepward.rendering import Rendering
 from stepward.store import unwritable
 
 DESCRIPTION = "stepward_reward_model.json"
+
+# Its own, not the records': a new field of a record makes no trained model unreadable.
+VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Description:
 
 def write_description(description: Description, folder: Path) -> None:
     """Writes the description into a model's folder."""
-    text = json.dumps({"schema_version": SCHEMA_VERSION, **asdict(description)}, indent=2, allow_nan=False)
+    text = json.dumps({"schema_version": VERSION, **asdict(description)}, indent=2, allow_nan=False)
     (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
 
 
@@ -80,8 +82,8 @@ def read_description(folder: Path) -> Description:
         raise StepwardError(
             f"{path} can't be read as a reward model's description ({error}): train it again."
         ) from None
-    if version != SCHEMA_VERSION:
-        raise StepwardError(f"{path}: schema_version is {version}, expected {SCHEMA_VERSION}: train it again.")
+    if version != VERSION:
+        raise StepwardError(f"{path}: schema_version is {version}, expected {VERSION}: train it again.")
     return description
 
 

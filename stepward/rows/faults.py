@@ -77,18 +77,18 @@ class BadRows:
         self.rows = 0
         self.count = 0
         self._sink = sink
-        self._file = str(path)
+        self._file = path
         self._last: tuple[str, int] | None = None
         self._at: tuple[int, Any] = (0, "")
 
     def at(self, file: Path | str, row: int, raw: Any) -> None:
         """Say which row is being read: a fault of it then carries its text."""
-        self._file = str(file)
+        self._file = file
         self._at = (row, raw)
 
     def add(self, row: int, field: str, reason: str) -> None:
         """Note what is wrong with a row; `field` is empty where no one field is at fault."""
-        fault = Fault(self._file, row, field, reason, row_text(self._at[1]) if self._at[0] == row else "")
+        fault = Fault(str(self._file), row, field, reason, row_text(self._at[1]) if self._at[0] == row else "")
         self.count += 1
         if (fault.file, row) != self._last:
             self.rows += 1

@@ -8,9 +8,8 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from stepward.errors import StepwardError
 from stepward.rows.faults import BadRows
@@ -26,8 +25,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BATCH = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row.
 
     Attributes:
@@ -163,7 +161,7 @@ def _line_rows(path: Path, file: IO[bytes], bad: BadRows) -> Iterator[Row]:
             continue
         if number == 1 and raw.startswith(_BYTE_ORDER_MARK):
             raw, start = raw.removeprefix(_BYTE_ORDER_MARK), start + len(_BYTE_ORDER_MARK)
-        if raw.strip():
+        if not raw.isspace():
             bad.at(path, number, raw)
             row, faults = parse_line(raw, start)
             if _usable(row, number, faults, bad):

