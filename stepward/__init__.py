@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stepward.errors import StepwardError
     from stepward.records import Problem, Scores, Solution, StepLabels, StepRollouts
+    from stepward.rewards.configs import ORMConfig, PreferenceConfig, PRMConfig
+    from stepward.rewards.preference import PreferenceTrainer
     from stepward.rewards.scorer import Scorer, SolutionScore, load_scorer
+    from stepward.rewards.stepwise import ORMTrainer, PRMTrainer
 
 __version__ = "0.1.0"
 
@@ -20,12 +23,24 @@ _HOMES = {
     "StepRollouts": "stepward.records",
     "StepLabels": "stepward.records",
     "Scores": "stepward.records",
+    "PRMTrainer": "stepward.rewards.stepwise",
+    "PRMConfig": "stepward.rewards.configs",
+    "ORMTrainer": "stepward.rewards.stepwise",
+    "ORMConfig": "stepward.rewards.configs",
+    "PreferenceTrainer": "stepward.rewards.preference",
+    "PreferenceConfig": "stepward.rewards.configs",
     "Scorer": "stepward.rewards.scorer",
     "SolutionScore": "stepward.rewards.scorer",
     "load_scorer": "stepward.rewards.scorer",
 }
 
 __all__ = [
+    "ORMConfig",
+    "ORMTrainer",
+    "PRMConfig",
+    "PRMTrainer",
+    "PreferenceConfig",
+    "PreferenceTrainer",
     "Problem",
     "Scorer",
     "Scores",

@@ -9,7 +9,7 @@ class ByteTokenizer:
         self.bos_token_id = 256 if opening else None
         self.encoded = 0
 
-    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+    def encode(self, text: str, *, add_special_tokens: bool, split_special_tokens: bool) -> list[int]:
         """The text's bytes."""
         assert not add_special_tokens
         self.encoded += 1

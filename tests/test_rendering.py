@@ -1,5 +1,6 @@
 """The one rendering: the same solution gives the same ids wherever it is rendered."""
 
+import pickle
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 from byte_tokenizer import ByteTokenizer
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_world import make_tokenizer
 
 from stepward.errors import StepwardError
 from stepward.rendering import Renderer, Rendering
@@ -47,9 +49,10 @@ def test_the_prompt_is_the_prefix_without_steps() -> None:
 def test_a_repeated_segment_is_encoded_once() -> None:
     tokenizer = ByteTokenizer()
     renderer = Renderer(tokenizer)
+    tokenizer.encoded = 0  # the separators
     for _ in range(3):
         renderer.solution("How many?", ["one", "two", "one"])
-    assert tokenizer.encoded == len({"How many?", "\n", "one", "two"})
+    assert tokenizer.encoded == len({"How many?", "one", "two"})
 
 
 @pytest.mark.parametrize(
@@ -63,8 +66,8 @@ def test_nothing_to_score_is_refused(question: str, steps: list[str], named: str
 
 def test_a_step_that_the_tokenizer_has_no_tokens_for_is_refused() -> None:
     class Deaf(ByteTokenizer):
-        def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
-            return [] if text == "…" else super().encode(text, add_special_tokens=add_special_tokens)
+        def encode(self, text: str, **named: bool) -> list[int]:
+            return [] if text == "…" else super().encode(text, **named)
 
     with pytest.raises(StepwardError, match="'…', which has no text to score"):
         Renderer(Deaf()).solution("Q", ["one", "…"])
@@ -73,3 +76,31 @@ def test_a_step_that_the_tokenizer_has_no_tokens_for_is_refused() -> None:
 def test_rendering_loads_neither_torch_nor_transformers() -> None:
     code = "import sys, stepward.rendering; sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_step_token_stands_after_each_step_and_is_what_is_scored() -> None:
+    rendered = Renderer(ByteTokenizer(), Rendering("\n", "; ", "<+>")).solution("Q", ["one", "two"])
+    assert bytes(rendered.ids[1:]) == b"Q\none<+>; two<+>"
+    assert [rendered.ids[end] for end in rendered.ends] == [ord(">")] * 2
+    assert [rendered.ids[start] for start in rendered.starts] == [ord("o"), ord("t")]
+
+
+def test_a_special_token_that_a_question_names_is_text() -> None:
+    tokenizer = make_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<step>"]})
+    step = tokenizer.convert_tokens_to_ids("<step>")
+    renderer = Renderer(tokenizer, Rendering(step_token="<step>"))
+    asked = ["What is <step> or </s>?", "one <step>"]
+    renderer.remember(asked)
+    for question in asked:
+        rendered = renderer.solution(question, ["one", "<step>"])
+        assert [place for place, id_ in enumerate(rendered.ids) if id_ == step] == list(rendered.ends)
+        assert tokenizer.eos_token_id not in rendered.ids
+
+
+def test_texts_that_are_encoded_together_have_the_ids_they_have_alone() -> None:
+    texts = ["How many?", "one", " two <s>", "\n"]
+    together, alone = Renderer(make_tokenizer()), Renderer(make_tokenizer())
+    together.remember(texts)
+    assert [together._encode(text) for text in texts] == [alone._encode(text) for text in texts]
+    assert pickle.loads(pickle.dumps(together)).prompt("How many?") == alone.prompt("How many?")

@@ -79,8 +79,8 @@ def roll_out(unit: str, folder: Path, recipe: Recipe) -> Facts:
 
 def train(unit: str, folder: Path, recipe: Recipe) -> Facts:
     """Trains one reward model: one kind, one seed."""
+    from stepward.rewards.record_training import train_reward_model
     from stepward.rewards.settings import TrainingSettings
-    from stepward.rewards.trainer import train_reward_model
 
     kind, seed = parse_model(unit)
     layout = Layout(folder)
@@ -88,7 +88,7 @@ def train(unit: str, folder: Path, recipe: Recipe) -> Facts:
         kind=kind,
         epochs=recipe.rewards.epochs,
         learning_rate=recipe.rewards.learning_rate,
-        batch_rows=recipe.rewards.batch_problems,
+        batch=recipe.rewards.batch,
         max_length=recipe.rewards.max_length,
     )
     base = recipe.generator.model if recipe.rewards.base == "generator" else recipe.rewards.base

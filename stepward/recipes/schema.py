@@ -117,7 +117,7 @@ class Rewards(_Section):
         seeds: One model a kind and seed; a seed decides the head's start and the order of the data.
         epochs: Passes over the training problems.
         learning_rate: Peak, with a cosine schedule.
-        batch_problems: Problems a step; all solutions of a problem share one row.
+        batch: Solutions a step; those of one problem come together.
         max_length: Longest solution with its problem, in tokens; a longer one is dropped and counted.
     """
 
@@ -125,7 +125,7 @@ class Rewards(_Section):
     seeds: Several[Annotated[int, Field(ge=0)]] = (0, 1, 2, 3, 42)
     epochs: Positive = 2
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    batch_problems: Positive = 4
+    batch: Positive = 32
     max_length: Positive = 1024
 
 

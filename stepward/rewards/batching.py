@@ -1,75 +1,73 @@
-"""Trees as tensors: which go into one batch, and how a batch is padded and masked."""
+"""Token sequences as the tensors that a model reads, in one of four layouts, and where each sequence's tokens went."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from stepward.rewards.packing import Row, Tree, attention, pad, pad_reach
+from stepward.rewards.attention import branches
+from stepward.rewards.packing import Ints, Tree, attention, grow, pad, pad_reach
 
-_CHUNK_BATCHES = 16
+Layout = Literal["branches", "mask", "restarts", "padded"]
+"""How sequences are laid out in rows:
+
+- `branches`: all in one row, for the attention of `stepward.rewards.attention`;
+- `mask`: trees in rows of some length under a 4-D mask, for sdpa, eager and the like;
+- `restarts`: all in one row, none sharing anything, told apart by where positions start again, as flash attention
+  in transformers does;
+- `padded`: a row each, with padding behind, which any causal model reads.
+"""
 
 
-class LengthBatches:
-    """Seeded batches of rows of similar length; another order each epoch.
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """Sequences laid out.
 
-    Rows are shuffled, sorted by length within chunks of some batches, and the batches shuffled again: little padding,
-    and yet no epoch repeats another's batches.
+    Attributes:
+        inputs: What the model's forward takes: `input_ids` `[row, token]` and what the layout needs beside it.
+        places: `[sequence][token of the sequence]`: index of the token in the flattened `input_ids`.
+        tokens: Tokens in the rows, without padding.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_rows: int, seed: int) -> None:
-        """Takes `[row]` lengths in tokens, how many rows a batch has, and what the order derives from."""
-        self.batch_size = batch_rows
-        self.drop_last = False
-        self._lengths = np.array(lengths)
-        self._seed = seed
-        self._epoch = 0
+    inputs: dict[str, Any]
+    places: list[Ints]
+    tokens: int
 
-    def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch whose order the next iteration gives."""
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        """Batches in an epoch."""
-        return -(-len(self._lengths) // self.batch_size)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        """Indices of the rows of each batch."""
-        random = np.random.default_rng([self._seed, self._epoch])
-        order = random.permutation(len(self._lengths))
-        chunk = self.batch_size * _CHUNK_BATCHES
-        for start in range(0, len(order), chunk):
-            rows = order[start : start + chunk]
-            order[start : start + chunk] = rows[np.argsort(self._lengths[rows], kind="stable")]
-        batches = [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
-        for index in random.permutation(len(batches)):
-            yield [int(row) for row in batches[index]]
+    def sizes(self, rows: int) -> dict[str, int]:
+        """What a batch says of itself: rows of the data, tokens computed, and tokens of the sequences each alone."""
+        return {"rows": rows, "tokens": self.tokens, "useful": sum(map(len, self.places))}
 
 
-def tokens_tensor(trees: Sequence[Tree], share: bool = True) -> dict[str, Tensor]:
-    """What a transformers model reads of a batch of trees.
+def lay_out(sequences: Sequence[Sequence[int]], layout: Layout, share: bool = True, max_tokens: int = 512) -> Laid:
+    """Lays sequences out as one batch.
 
     Args:
-        trees: The rows.
-        share: False if each tree is one plain sequence; then there is no mask, which any causal model understands,
-            and padding comes last, where nothing sees it.
-
-    Returns:
-        `input_ids` and `position_ids` `[row, token]`, and `attention_mask` `[row, 1, query, key]` of booleans.
+        sequences: `[sequence][token]` ids; at least one, none empty.
+        layout: Where they go.
+        share: Whether common first tokens stand once; only `branches` and `mask` can.
+        max_tokens: The longest row of `mask`, where no one sequence is longer: attention's cost is the row's square.
     """
+    if layout in ("branches", "restarts"):
+        trees = grow(sequences, None, share and layout == "branches")
+    else:
+        trees = grow(sequences, max_tokens if layout == "mask" else 0, share and layout == "mask")
     width = max(len(tree.ids) for tree in trees)
-    batch = {"input_ids": torch.from_numpy(pad([tree.ids for tree in trees], width))}
-    if share:
-        batch["position_ids"] = torch.from_numpy(pad([tree.depths for tree in trees], width))
-        batch["attention_mask"] = torch.from_numpy(attention(pad_reach(trees, width))[:, None])
-    return batch
+    inputs: dict[str, Any] = {"input_ids": torch.from_numpy(pad([tree.ids for tree in trees], width))}
+    if layout != "padded":
+        inputs["position_ids"] = torch.from_numpy(pad([tree.depths for tree in trees], width))
+    if layout == "branches":
+        inputs["branches"] = branches(trees[0])
+    if layout == "mask":
+        inputs["attention_mask"] = torch.from_numpy(attention(pad_reach(trees, width))[:, None])
+    return Laid(inputs, _places(trees, width, len(sequences)), sum(len(tree.ids) for tree in trees))
 
 
-def rows_tensor(rows: Sequence[Row], share: bool = True) -> dict[str, Tensor]:
-    """A training batch: `tokens_tensor` with `targets` and `weights` `[row, token]`, 0 on padding."""
-    batch = tokens_tensor([row.tree for row in rows], share)
-    width = batch["input_ids"].shape[1]
-    batch["targets"] = torch.from_numpy(pad([row.targets for row in rows], width))
-    batch["weights"] = torch.from_numpy(pad([row.weights for row in rows], width))
-    return batch
+def _places(trees: Sequence[Tree], width: int, count: int) -> list[Ints]:
+    """Where each sequence's tokens are in the flattened rows."""
+    places: list[Ints] = [np.empty(0, dtype=np.int64)] * count
+    for row, tree in enumerate(trees):
+        for member, path in zip(tree.members, tree.paths, strict=True):
+            places[member] = path + row * width
+    return places

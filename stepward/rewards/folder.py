@@ -17,17 +17,24 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    PreTrainedModel,
+)
 from transformers.utils import logging
 
 from stepward.errors import StepwardError
 from stepward.rendering import Rendering
+from stepward.rewards.heads import Head
 from stepward.store import unwritable
 
 DESCRIPTION = "stepward_reward_model.json"
 
 # Its own, not the records': a new field of a record makes no trained model unreadable.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +42,13 @@ class Description:
     """What a reward model is.
 
     Attributes:
-        kind: The labels it was trained on: `hard`, `soft`, `er`, `orm` or `oracle`.
+        kind: `prm`, `orm` or `bt`; or, for one that a run trained, its labels: `hard`, `soft`, `er`, `orm`, `oracle`.
         seed: What its head and its data's order were drawn from.
         base: The model it was started from.
         eta: The inverse temperature of `er` labels; None for the other kinds.
         rendering: The separators it was trained with.
         share_prefixes: Whether solutions with common first tokens may be read as one tree.
+        head: What it ends in.
     """
 
     kind: str
@@ -49,6 +57,7 @@ class Description:
     eta: float | None = None
     rendering: Rendering = field(default_factory=Rendering)
     share_prefixes: bool = True
+    head: Head = field(default_factory=lambda: Head("linear", 1))
 
     @property
     def name(self) -> str:
@@ -77,7 +86,8 @@ def read_description(folder: Path) -> Description:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         version = fields.pop("schema_version")
-        description = Description(**{**fields, "rendering": Rendering(**fields["rendering"])})
+        head = Head(**{**fields["head"], "label_tokens": tuple(fields["head"]["label_tokens"])})
+        description = Description(**{**fields, "rendering": Rendering(**fields["rendering"]), "head": head})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StepwardError(
             f"{path} can't be read as a reward model's description ({error}): train it again."
@@ -87,48 +97,74 @@ def read_description(folder: Path) -> Description:
     return description
 
 
-def load_model(folder: Path) -> PreTrainedModel:
-    """Loads a causal language model, or a reward model, as a token classifier with one logit, in float32.
+def check_same(checkpoint: Path, description: Description) -> None:
+    """Makes sure that a checkpoint is of the same reward model.
+
+    Raises:
+        StepwardError: It is not; names what differs.
+    """
+    before = asdict(read_description(checkpoint))
+    for name, now in asdict(description).items():
+        if before[name] != now:
+            raise StepwardError(
+                f"{checkpoint} is a checkpoint of another recipe: its {name} is {before[name]}, now {now}. Train on "
+                "with the settings it was made with, or start into another folder."
+            )
+
+
+_CLASSES = {1: {0: "right"}, 2: {0: "wrong", 1: "right"}, 3: {0: "wrong", 1: "right", 2: "neutral"}}
+
+
+def load_model(name: str | Path, head: Head, **settings: Any) -> PreTrainedModel:
+    """Loads a causal language model, or a reward model, as the class that a head needs, in float32.
 
     Only safetensors are read and no code of the folder is run. A head that the folder lacks is drawn from torch's
     global random state: seed it first.
 
+    Args:
+        name: A folder, or a model's name on the hub.
+        head: The head: `linear` needs a token classifier, `scalar` a sequence classifier, `label_tokens` the language
+            model itself.
+        settings: Passed to `from_pretrained`.
+
     Raises:
-        StepwardError: The folder holds no weights in safetensors, or transformers has no token classifier for it.
+        StepwardError: The folder holds no weights in safetensors, or transformers has no such class for it.
     """
-    if not any(folder.glob("*.safetensors")):
-        raise StepwardError(f"the model folder {folder} has no weights: looked for *.safetensors.")
+    local = Path(name).is_dir()
+    if local and not any(Path(name).glob("*.safetensors")):
+        raise StepwardError(f"the model folder {name} has no weights: looked for *.safetensors.")
+    kind = {"linear": AutoModelForTokenClassification, "scalar": AutoModelForSequenceClassification}
+    settings = {"dtype": torch.float32, **settings}
     try:
-        config = AutoConfig.from_pretrained(
-            folder, num_labels=1, id2label={0: "right"}, label2id={"right": 0}, local_files_only=True
-        )
+        config = AutoConfig.from_pretrained(name, local_files_only=local)
+        if head.kind != "label_tokens":
+            config.id2label = _CLASSES[head.classes]
+            config.label2id = {label: index for index, label in config.id2label.items()}
         # Transformers drops a tenth of the last state where a configuration does not say otherwise, which would make
         # training noisier for nothing. Set here, not above: many configurations have no such field of their own.
         config.classifier_dropout = 0.0
-        # A cache of keys and values would only cost memory: every tree is read in one pass.
-        config.use_cache = False
         with quiet():
-            loaded: Any = AutoModelForTokenClassification.from_pretrained(
-                folder,
+            loaded: Any = kind.get(head.kind, AutoModelForCausalLM).from_pretrained(
+                name,
                 config=config,
-                # Gives exact sums over a tree's boolean mask; flash attention takes no mask.
-                attn_implementation="sdpa",
-                dtype=torch.float32,
                 use_safetensors=True,
-                local_files_only=True,
+                local_files_only=local,
                 trust_remote_code=False,
                 output_loading_info=True,
+                **settings,
             )
     except (ValueError, OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise StepwardError(
-            f"the model folder {folder} can't be loaded as a reward model: {error}\n"
-            "Expected a causal language model for which transformers has a token classifier, such as Llama or Qwen."
+            f"the model {name} can't be loaded as a reward model: {error}\n"
+            "Expected a causal language model for which transformers has such a classifier, such as Llama or Qwen."
         ) from error
     model: PreTrainedModel = loaded[0]
-    head = {f"score.{name}" for name in ("weight", "bias")} | {f"classifier.{name}" for name in ("weight", "bias")}
-    if missing := sorted(set(loaded[1]["missing_keys"]) - head):
+    # A cache of keys and values would only cost memory: every row is read in one pass.
+    model.config.use_cache = False
+    new = {f"{part}.{name}" for part in ("score", "classifier") for name in ("weight", "bias")}
+    if missing := sorted(set(loaded[1]["missing_keys"]) - (new if head.kind != "label_tokens" else set())):
         # transformers draws what is missing at random: right for a new head, noise for anything else.
-        raise StepwardError(f"the model folder {folder} is not whole: its weights lack {', '.join(missing[:3])}")
+        raise StepwardError(f"the model {name} is not whole: its weights lack {', '.join(missing[:3])}")
     return model
 
 

@@ -1,104 +1,40 @@
-"""Records to rows: checks that each solution has its labels, renders it, and packs each problem's solutions."""
+"""Records to the trainers' rows: checks that each solution has its labels and its problem."""
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 from stepward.errors import StepwardError
 from stepward.records import Problem, Solution, StepLabels
-from stepward.rendering import Rendered, Renderer
-from stepward.rewards.packing import Row, grow, label
-from stepward.rewards.settings import TrainingSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What a reward model is trained on.
-
-    Attributes:
-        rows: At least one, with at least one label among them.
-        solutions: Distinct solutions in the rows.
-        too_long: Solutions left out for their length.
-        plain_tokens: Tokens of the solutions, each counted alone.
-    """
-
-    rows: list[Row]
-    solutions: int
-    too_long: int
-    plain_tokens: int
-
-    @property
-    def labelled(self) -> int:
-        """Labelled positions, counted once a solution."""
-        return int(sum(row.weights.sum() for row in self.rows))
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of the rows."""
-        return sum(len(row.tree.ids) for row in self.rows)
-
-
-def prepare(
-    problems: Sequence[Problem],
-    solutions: Sequence[Solution],
-    labels: Sequence[StepLabels],
-    renderer: Renderer,
-    settings: TrainingSettings,
-) -> Prepared:
-    """Turns records into the rows of one epoch.
-
-    Each distinct solution counts once, however many copies were drawn.
+def labelled_rows(
+    problems: Sequence[Problem], solutions: Sequence[Solution], labels: Sequence[StepLabels], kind: str
+) -> list[dict[str, Any]]:
+    """A row a distinct solution, however many copies of it were drawn.
 
     Args:
         problems: The solutions' problems; others are not used.
         solutions: Distinct solutions.
-        labels: One `StepLabels` a solution, in any order.
-        renderer: The rendering to train under.
-        settings: Says how rows are packed and what happens to solutions that are too long.
+        labels: One `StepLabels` a solution, in any order, all of one kind and eta.
+        kind: That kind; `orm` rows have one `label`, others `labels`.
 
     Raises:
         StepwardError: Records that don't belong together, or a label that is none; names the record.
     """
-    by_solution = _labels_of(solutions, labels, settings.kind)
+    by_solution = _labels_of(solutions, labels, kind)
     questions = {problem.id: problem.question for problem in problems}
-    rendered: dict[str, list[tuple[Rendered, StepLabels]]] = defaultdict(list)
-    too_long = 0
+    rows: list[dict[str, Any]] = []
     for solution in solutions:
         if solution.problem_id not in questions:
             raise StepwardError(
                 f"solution {solution.id}: its problem {solution.problem_id!r} is not among the problems"
             )
-        tokens = _render(renderer, questions[solution.problem_id], solution)
-        if len(tokens.ids) <= settings.max_length:
-            rendered[solution.problem_id].append((tokens, by_solution[solution.id]))
-        elif settings.too_long == "drop":
-            too_long += 1
-        else:
-            raise StepwardError(
-                f"solution {solution.id} has {len(tokens.ids)} tokens, more than max_length {settings.max_length}: "
-                "raise max_length or set too_long to drop"
-            )
-    rows: list[Row] = []
-    for members in rendered.values():
-        ids, targets = [tokens for tokens, _ in members], [steps.labels for _, steps in members]
-        trees = grow(ids, settings.max_tokens, settings.share_prefixes)
-        rows += [label(tree, ids, targets, every_token=settings.kind == "orm") for tree in trees]
-    kept = [tokens for members in rendered.values() for tokens, _ in members]
-    prepared = Prepared(rows, len(kept), too_long, sum(len(tokens.ids) for tokens in kept))
-    if prepared.labelled == 0:
-        raise StepwardError(
-            f"nothing to train on: {len(solutions)} solutions, {too_long} of them longer than {settings.max_length} "
-            "tokens, and no label among the rest. Expected at least one label that is not null."
-        )
-    return prepared
-
-
-def _render(renderer: Renderer, question: str, solution: Solution) -> Rendered:
-    try:
-        return renderer.solution(question, solution.steps)
-    except StepwardError as error:
-        raise StepwardError(f"solution {solution.id}: {error}") from None
+        given = by_solution[solution.id].labels
+        row = {"id": solution.id, "prompt": questions[solution.problem_id], "completions": list(solution.steps)}
+        rows.append({**row, "label": given[0]} if kind == "orm" else {**row, "labels": list(given)})
+    return rows
 
 
 def _labels_of(solutions: Sequence[Solution], labels: Sequence[StepLabels], kind: str) -> dict[str, StepLabels]:

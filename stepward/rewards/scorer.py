@@ -2,10 +2,11 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
@@ -13,12 +14,17 @@ from stepward.errors import StepwardError
 from stepward.models import load_tokenizer
 from stepward.records import Problem, Scores, Solution
 from stepward.rendering import Rendered, Renderer
-from stepward.rewards.batching import tokens_tensor
+from stepward.rewards import attention
+from stepward.rewards.batching import lay_out
 from stepward.rewards.folder import Description, load_model, read_description
-from stepward.rewards.packing import Tree, grow
+from stepward.rewards.heads import attach, probabilities
 
-_MAX_TOKENS = 512
-_BATCH_TOKENS = 4096
+_BATCH_TOKENS = 8192
+"""Tokens of the solutions read at once, each counted alone; one solution may have more."""
+
+
+_Placed = tuple[int, int, Rendered]
+"""A solution's problem, its place among the problem's, and its tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ class Scorer:
         self.description = description
         self._model = model
         self._renderer = renderer
+        self._share = description.share_prefixes
         self._positions = getattr(model.config, "max_position_embeddings", None) or math.inf
 
     def score(self, problem: str, steps: Sequence[str]) -> SolutionScore:
@@ -87,7 +94,7 @@ class Scorer:
 
         Args:
             pairs: Each a question's text and its solutions' steps.
-            progress: Told after each batch: trees done, trees in all.
+            progress: Told after each batch: solutions done, solutions in all.
 
         Returns:
             `[problem][solution]`, in the order given.
@@ -95,20 +102,21 @@ class Scorer:
         Raises:
             StepwardError: As `score`.
         """
-        rendered = [[self._render(question, steps) for steps in solutions] for question, solutions in pairs]
-        share = self.description.share_prefixes
-        trees = [(index, tree) for index, group in enumerate(rendered) for tree in grow(group, _MAX_TOKENS, share)]
-        scores: list[dict[int, SolutionScore]] = [{} for _ in pairs]
+        rendered = [
+            (index, member, self._render(question, steps))
+            for index, (question, solutions) in enumerate(pairs)
+            for member, steps in enumerate(solutions)
+        ]
+        placed: dict[tuple[int, int], SolutionScore] = {}
         done = 0
-        for batch in _batches(trees):
-            for (index, tree), row in zip(batch, self._probabilities([tree for _, tree in batch]), strict=True):
-                for member, path in zip(tree.members, tree.paths, strict=True):
-                    ends = path[list(rendered[index][member].ends)]
-                    scores[index][member] = SolutionScore(tuple(row[ends].tolist()))
+        for batch in self._batches(rendered):
+            found = self._probabilities([one for _, _, one in batch])
+            for (index, member, _), steps in zip(batch, found, strict=True):
+                placed[index, member] = SolutionScore(steps)
             done += len(batch)
             if progress is not None:
-                progress(done, len(trees))
-        return [[group[member] for member in range(len(group))] for group in scores]
+                progress(done, len(rendered))
+        return [[placed[index, member] for member in range(len(group))] for index, (_, group) in enumerate(pairs)]
 
     def score_solutions(
         self,
@@ -158,28 +166,37 @@ class Scorer:
             )
         return rendered
 
+    def _batches(self, rendered: Sequence[_Placed]) -> Iterator[list[_Placed]]:
+        """Solutions of a problem together where they may share, those of one length together where they may not."""
+        if not self._share:
+            rendered = sorted(rendered, key=lambda one: len(one[2].ids))
+        batch: list[_Placed] = []
+        tokens = 0
+        for one in rendered:
+            # With padding a batch takes what its longest, and so its last, would take in each row.
+            size = len(one[2].ids) if self._share else len(one[2].ids) * (len(batch) + 1) - tokens
+            if batch and tokens + size > _BATCH_TOKENS:
+                yield batch
+                batch, tokens, size = [], 0, len(one[2].ids)
+            batch.append(one)
+            tokens += size
+        if batch:
+            yield batch
+
     @torch.inference_mode()
-    def _probabilities(self, trees: Sequence[Tree]) -> torch.Tensor:
-        """Scores `[tree, token]` on the CPU."""
-        batch = tokens_tensor(trees, self.description.share_prefixes)
-        logits = self._model(**{key: value.to(self._model.device) for key, value in batch.items()}).logits
-        scores = torch.sigmoid(logits[..., 0].float()).cpu()
+    def _probabilities(self, rendered: Sequence[Rendered]) -> list[tuple[float, ...]]:
+        """Each solution's scores, a step each."""
+        laid = lay_out([one.ids for one in rendered], "branches" if self._share else "padded", self._share)
+        marks = np.concatenate([places[list(one.ends)] for places, one in zip(laid.places, rendered, strict=True)])
+        inputs = {name: value.to(self._model.device) for name, value in laid.inputs.items()}
+        logits = self._model(**inputs, marks=torch.from_numpy(marks).to(self._model.device)).logits
+        scores = probabilities(logits).cpu()
         if not bool(torch.isfinite(scores).all()):
             raise StepwardError(
                 f"the reward model {self.description.name} gives scores that are not numbers: train it again"
             )
-        return scores
-
-
-def _batches(trees: Sequence[tuple[int, Tree]]) -> list[list[tuple[int, Tree]]]:
-    """Trees of similar length together, within a bound on the padded tokens."""
-    batches: list[list[tuple[int, Tree]]] = []
-    for pair in sorted(trees, key=lambda pair: len(pair[1].ids)):
-        if batches and (len(batches[-1]) + 1) * len(pair[1].ids) <= _BATCH_TOKENS:
-            batches[-1].append(pair)
-        else:
-            batches.append([pair])
-    return batches
+        parts = torch.split(scores, [len(one.ends) for one in rendered])
+        return [tuple(part.tolist()) for part in parts]
 
 
 def load_scorer(path: str | Path, device: str | None = None) -> Scorer:
@@ -194,7 +211,12 @@ def load_scorer(path: str | Path, device: str | None = None) -> Scorer:
     """
     folder = Path(path)
     description = read_description(folder)
-    renderer = Renderer(load_tokenizer(folder), description.rendering)
-    model = load_model(folder).train(False)
+    tokenizer = load_tokenizer(folder)
+    if description.head.kind == "scalar":
+        raise StepwardError(f"{folder} is a Bradley-Terry model, which rewards answers and not steps: load_rewarder")
+    renderer = Renderer(tokenizer, description.rendering)
+    model = load_model(folder, description.head).train(False)
+    attach(model, description.head, tokenizer)
+    model.set_attn_implementation(attention.NAME)
     model.to(torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
     return Scorer(model, renderer, description)

@@ -2,9 +2,12 @@
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
 from stepward.errors import StepwardError
 from stepward.rendering import Rendering
+from stepward.rewards.configs import ORMConfig, PRMConfig
 
 KINDS = ("orm", "hard", "soft", "er", "oracle")
 
@@ -17,13 +20,12 @@ class TrainingSettings:
         kind: One of `KINDS`; `orm` puts the solution's label on each token of its steps, the others on step ends.
         epochs: Times each solution is seen.
         learning_rate: At its highest, after the warm-up; it falls to 0 along a cosine.
-        batch_rows: Rows in one forward pass; a row holds the solutions of one problem, up to `max_tokens`.
+        batch: Solutions in one forward pass; those of one problem come together.
         accumulation: Forward passes in one optimiser step; it changes memory, not the loss.
         warmup: Share of the steps over which the learning rate rises, in [0, 1).
         weight_decay: AdamW's.
         max_gradient: The gradient's norm is clipped to this.
         max_length: Longest solution, in tokens; also bounded by the model's positions.
-        max_tokens: Longest row; a problem with more is spread over several.
         too_long: `drop` leaves longer solutions out and counts them, `refuse` stops.
         share_prefixes: Whether a problem's solutions are read as one tree; False for models that are not plain
             attention.
@@ -33,20 +35,19 @@ class TrainingSettings:
     kind: str
     epochs: int = 4
     learning_rate: float = 1e-3
-    batch_rows: int = 4
+    batch: int = 32
     accumulation: int = 1
     warmup: float = 0.05
     weight_decay: float = 0.01
     max_gradient: float = 1.0
     max_length: int = 1024
-    max_tokens: int = 512
-    too_long: str = "drop"
+    too_long: Literal["drop", "refuse"] = "drop"
     share_prefixes: bool = True
     rendering: Rendering = field(default_factory=Rendering)
 
     def __post_init__(self) -> None:
         """Raises StepwardError naming the first setting that makes no sense."""
-        whole = ("epochs", "batch_rows", "accumulation", "max_length", "max_tokens")
+        whole = ("epochs", "batch", "accumulation", "max_length")
         checks = [(name, getattr(self, name) >= 1, "at least 1") for name in whole]
         checks += [
             ("kind", self.kind in KINDS, f"one of {', '.join(KINDS)}"),
@@ -59,6 +60,35 @@ class TrainingSettings:
         for name, good, expected in checks:
             if not good:
                 raise StepwardError(f"training setting {name} is {getattr(self, name)!r}: expected {expected}")
+
+    def config(self, folder: Path, seed: int) -> PRMConfig | ORMConfig:
+        """The trainer's settings that say the same; nothing is logged or saved on the way."""
+        kind = ORMConfig if self.kind == "orm" else PRMConfig
+        return kind(
+            str(folder),
+            num_labels=1,
+            num_train_epochs=self.epochs,
+            per_device_train_batch_size=self.batch,
+            gradient_accumulation_steps=self.accumulation,
+            learning_rate=self.learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=self.warmup,
+            weight_decay=self.weight_decay,
+            max_grad_norm=self.max_gradient,
+            max_length=self.max_length,
+            too_long=self.too_long,
+            pack="tree" if self.share_prefixes else "padded",
+            prompt_separator=self.rendering.question_separator,
+            step_separator=self.rendering.step_separator,
+            step_token=self.rendering.step_token,
+            seed=seed,
+            data_seed=seed,
+            report_to="none",
+            save_strategy="no",
+            logging_strategy="no",
+            disable_tqdm=True,
+            dataloader_pin_memory=False,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +103,8 @@ class TrainingReport:
         solutions: Distinct solutions trained on.
         too_long: Solutions left out because they exceed the longest length.
         labelled: Labelled positions in one epoch, counted once a solution.
-        rows: Rows in one epoch.
-        tokens: Tokens of the rows in one epoch, without padding.
-        plain_tokens: What they would be with each solution in a row of its own.
+        tokens: Tokens computed in one epoch, without padding.
+        plain_tokens: Tokens of the solutions, each counted alone.
         seconds: Wall-clock time of the optimisation.
     """
 
@@ -86,12 +115,11 @@ class TrainingReport:
     solutions: int
     too_long: int
     labelled: int
-    rows: int
     tokens: int
     plain_tokens: int
     seconds: float
 
     @property
     def tokens_per_second(self) -> float:
-        """Tokens of rows trained on in a second."""
+        """Tokens computed in a second."""
         return self.tokens * self.epochs / self.seconds

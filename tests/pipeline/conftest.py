@@ -54,7 +54,7 @@ def small(tiny_generator: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
         "problems.path": problems, "problems.reward": 4, "problems.validation": 3, "problems.test": 4,
         "solutions.reward": 4, "solutions.validation": 4, "solutions.test": 4, "solutions.unit": 2,
         "rollouts.completions": 3, "rollouts.unit": 2, "labels.kinds": "orm,soft",
-        "rewards.seeds": "0,1", "rewards.epochs": 1, "rewards.batch_problems": 1,
+        "rewards.seeds": "0,1", "rewards.epochs": 1, "rewards.batch": 8,
         "evaluation.ns": "1,2,4", "evaluation.subsets": 5,
     }  # fmt: skip
     return ("run", "tiny-cpu", *(f"{field}={value}" for field, value in sizes.items()))

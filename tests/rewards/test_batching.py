@@ -1,57 +1,84 @@
-"""Batches: every row once an epoch, in an order that only the seed and the epoch decide."""
+"""Layouts: whichever way sequences lie in rows, a model's states at their tokens are those of each alone."""
 
+from pathlib import Path
+
+import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import LlamaForCausalLM, MistralConfig, MistralForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
-from stepward.rendering import Rendered
-from stepward.rewards.batching import LengthBatches, rows_tensor, tokens_tensor
-from stepward.rewards.packing import grow, label
+from stepward.errors import StepwardError
+from stepward.rewards import attention
+from stepward.rewards.batching import Layout, lay_out
 
-
-@given(st.lists(st.integers(1, 300), min_size=1, max_size=200), st.integers(1, 9))
-def test_an_epoch_holds_every_row_once(lengths: list[int], size: int) -> None:
-    batches = list(LengthBatches(lengths, size, seed=0))
-    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
-    assert len(batches) == len(LengthBatches(lengths, size, seed=0))
-    assert max(map(len, batches)) <= size
-
-
-def test_seed_and_epoch_decide_the_order() -> None:
-    def order(seed: int, epoch: int) -> list[list[int]]:
-        batches = LengthBatches(list(range(1, 65)), 4, seed)
-        batches.set_epoch(epoch)
-        return list(batches)
-
-    assert order(0, 0) == order(0, 0)
-    assert order(0, 0) != order(0, 1) != order(1, 1)
+SEQUENCES = [(1, 2, 3, 4, 5), (1, 2, 3, 9), (1, 2), (7, 8, 9, 1, 2, 3), (1, 2, 3, 4, 5), (1, 2, 6)]
+LAYOUTS: list[tuple[Layout, bool]] = [
+    ("branches", True), ("branches", False), ("mask", True), ("mask", False), ("restarts", False), ("padded", False),
+]  # fmt: skip
+SHAPE = {
+    "vocab_size": 40, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 64, "initializer_range": 0.3,
+}  # fmt: skip
 
 
-def test_rows_of_a_batch_are_of_similar_length() -> None:
-    lengths = [10, 200] * 32
-    assert all(len({lengths[row] for row in batch}) == 1 for batch in LengthBatches(lengths, 4, seed=3))
+def states(model: torch.nn.Module, layout: Layout, share: bool, sequences: list[tuple[int, ...]]) -> list[torch.Tensor]:
+    model.set_attn_implementation(attention.NAME if layout == "branches" else "sdpa")  # type: ignore[operator]
+    laid = lay_out(sequences, layout, share, max_tokens=8)
+    found = model(**laid.inputs, use_cache=False).logits.flatten(0, 1)
+    return [found[places] for places in laid.places]
 
 
-def test_a_batch_is_padded_and_masked() -> None:
-    first = [Rendered((1, 2, 3), (1,), (2,)), Rendered((1, 2, 4, 5), (1,), (3,))]
-    second = [Rendered((6, 7), (1,), (1,))]
-    rows = [
-        label(grow(first, 100)[0], first, [(1.0,), (0.0,)], every_token=False),
-        label(grow(second, 100)[0], second, [(0.5,)], every_token=False),
-    ]
-    batch = rows_tensor(rows)
-    assert batch["input_ids"].tolist() == [[1, 2, 3, 4, 5], [6, 7, 0, 0, 0]]
-    assert batch["position_ids"].tolist() == [[0, 1, 2, 2, 3], [0, 1, 0, 0, 0]]
-    assert batch["targets"].tolist() == [[0, 0, 1, 0, 0], [0, 0.5, 0, 0, 0]]
-    assert batch["weights"].tolist() == [[0, 0, 1, 0, 1], [0, 1, 0, 0, 0]]
-    mask = batch["attention_mask"]
-    assert mask.shape == (2, 1, 5, 5) and mask.dtype == torch.bool
-    assert mask[0, 0, 3].tolist() == [True, True, False, True, False]
-    assert bool(mask.any(-1).all()), "a token that sees nothing has no attention weights"
+def alone(model: torch.nn.Module, sequences: list[tuple[int, ...]]) -> list[torch.Tensor]:
+    model.set_attn_implementation("eager")  # type: ignore[operator]
+    return [model(torch.tensor([ids])).logits[0] for ids in sequences]
 
 
-def test_without_sharing_there_is_no_mask() -> None:
-    trees = grow([Rendered((1, 2, 3), (1,), (2,)), Rendered((1, 2, 4, 5), (1,), (3,))], 100, share=False)
-    batch = tokens_tensor(trees, share=False)
-    assert set(batch) == {"input_ids"}
-    assert batch["input_ids"].tolist() == [[1, 2, 3, 0], [1, 2, 4, 5]]
+@pytest.fixture(scope="module", params=["llama", "qwen3", "mistral with a window of 3"])
+def model(request: pytest.FixtureRequest, base: Path) -> torch.nn.Module:
+    torch.manual_seed(0)
+    if request.param == "llama":
+        return LlamaForCausalLM.from_pretrained(base).eval()
+    if request.param == "qwen3":
+        return Qwen3ForCausalLM(Qwen3Config(**SHAPE)).eval()
+    return MistralForCausalLM(MistralConfig(**SHAPE, sliding_window=3)).eval()
+
+
+@pytest.mark.parametrize(("layout", "share"), LAYOUTS)
+@torch.no_grad()
+def test_states_are_those_of_each_sequence_alone(model: torch.nn.Module, layout: Layout, share: bool) -> None:
+    if getattr(model.config, "sliding_window", None) and layout == "mask":
+        pytest.skip("a ready mask replaces the model's own, with its window")
+    for found, expected in zip(states(model, layout, share, SEQUENCES), alone(model, SEQUENCES), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=9).map(tuple), min_size=1, max_size=7))
+def test_gradients_are_those_of_each_sequence_alone(sequences: list[tuple[int, ...]]) -> None:
+    torch.manual_seed(0)
+    model = Qwen3ForCausalLM(Qwen3Config(**SHAPE))
+    found = {}
+    for name, given_states in (
+        ("tree", states(model, "branches", True, sequences)),
+        ("alone", alone(model, sequences)),
+    ):
+        model.zero_grad()
+        sum(part.square().mean() for part in given_states).backward()
+        found[name] = {key: value.grad.clone() for key, value in model.named_parameters()}
+    largest = max(float(value.abs().max()) for value in found["alone"].values())
+    for key, expected in found["alone"].items():
+        torch.testing.assert_close(found["tree"][key], expected, rtol=1e-3, atol=1e-5 * largest)
+
+
+def test_shared_tokens_are_computed_once() -> None:
+    assert lay_out(SEQUENCES, "branches").tokens == 5 + 1 + 0 + 6 + 0 + 1
+    assert lay_out(SEQUENCES, "branches", share=False).tokens == sum(map(len, SEQUENCES))
+    assert lay_out(SEQUENCES, "branches").inputs["input_ids"].shape == (1, 13)
+    assert lay_out(SEQUENCES, "padded").inputs["input_ids"].shape == (6, 6)
+
+
+def test_an_attention_that_asks_for_more_is_refused() -> None:
+    query = torch.zeros(1, 1, 2, 4)
+    with pytest.raises(StepwardError, match="asks its attention for softcap"):
+        attention.attend(torch.nn.Module(), query, query, query, None, softcap=30.0)

@@ -12,15 +12,15 @@ from stepward.errors import StepwardError
 from stepward.records import Solution
 from stepward.rendering import Rendering
 from stepward.rewards.folder import DESCRIPTION
+from stepward.rewards.record_training import train_reward_model
 from stepward.rewards.scorer import Scorer, SolutionScore, load_scorer
 from stepward.rewards.settings import TrainingSettings
-from stepward.rewards.trainer import train_reward_model
 
 
 @pytest.fixture(scope="module")
 def folder(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("rewards") / "er" / "seed-1"
-    settings = TrainingSettings("er", epochs=2, batch_rows=4, rendering=Rendering("\n\n", ";\n"))
+    settings = TrainingSettings("er", epochs=2, batch=16, rendering=Rendering("\n\n", ";\n"))
     train_reward_model(base, *make_world(8, "er"), path, settings, seed=1)
     return path
 
@@ -71,7 +71,7 @@ def test_records_are_scored_in_their_own_order(scorer: Scorer) -> None:
     assert [one.solution_id for one in scores] == [one.id for one in mixed]
     assert {one.model for one in scores} == {"er/seed-1"}
     assert all(len(one.scores) == len(solution.steps) for one, solution in zip(scores, mixed, strict=True))
-    assert told[-1][0] == told[-1][1] == len(problems)
+    assert told[-1][0] == told[-1][1] == len(mixed)
     question = {problem.id: problem.question for problem in problems}[mixed[0].problem_id]
     assert scores[0].scores == pytest.approx(scorer.score(question, mixed[0].steps).steps, abs=1e-5)
     assert scorer.score_solutions(problems, mixed[:1], "mine")[0].model == "mine"
@@ -120,7 +120,7 @@ def test_a_path_that_is_no_reward_model_is_refused(base: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("text", "named"),
-    [("{", "can't be read"), ("[]", "can't be read"), ('{"schema_version": 1, "kind": "er"}', "can't be read")],
+    [("{", "can't be read"), ("[]", "can't be read"), ('{"schema_version": 2, "kind": "er"}', "can't be read")],
 )
 def test_a_broken_description_is_refused(tmp_path: Path, text: str, named: str) -> None:
     (tmp_path / DESCRIPTION).write_text(text)
@@ -129,7 +129,7 @@ def test_a_broken_description_is_refused(tmp_path: Path, text: str, named: str) 
 
 
 def test_another_schema_version_is_refused(folder: Path, tmp_path: Path) -> None:
-    text = (folder / DESCRIPTION).read_text().replace('"schema_version": 1', '"schema_version": 99')
+    text = (folder / DESCRIPTION).read_text().replace('"schema_version": 2', '"schema_version": 99')
     (tmp_path / DESCRIPTION).write_text(text)
-    with pytest.raises(StepwardError, match="schema_version is 99, expected 1"):
+    with pytest.raises(StepwardError, match="schema_version is 99, expected 2"):
         load_scorer(tmp_path)

@@ -14,13 +14,13 @@ from stepward.errors import StepwardError
 from stepward.models import load_tokenizer
 from stepward.records import Problem, Solution, StepLabels
 from stepward.rendering import Renderer
-from stepward.rewards import trainer as trainer_module
 from stepward.rewards.folder import load_model
+from stepward.rewards.heads import Head
+from stepward.rewards.record_training import train_reward_model
 from stepward.rewards.scorer import load_scorer
 from stepward.rewards.settings import TrainingReport, TrainingSettings
-from stepward.rewards.trainer import train_reward_model
 
-QUICK = TrainingSettings("soft", epochs=1, batch_rows=8, learning_rate=1e-3, warmup=0.0)
+QUICK = TrainingSettings("soft", epochs=1, batch=64, learning_rate=1e-3, warmup=0.0)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -35,7 +35,7 @@ def train(base: Path, folder: Path, settings: TrainingSettings, seed: int = 0, c
 def test_the_first_loss_is_that_of_separate_sequences(base: Path, tmp_path: Path, kind: str) -> None:
     report = train(base, tmp_path / "model", replace(QUICK, kind=kind))
     torch.manual_seed(0)
-    model = load_model(base).eval()
+    model = load_model(base, Head("linear", 1)).eval()
     problems, solutions, labels = make_world(8, kind)
     renderer = Renderer(load_tokenizer(base))
     questions = {problem.id: problem.question for problem in problems}
@@ -54,37 +54,37 @@ def test_the_first_loss_is_that_of_separate_sequences(base: Path, tmp_path: Path
 def test_gradient_accumulation_changes_neither_loss_nor_step(base: Path, tmp_path: Path) -> None:
     # One step of SGD, unclipped, moves the weights by the gradient: equal weights are equal gradients.
     found = {}
-    for rows, passes in ((8, 1), (2, 4), (1, 8)):
+    for rows, passes in ((32, 1), (8, 4), (4, 8)):
         folder = tmp_path / f"{rows}x{passes}"
-        settings = replace(QUICK, batch_rows=rows, accumulation=passes, max_gradient=1e9)
+        settings = replace(QUICK, batch=rows, accumulation=passes, max_gradient=1e9)
         found[rows] = (_with_sgd(base, folder, settings).losses, weights(folder))
-    losses, expected = found[8]
-    for other, moved in (found[2], found[1]):
+    losses, expected = found[32]
+    for other, moved in (found[8], found[4]):
         assert other == pytest.approx(losses, rel=1e-5)
         for name, value in moved.items():
             torch.testing.assert_close(value, expected[name], rtol=1e-5, atol=1e-6)
     torch.manual_seed(0)
-    before = load_model(base).state_dict()
+    before = load_model(base, Head("linear", 1)).state_dict()
     assert any((value - before[name]).abs().max() > 1e-3 for name, value in expected.items())
 
 
 def _with_sgd(base: Path, folder: Path, settings: TrainingSettings) -> TrainingReport:
-    original = trainer_module._arguments
+    original = TrainingSettings.config
     with pytest.MonkeyPatch.context() as patch:
 
-        def plain_sgd(*args: object) -> object:
-            arguments = original(*args)  # type: ignore[arg-type]
+        def plain_sgd(self: TrainingSettings, folder: Path, seed: int) -> object:
+            arguments = original(self, folder, seed)
             arguments.optim = "sgd"
             arguments.learning_rate = 1.0
             return arguments
 
-        patch.setattr(trainer_module, "_arguments", plain_sgd)
+        patch.setattr(TrainingSettings, "config", plain_sgd)
         return train(base, folder, settings)
 
 
 def test_sharing_prefixes_changes_the_tokens_and_not_the_training(base: Path, tmp_path: Path) -> None:
-    shared = train(base, tmp_path / "tree", replace(QUICK, batch_rows=64))
-    alone = train(base, tmp_path / "plain", replace(QUICK, batch_rows=64, share_prefixes=False))
+    shared = train(base, tmp_path / "tree", replace(QUICK, batch=512))
+    alone = train(base, tmp_path / "plain", replace(QUICK, batch=512, share_prefixes=False))
     assert shared.tokens < 0.6 * shared.plain_tokens == 0.6 * alone.tokens
     assert shared.losses == pytest.approx(alone.losses, rel=1e-5)
     first, second = weights(tmp_path / "tree"), weights(tmp_path / "plain")
@@ -94,7 +94,7 @@ def test_sharing_prefixes_changes_the_tokens_and_not_the_training(base: Path, tm
 
 
 def test_it_learns_to_see_wrong_steps(base: Path, tmp_path: Path) -> None:
-    settings = TrainingSettings("oracle", epochs=10, batch_rows=4, learning_rate=5e-3)
+    settings = TrainingSettings("oracle", epochs=10, batch=16, learning_rate=5e-3)
     report = train(base, tmp_path / "model", settings, count=40)
     assert sum(report.losses[-5:]) < 0.2 * sum(report.losses[:5])
     problems, solutions, labels = make_world(20, "oracle", seed=9)
@@ -108,7 +108,7 @@ def test_it_learns_to_see_wrong_steps(base: Path, tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(base: Path, tmp_path: Path) -> None:
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        train(base, tmp_path / name, replace(QUICK, epochs=2, batch_rows=2), seed)
+        train(base, tmp_path / name, replace(QUICK, epochs=2, batch=8), seed)
     first, again, other = (weights(tmp_path / name) for name in "abc")
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["score.weight"], other["score.weight"])
@@ -130,16 +130,14 @@ def test_the_folder_is_whole_and_plain_transformers_loads_it(base: Path, tmp_pat
 def test_progress_is_told_of_each_step(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told: list[tuple[int, int]] = []
     world = make_world(8)
-    train_reward_model(
-        base, *world, tmp_path / "model", replace(QUICK, batch_rows=4), 0, lambda *step: told.append(step)
-    )
-    assert told == [(1, 2), (2, 2)]
+    train_reward_model(base, *world, tmp_path / "model", replace(QUICK, batch=16), 0, lambda *step: told.append(step))
+    assert told == [(1, 3), (2, 3), (3, 3)]
     assert capsys.readouterr().out == "", "the caller owns the screen"
 
 
 def test_a_loss_that_is_no_number_stops_the_training_and_leaves_nothing(base: Path, tmp_path: Path) -> None:
     with pytest.raises(StepwardError, match=r"at optimiser step .* lower learning_rate"):
-        train(base, tmp_path / "model", replace(QUICK, learning_rate=1e38, batch_rows=1, max_gradient=1e38))
+        train(base, tmp_path / "model", replace(QUICK, learning_rate=1e38, batch=4, max_gradient=1e38))
     assert list(tmp_path.iterdir()) == []
 
 

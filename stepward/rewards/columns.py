@@ -1,0 +1,286 @@
+"""Columns of people's data sets to token ids and labels; whatever can't be used is counted with its reason.
+
+Three shapes come in: TRL's stepwise rows (`prompt, completions, labels`), outcome rows (`prompt, completion, label`)
+and preferences (`chosen, rejected`, with or without `prompt`); and each of them tokenised already. Each becomes
+`input_ids`, the `marks` that are scored and their `labels`, or two sequences of ids for a preference.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from stepward.errors import StepwardError
+from stepward.records import question_id
+from stepward.rendering import Renderer
+from stepward.rewards.configs import ORMConfig, PreferenceConfig, PRMConfig, StepConfig
+from stepward.rewards.losses import up_to_first_error
+
+IGNORED = -100
+"""The label of a token that has none, in tokenised rows."""
+
+NEUTRAL_LABEL = -1.0
+"""A neutral step's label where neutral is a class of its own."""
+
+KEPT, CUT, TOO_LONG, NO_LABEL = "kept", "cut", "too long", "without a label"
+"""What became of a row, in the column `fate`."""
+
+Columns = Mapping[str, Sequence[Any]]
+Made = dict[str, list[Any]]
+
+
+class StepFeatures:
+    """Rows with labelled steps to ids, marks and labels.
+
+    Args:
+        renderer: Of the settings' rendering.
+        config: The settings.
+        longest: Most tokens of a sequence.
+        evaluating: Whether the rows are for evaluation, where every label is kept.
+    """
+
+    def __init__(self, renderer: Renderer, config: StepConfig, longest: int, evaluating: bool) -> None:
+        self.renderer = renderer
+        self.config = config
+        self.longest = longest
+        self.evaluating = evaluating
+
+    def __call__(self, columns: Columns, indices: Sequence[int]) -> Made:
+        """The features of a batch of rows.
+
+        Raises:
+            StepwardError: A row that can't be used; names it.
+        """
+        made: Made = {"input_ids": [], "marks": [], "labels": [], "group": [], "fate": []}
+        self.renderer.remember(_texts(columns))
+        for place, index in enumerate(indices):
+            row = {name: values[place] for name, values in columns.items()}
+            try:
+                self._add(made, row)
+            except StepwardError as error:
+                name = f" ({row['id']})" if row.get("id") is not None else ""
+                raise StepwardError(f"row {index + 1}{name} of the data: {error}") from None
+        return made
+
+    def _add(self, made: Made, row: Mapping[str, Any]) -> None:
+        if "input_ids" in row:
+            ids, marks, labels, prompt = _tokenised(row)
+        else:
+            ids, marks, labels, prompt = self._rendered(row)
+        fate = KEPT
+        if len(ids) > self.longest:
+            if self.config.too_long == "refuse":
+                raise StepwardError(
+                    f"it has {len(ids)} tokens, more than {self.longest}: raise max_length (the model's positions "
+                    "bound it too), or set too_long to cut or drop"
+                )
+            fits = sum(mark < self.longest for mark in marks) if self.config.too_long == "cut" else 0
+            fate = CUT if any(label is not None for label in labels[:fits]) else TOO_LONG
+            marks, labels = marks[:fits], labels[:fits]
+            ids = ids[: marks[-1] + 1] if marks else []
+        pairs = [(mark, float(label)) for mark, label in zip(marks, labels, strict=True) if label is not None]
+        if not pairs and fate == KEPT:
+            fate = NO_LABEL
+        made["input_ids"].append(list(ids))
+        made["marks"].append([mark for mark, _ in pairs])
+        made["labels"].append([label for _, label in pairs])
+        made["group"].append(_group(prompt))
+        made["fate"].append(fate)
+
+    def _rendered(self, row: Mapping[str, Any]) -> tuple[list[int], list[int], list[float | None], list[int]]:
+        question, steps, labels = self._labelled(row)
+        prompt = self.renderer.prompt(question)
+        rendered = self.renderer.solution(question, steps)
+        ids, starts, ends = list(rendered.ids), rendered.starts, rendered.ends
+        if self.config.max_completion_length is not None:
+            end = len(prompt) + self.config.max_completion_length
+            fits = sum(mark < end for mark in ends)
+            ids, starts, ends, labels = (
+                ids[: ends[fits - 1] + 1 if fits else 0],
+                starts[:fits],
+                ends[:fits],
+                labels[:fits],
+            )
+        if isinstance(self.config, ORMConfig):
+            label = labels[-1] if labels else None
+            spans = [range(start, end + 1) for start, end in zip(starts, ends, strict=True)]
+            marks = [mark for span in spans for mark in span] if self.config.every_token else list(ends[-1:])
+            return ids, marks, [label] * len(marks), prompt
+        return ids, list(ends), labels, prompt
+
+    def _labelled(self, row: Mapping[str, Any]) -> tuple[str, list[str], list[float | None]]:
+        """The question, the steps, and a label a step as they are trained on."""
+        if isinstance(self.config, ORMConfig):
+            return _outcome(row)
+        question, steps = _text(row, "prompt"), list(_list(row, "completions"))
+        labels = [_label(value, f"labels[{place}]") for place, value in enumerate(_list(row, "labels"))]
+        if len(steps) != len(labels):
+            raise StepwardError(f"{len(steps)} completions and {len(labels)} labels: expected one label a completion")
+        if not steps:
+            raise StepwardError("no completions: expected at least one step")
+        for place in row.get("neutral") or ():
+            if not 0 <= place < len(labels):
+                raise StepwardError(f"neutral names step index {place}, but there are {len(labels)} steps")
+            labels[place] = {"positive": 1.0, "negative": 0.0, "drop": None, "class": NEUTRAL_LABEL}[
+                self.config.neutral
+            ]
+        return question, steps, self._wanted(labels)
+
+    def _wanted(self, labels: list[float | None]) -> list[float | None]:
+        """The labels that are trained on."""
+        config = self.config
+        if self.evaluating or not isinstance(config, PRMConfig):
+            return labels
+        if config.to_first_error:
+            labels = list(up_to_first_error(labels))
+        if config.train_on_last_step_only:
+            labels = [*([None] * (len(labels) - 1)), labels[-1]]
+        return labels
+
+
+class PreferenceFeatures:
+    """Preferences to the ids of what was chosen and what was rejected.
+
+    Args:
+        tokenizer: With a chat template, where rows are chat.
+        config: The settings.
+        longest: Most tokens of a sequence.
+    """
+
+    def __init__(self, tokenizer: Any, config: PreferenceConfig, longest: int) -> None:
+        self.tokenizer = tokenizer
+        self.config = config
+        self.longest = longest
+
+    def __call__(self, columns: Columns, indices: Sequence[int]) -> Made:
+        """The features of a batch of rows.
+
+        Raises:
+            StepwardError: A row that can't be used; names it.
+        """
+        made: Made = {"chosen_ids": [], "rejected_ids": [], "margin": [], "group": [], "fate": []}
+        for place, index in enumerate(indices):
+            row = {name: values[place] for name, values in columns.items()}
+            try:
+                self._add(made, row)
+            except StepwardError as error:
+                raise StepwardError(f"row {index + 1} of the data: {error}") from None
+        return made
+
+    def _add(self, made: Made, row: Mapping[str, Any]) -> None:
+        chosen, rejected = (self._ids(row, side) for side in ("chosen", "rejected"))
+        margin = row.get("margin")
+        if margin is not None and (not isinstance(margin, int | float) or not math.isfinite(margin)):
+            raise StepwardError(f"margin is {margin!r}: expected a finite number, or null")
+        fate = KEPT
+        if (longest := max(len(chosen), len(rejected))) > self.longest:
+            if self.config.too_long == "refuse":
+                raise StepwardError(
+                    f"an answer has {longest} tokens with its prompt, more than {self.longest}: raise max_length, or "
+                    "set too_long to drop"
+                )
+            fate = TOO_LONG
+        shared = next((at for at, (a, b) in enumerate(zip(chosen, rejected, strict=False)) if a != b), 0)
+        made["chosen_ids"].append(chosen)
+        made["rejected_ids"].append(rejected)
+        made["margin"].append(float(margin or 0.0))
+        prompt = row.get("prompt")
+        made["group"].append(_group(str(prompt) if prompt is not None else chosen[:shared]))
+        made["fate"].append(fate)
+
+    def _ids(self, row: Mapping[str, Any], side: str) -> list[int]:
+        if f"{side}_ids" in row:
+            return _token_ids(row, f"{side}_ids")
+        prompt, answer = row.get("prompt"), row.get(side)
+        if isinstance(answer, list):
+            if prompt is not None and not isinstance(prompt, list):
+                raise StepwardError(f"prompt is {type(prompt).__name__} and {side} a list: expected messages in both")
+            return self._chat([*(prompt or []), *answer], side)
+        if not isinstance(answer, str) or not isinstance(prompt, str | None):
+            raise StepwardError(
+                f"{side} is {type(answer).__name__} and prompt {type(prompt).__name__}: expected text in both, or "
+                "lists of messages with role and content"
+            )
+        if not answer.strip():
+            raise StepwardError(f"{side} is empty: expected an answer's text")
+        end = self.config.eos_token or self.tokenizer.eos_token or ""
+        text = (prompt or "") + answer
+        ids = self.tokenizer(text if not end or text.endswith(end) else text + end)["input_ids"]
+        return list(ids)
+
+    def _chat(self, messages: list[Any], side: str) -> list[int]:
+        for message in messages:
+            if not isinstance(message, dict) or not isinstance(message.get("content"), str) or "role" not in message:
+                raise StepwardError(f"{side} holds {message!r:.80}: expected messages with role and content")
+        if not messages:
+            raise StepwardError(f"{side} has no messages: expected at least one")
+        if not getattr(self.tokenizer, "chat_template", None):
+            raise StepwardError(f"{side} is chat, and the tokenizer has no chat template: give it one, or rows of text")
+        found = self.tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True)
+        return list(found["input_ids"])
+
+
+def _texts(columns: Columns) -> list[str]:
+    """Every text of a batch that is tokenised by itself."""
+    texts: set[str] = set()
+    for name in ("prompt", "completion", "completions"):
+        for value in columns.get(name, ()):
+            texts.update(part for part in (value if isinstance(value, list) else [value]) if isinstance(part, str))
+    return sorted(texts)
+
+
+def _outcome(row: Mapping[str, Any]) -> tuple[str, list[str], list[float | None]]:
+    """An outcome row's question, steps and its label at each; `completion` is one step."""
+    steps = [_text(row, "completion")] if "completion" in row else list(_list(row, "completions"))
+    if not steps:
+        raise StepwardError("no completions: expected at least one step")
+    name = "label" if "label" in row else "correct"
+    label = _label(row.get(name), name)
+    return _text(row, "prompt"), steps, [label] * len(steps)
+
+
+def _tokenised(row: Mapping[str, Any]) -> tuple[list[int], list[int], list[float | None], list[int]]:
+    """A row that is tokenised already: `labels` has one a token, `IGNORED` where there is none."""
+    ids, labels = _token_ids(row, "input_ids"), _list(row, "labels")
+    if len(ids) != len(labels):
+        raise StepwardError(
+            f"{len(ids)} input_ids and {len(labels)} labels: expected one label a token, {IGNORED} for none"
+        )
+    marks = [place for place, label in enumerate(labels) if label != IGNORED]
+    return ids, marks, [_label(labels[mark], f"labels[{mark}]") for mark in marks], ids[: marks[0] if marks else 0]
+
+
+def _token_ids(row: Mapping[str, Any], name: str) -> list[int]:
+    ids = list(_list(row, name))
+    if not ids or not all(isinstance(id_, int) and id_ >= 0 for id_ in ids):
+        raise StepwardError(f"{name} is {ids!r:.60}: expected token ids, at least one")
+    return ids
+
+
+def _label(value: Any, name: str) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise StepwardError(f"{name} is {value!r}: expected true, false, a number from 0 to 1, or null")
+    return float(value)
+
+
+def _group(prompt: Any) -> int:
+    """A number that rows of one prompt have in common, the same in every process."""
+    return int(question_id(str(prompt))[:15], 16)
+
+
+def _text(row: Mapping[str, Any], name: str) -> str:
+    value = row.get(name)
+    if not isinstance(value, str):
+        raise StepwardError(f"{name} is {value!r:.60}: expected text; the row has {', '.join(row) or 'no columns'}")
+    return value
+
+
+def _list(row: Mapping[str, Any], name: str) -> Sequence[Any]:
+    value = row.get(name)
+    if not isinstance(value, list | tuple):
+        raise StepwardError(f"{name} is {value!r:.60}: expected a list; the row has {', '.join(row) or 'no columns'}")
+    return value
+
+
+Features = Callable[[Columns, Sequence[int]], Made]

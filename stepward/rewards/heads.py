@@ -1,0 +1,183 @@
+"""The heads of reward models: what turns a token's last state into scores, and a forward that does only that.
+
+A causal language model's own head gives a logit for each token and word: at 152,000 words that is most of the memory
+of training. Here a model's `forward` is replaced by one that runs its decoder once, takes the states of the marked
+tokens, and multiplies only those. A head of label tokens (`+` and `-`, as Let's Verify Step by Step and ER-PRM read
+them) uses those tokens' rows of the model's own output matrix and nothing else of it. The weights, their names and
+what is saved are the model's own: plain transformers, and vLLM, load it as they load any.
+"""
+
+from dataclasses import dataclass
+from types import MethodType
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import TokenClassifierOutput
+
+from stepward.errors import StepwardError
+
+HeadKind = Literal["linear", "label_tokens", "scalar"]
+
+WRONG, RIGHT, NEUTRAL = 0, 1, 2
+"""The classes' order in the logits of two and three classes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a reward model ends in.
+
+    Attributes:
+        kind: `linear` (a token classifier), `label_tokens` (the logits of some tokens of a language model), or
+            `scalar` (one number with no bias, for Bradley-Terry).
+        classes: Logits a marked token: 1 (its logistic function is the score), 2 (wrong, right), or 3 (and neutral).
+        label_tokens: For `label_tokens` the tokens' texts, right first: `("+", "-")` or `("+", "-", "0")`.
+    """
+
+    kind: HeadKind = "linear"
+    classes: int = 2
+    label_tokens: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises StepwardError if kind, classes and tokens don't fit one another."""
+        if self.kind == "label_tokens" and (
+            self.classes not in (2, 3) or len(set(self.label_tokens)) != self.classes or "" in self.label_tokens
+        ):
+            raise StepwardError(
+                f"label_tokens {self.label_tokens} with {self.classes} classes: expected two different tokens, "
+                "right and wrong, or three, with neutral last"
+            )
+        if self.kind == "linear" and self.classes not in (1, 2, 3):
+            raise StepwardError(f"a linear head of {self.classes} classes: expected 1, 2 or 3")
+        if self.kind == "scalar" and self.classes != 1:
+            raise StepwardError(f"a scalar head of {self.classes} classes: expected 1")
+
+
+def margins(logits: Tensor) -> Tensor:
+    """The log-odds of right against wrong, `[...]`, of logits `[..., class]` of one or two classes."""
+    return logits[..., 0] if logits.shape[-1] == 1 else logits[..., RIGHT] - logits[..., WRONG]
+
+
+def probabilities(logits: Tensor, neutral_is_right: bool = True) -> Tensor:
+    """The score in [0, 1], `[...]` in float32, of logits `[..., class]`.
+
+    Of three classes the probability of neutral is counted as right or as wrong: Let's Verify Step by Step reports
+    both, and the first as the better.
+    """
+    if logits.shape[-1] < 3:
+        return torch.sigmoid(margins(logits.float()))
+    shares = torch.softmax(logits.float(), dim=-1)
+    return 1 - shares[..., WRONG] if neutral_is_right else shares[..., RIGHT]
+
+
+def class_targets(labels: Tensor, classes: int) -> Tensor:
+    """The target `[mark, class]` of labels `[mark]` in [0, 1], or below 0 for neutral as a class of its own."""
+    right = labels.clamp(min=0.0)
+    targets = torch.zeros(len(labels), max(classes, 2), device=labels.device)
+    targets[:, WRONG], targets[:, RIGHT] = 1 - right, right
+    if classes > NEUTRAL:
+        targets[labels < 0] = torch.tensor([0.0, 0.0, 1.0], device=labels.device)
+    return targets
+
+
+def attach(model: PreTrainedModel, head: Head, tokenizer: Any = None) -> None:
+    """Replaces a model's forward by one that gives the logits of marked tokens alone.
+
+    It takes `marks` `[mark]`, indices into the flattened `input_ids`, beside whatever the decoder takes, and gives
+    `logits` `[mark, class]`, classes in the order of `WRONG, RIGHT, NEUTRAL`.
+
+    Args:
+        model: Of the class that the head's kind needs (`stepward.rewards.folder.load_model`).
+        head: The head.
+        tokenizer: The model's, for the ids of label tokens.
+
+    Raises:
+        StepwardError: The model has no such head, or a label token is not one token.
+    """
+    name = head_name(model, head)
+    if head.kind == "label_tokens":
+        right, wrong, *neutral = (label_token_id(tokenizer, text) for text in head.label_tokens)
+        module = getattr(model, name)
+        # The class, not the module, is changed: its weight keeps its name, and stays tied where it is tied.
+        module.__class__ = _LabelRows
+        module.register_buffer("label_ids", torch.tensor([wrong, right, *neutral]), persistent=False)
+        module.label_ids = module.label_ids.to(module.weight.device)
+    model._stepward_head = name  # type: ignore[assignment]
+    model.forward = MethodType(_forward, model)
+
+
+def label_token_id(tokenizer: Any, text: str) -> int:
+    """The id of a label token.
+
+    Raises:
+        StepwardError: The text is not one token of the tokenizer's.
+    """
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
+        raise StepwardError(
+            f"the label token {text!r} is {len(ids)} tokens to this tokenizer{' (unknown)' if len(ids) == 1 else ''}: "
+            "expected one; choose another in label_tokens"
+        )
+    return int(ids[0])
+
+
+class _LabelRows(torch.nn.Linear):
+    """An output matrix of which only the label tokens' rows are multiplied."""
+
+    label_ids: Tensor
+
+    def forward(self, input: Tensor) -> Tensor:
+        bias = None if self.bias is None else self.bias[self.label_ids]
+        return functional.linear(input, self.weight[self.label_ids], bias)
+
+
+def head_name(model: PreTrainedModel, head: Head) -> str:
+    """The name of the module that is the model's head."""
+    if head.kind == "label_tokens":
+        module = model.get_output_embeddings()
+        names = [name for name, child in model.named_children() if child is module]
+        if not names or not isinstance(module, torch.nn.Linear):
+            raise StepwardError(
+                f"{type(model).__name__} has no output matrix to read label tokens with: expected a causal language "
+                "model, or set head to linear"
+            )
+        return names[0]
+    for name in ("score", "classifier"):
+        module = getattr(model, name, None)
+        if isinstance(module, torch.nn.Module):
+            found = getattr(module, "out_features", head.classes)
+            if found != head.classes:
+                raise StepwardError(f"{type(model).__name__} has {found} classes, but {head.classes} are asked for")
+            return name
+    raise StepwardError(
+        f"{type(model).__name__} has no classification head: expected a token or sequence classifier, or set head to "
+        "label_tokens for a causal language model"
+    )
+
+
+def _forward(
+    self: Any, input_ids: Tensor | None = None, marks: Tensor | None = None, **inputs: Any
+) -> TokenClassifierOutput:
+    """The decoder once, then the head on the marked tokens; every token is marked where no marks are given."""
+    asked = {name: value for name, value in inputs.items() if value is not None}
+    asked["use_cache"] = False
+    states = getattr(self, self.base_model_prefix)(input_ids=input_ids, **asked).last_hidden_state.flatten(0, 1)
+    if marks is not None:
+        states = states.index_select(0, marks)
+    if isinstance(dropout := getattr(self, "dropout", None), torch.nn.Module):
+        states = dropout(states)
+    return TokenClassifierOutput(logits=getattr(self, self._stepward_head)(states))
+
+
+def head_of(model: PreTrainedModel, asked: Head, classes: int | None) -> Head:
+    """The head of a given model: as asked for, with the classes that the model has where none were named.
+
+    Raises:
+        StepwardError: The model has no such head.
+    """
+    if asked.kind == "label_tokens" or classes is not None:
+        head_name(model, asked)
+        return asked
+    return Head(asked.kind, int(getattr(model.config, "num_labels", asked.classes)))

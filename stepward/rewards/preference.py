@@ -1,0 +1,107 @@
+"""The trainer of Bradley-Terry reward models: of two answers the preferred one shall have the higher reward."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, TrainerCallback
+
+from stepward.errors import StepwardError
+from stepward.rendering import Rendering
+from stepward.rewards.collation import Batch, PairCollator
+from stepward.rewards.columns import Features, PreferenceFeatures
+from stepward.rewards.configs import PreferenceConfig
+from stepward.rewards.folder import Description
+from stepward.rewards.heads import Head, head_of
+from stepward.rewards.losses import bradley_terry
+from stepward.rewards.metrics import pair_metrics
+from stepward.rewards.training import RewardTrainer, Rows
+
+
+class PreferenceTrainer(RewardTrainer):
+    """Trains a Bradley-Terry reward model: one number for an answer.
+
+    Rows have `chosen` and `rejected`, text or chat messages, and may have `prompt`, of the same kind, which both
+    continue, and `margin`. Rows that are tokenised already have `chosen_ids` and `rejected_ids`. It is called as TRL's
+    `RewardTrainer` is. All pairs of one prompt come in one batch, where each answer is computed once however many
+    pairs it is in (InstructGPT).
+    """
+
+    args: PreferenceConfig
+    kind = "bt"
+    _length_columns = ("chosen_ids", "rejected_ids")
+
+    def __init__(
+        self,
+        model: str | Path | PreTrainedModel | torch.nn.Module,
+        args: PreferenceConfig | None = None,
+        data_collator: Callable[[Sequence[Mapping[str, Any]]], Batch] | None = None,
+        train_dataset: Rows | None = None,
+        eval_dataset: Rows | dict[str, Rows] | None = None,
+        processing_class: Any = None,
+        compute_metrics: Callable[[Any], dict[str, float]] | None = None,
+        callbacks: list[TrainerCallback] | None = None,
+        optimizers: tuple[Any, Any] = (None, None),
+        preprocess_logits_for_metrics: Callable[..., Any] | None = None,
+        peft_config: Any = None,
+    ) -> None:
+        """Prepares data and model; arguments as `PRMTrainer`'s.
+
+        `compute_metrics` takes `predictions` `[pair, 2]`, chosen first, and `label_ids` `[pair, 2]`: margin and weight.
+
+        Raises:
+            StepwardError: A row, setting, model or tokenizer that can't be used; says which and what was expected.
+        """
+        super().__init__(
+            model, args or PreferenceConfig("tmp_trainer"), data_collator, train_dataset, eval_dataset,
+            processing_class, compute_metrics, callbacks, optimizers, preprocess_logits_for_metrics, peft_config,
+        )  # fmt: skip
+
+    def _asked_head(self, args: PreferenceConfig, model: PreTrainedModel | None) -> Head:
+        return args.asked_head if model is None else head_of(model, args.asked_head, 1)
+
+    def _prepare_tokenizer(self, args: PreferenceConfig, model: PreTrainedModel) -> None:
+        if args.eos_token is not None and self.processing_class.convert_tokens_to_ids(args.eos_token) is None:
+            raise StepwardError(f"eos_token {args.eos_token!r} is none of the tokenizer's: expected one of its tokens")
+
+    def _describe(self, args: PreferenceConfig, head: Head, base: str) -> Description:
+        return Description(self.kind, args.seed, base, None, Rendering(), args.pack == "tree", head)
+
+    def _make(self, args: PreferenceConfig, longest: int, evaluating: bool) -> Features:
+        return PreferenceFeatures(self.processing_class, args, longest)
+
+    def _features(self, rows: Rows, name: str, args: Any, longest: int) -> Rows:
+        made = super()._features(rows, name, args, longest)
+        if args.pair_weight == "pair":
+            return made
+        if not hasattr(made, "__len__"):
+            raise StepwardError("pair_weight prompt counts each prompt's pairs: rows can't be streamed")
+        pairs = Counter(made["group"])
+        return made.add_column("weight", [1 / pairs[group] for group in made["group"]])
+
+    def _collator(self, args: PreferenceConfig, settings: dict[str, Any], train: Rows | None) -> Callable[..., Batch]:
+        return PairCollator(**settings)
+
+    def _summed(self, logits: Tensor, batch: Batch) -> Tensor:
+        chosen, rejected = logits[:, 0].chunk(2)
+        centring = self.args.center_rewards_coefficient or 0.0
+        return bradley_terry(chosen, rejected, batch["margins"], centring=centring, weights=batch["weights"])
+
+    def _by_row(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return torch.stack(logits[:, 0].chunk(2), dim=-1), torch.stack([batch["margins"], batch["weights"]], dim=-1)
+
+    def _metrics(self, prediction: Any) -> dict[str, float]:
+        rewards, given = torch.as_tensor(prediction.predictions), torch.as_tensor(prediction.label_ids)
+        centring = self.args.center_rewards_coefficient or 0.0
+        loss = bradley_terry(rewards[:, 0], rewards[:, 1], given[:, 0], centring=centring, weights=given[:, 1])
+        found = pair_metrics(np.asarray(rewards[:, 0]), np.asarray(rewards[:, 1]))
+        if self._user_metrics is not None:
+            found |= self._user_metrics(prediction)
+        return {
+            "loss": float(loss / given[:, 1].sum()),
+            **{name: value for name, value in found.items() if value is not None},
+        }

@@ -1,0 +1,164 @@
+"""Trainers of models that score steps: process reward models, and outcome reward models, whose one step is all."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel, TrainerCallback
+
+from stepward.errors import StepwardError
+from stepward.rendering import Renderer
+from stepward.rewards.collation import Batch, StepCollator
+from stepward.rewards.columns import IGNORED, Features, StepFeatures
+from stepward.rewards.configs import ORMConfig, PRMConfig, StepConfig
+from stepward.rewards.folder import Description
+from stepward.rewards.heads import Head, head_of, probabilities
+from stepward.rewards.metrics import step_metrics
+from stepward.rewards.objectives import step_loss, step_units, weights_of_classes
+from stepward.rewards.training import RewardTrainer, Rows
+
+
+class StepTrainer(RewardTrainer):
+    """What `PRMTrainer` and `ORMTrainer` share."""
+
+    args: StepConfig
+    config: type[StepConfig]
+
+    def __init__(
+        self,
+        model: str | Path | PreTrainedModel | torch.nn.Module,
+        args: StepConfig | None = None,
+        data_collator: Callable[[Sequence[Mapping[str, Any]]], Batch] | None = None,
+        train_dataset: Rows | None = None,
+        eval_dataset: Rows | dict[str, Rows] | None = None,
+        processing_class: Any = None,
+        compute_metrics: Callable[[Any], dict[str, float]] | None = None,
+        callbacks: list[TrainerCallback] | None = None,
+        optimizers: tuple[Any, Any] = (None, None),
+        preprocess_logits_for_metrics: Callable[..., Any] | None = None,
+        peft_config: Any = None,
+    ) -> None:
+        """Prepares data and model.
+
+        Args:
+            model: A folder, a hub name, a transformers model of the head's class, or one with an adapter.
+            args: The settings; the defaults, into `tmp_trainer`, if not given.
+            data_collator: Instead of ours; gives what `StepCollator` gives.
+            train_dataset: Rows; the class says with which columns.
+            eval_dataset: Rows, or several sets by name.
+            processing_class: The tokenizer; the model's own if not given.
+            compute_metrics: Adds to the metrics. Takes `predictions` `[row, mark, class]` and `label_ids`
+                `[row, mark]`, padded with -100.
+            callbacks: Beside the `Trainer`'s own.
+            optimizers: An optimiser and its schedule, instead of those of `args`.
+            preprocess_logits_for_metrics: As the `Trainer` has it.
+            peft_config: Trains an adapter instead of the whole model.
+
+        Raises:
+            StepwardError: A row, setting, model or tokenizer that can't be used; says which and what was expected.
+        """
+        super().__init__(
+            model, args or self.config("tmp_trainer"), data_collator, train_dataset, eval_dataset, processing_class,
+            compute_metrics, callbacks, optimizers, preprocess_logits_for_metrics, peft_config,
+        )  # fmt: skip
+
+    def _asked_head(self, args: StepConfig, model: PreTrainedModel | None) -> Head:
+        asked = args.asked_head
+        return asked if model is None else head_of(model, asked, args.num_labels)
+
+    def _prepare_tokenizer(self, args: StepConfig, model: PreTrainedModel) -> None:
+        if not args.add_step_token:
+            return
+        assert args.step_token is not None
+        if self.processing_class.add_special_tokens({"additional_special_tokens": [args.step_token]}):
+            known = int(model.get_input_embeddings().weight.shape[0])  # type: ignore[index]
+            model.resize_token_embeddings(max(len(self.processing_class), known))
+
+    def _describe(self, args: StepConfig, head: Head, base: str) -> Description:
+        return Description(self.kind, args.seed, base, None, args.rendering, args.pack == "tree", head)
+
+    def _make(self, args: StepConfig, longest: int, evaluating: bool) -> Features:
+        if args.rendering.step_token and args.step_token is not None and not args.add_step_token:
+            _check_step_token(self.processing_class, args.step_token)
+        return StepFeatures(Renderer(self.processing_class, args.rendering), args, longest, evaluating)
+
+    def _collator(self, args: StepConfig, settings: dict[str, Any], train: Rows | None) -> Callable[..., Batch]:
+        return StepCollator(**settings, of_class=weights_of_classes(args.class_weight, args.classes, train))
+
+    def _summed(self, logits: Tensor, batch: Batch) -> Tensor:
+        return step_loss(logits, batch["labels"], batch["weights"], batch["owners"], self.args.loss, self.args.zeta)
+
+    def _units(self, batches: Sequence[Batch]) -> Tensor:
+        return step_units(batches, self.args.loss)
+
+    def _by_row(self, logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        owners, rows = batch["owners"], int(batch["rows"])
+        counts = torch.bincount(owners, minlength=rows)
+        starts = torch.cumsum(counts, 0) - counts
+        steps = torch.arange(len(owners), device=owners.device) - starts[owners]
+        widest = int(counts.max())
+        scores = logits.new_full((rows, widest, logits.shape[-1]), IGNORED)
+        labels = logits.new_full((rows, widest), IGNORED)
+        scores[owners, steps] = logits
+        labels[owners, steps] = batch["labels"]
+        return scores, labels
+
+    def _metrics(self, prediction: Any) -> dict[str, float]:
+        logits, labels = np.asarray(prediction.predictions), np.asarray(prediction.label_ids)
+        there = labels != IGNORED
+        owners = np.nonzero(there)[0]
+        flat = torch.from_numpy(logits[there])
+        targets = torch.from_numpy(labels[there])
+        weights = torch.ones_like(targets)
+        batch = {"weights": weights, "owners": torch.from_numpy(owners)}
+        loss = step_loss(flat, targets, weights, batch["owners"], self.args.loss, self.args.zeta)
+        loss = loss / step_units([batch], self.args.loss)
+        found = self._scored(probabilities(flat).numpy(), np.where(labels[there] < 0, 1.0, labels[there]), owners)
+        if self._user_metrics is not None:
+            found |= self._user_metrics(prediction)
+        return {"loss": float(loss), **found}
+
+    def _scored(self, scores: Any, targets: Any, owners: Any) -> dict[str, float]:
+        """Metrics of scores and targets, each `[mark]`."""
+        return {name: value for name, value in step_metrics(scores, targets, owners).items() if value is not None}
+
+
+class PRMTrainer(StepTrainer):
+    """Trains a process reward model: a score for each step.
+
+    Rows have `prompt` (text), `completions` (a list of steps) and `labels` (one a step: true or false, or a number
+    from 0 to 1, or null for none), and may have `neutral` (indices of neutral steps) and `id`. Rows that are tokenised
+    already have `input_ids` and `labels`, one a token, -100 for none. It is called as TRL's `PRMTrainer` was.
+    """
+
+    config = PRMConfig
+    kind = "prm"
+
+
+class ORMTrainer(StepTrainer):
+    """Trains an outcome reward model: one score for a whole solution.
+
+    Rows have `prompt`, `completion` (text) or `completions` (steps), and `label` or `correct`: true or false, or a
+    number from 0 to 1.
+    """
+
+    config = ORMConfig
+    kind = "orm"
+
+    def _scored(self, scores: Any, targets: Any, owners: Any) -> dict[str, float]:
+        # A solution is judged by its last token, whichever tokens it was trained on.
+        last = np.append(np.nonzero(np.diff(owners))[0], len(owners) - 1)
+        found = super()._scored(scores[last], targets[last], owners[last])
+        return {name: value for name, value in found.items() if "first_error" not in name}
+
+
+def _check_step_token(tokenizer: Any, token: str) -> None:
+    """Raises StepwardError if a step token that looks special is none of the tokenizer's."""
+    ids = tokenizer.encode(token, add_special_tokens=False)
+    if not ids or tokenizer.unk_token_id in ids:
+        raise StepwardError(
+            f"the tokenizer has no token for step_token {token!r}: set add_step_token, or choose text that it has"
+        )

@@ -1,0 +1,35 @@
+"""Models that can't read packed rows are told apart from those that can."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from stepward.errors import StepwardError
+from stepward.rewards import attention
+from stepward.rewards.batching import Layout
+from stepward.rewards.configs import PRMConfig
+from stepward.rewards.folder import load_model
+from stepward.rewards.heads import Head, attach
+from stepward.rewards.packs import check_layout, collator_settings
+
+HEAD = Head("linear", 1)
+
+
+@pytest.mark.parametrize("layout", ["branches", "mask", "restarts"])
+def test_attention_that_is_told_passes(base: Path, layout: Layout) -> None:
+    model = load_model(base, HEAD).train()
+    attach(model, HEAD)
+    model.set_attn_implementation(attention.NAME if layout == "branches" else "sdpa")
+    check_layout(model, layout, share=layout != "restarts")
+    assert model.training, "the check leaves the model as it was"
+
+
+def test_a_model_that_reads_its_neighbours_is_refused_and_padded_it_may_be_trained(base: Path, tmp_path: Path) -> None:
+    model = load_model(base, HEAD)
+    attach(model, HEAD)
+    # What a recurrent layer does: each state carries something of the token before it in the row.
+    model.model.layers[0].register_forward_hook(lambda layer, given, state: state + torch.roll(state, 1, dims=1))
+    with pytest.raises(StepwardError, match="Set pack to padded"):
+        collator_settings(model, PRMConfig(str(tmp_path)))
+    assert collator_settings(model, PRMConfig(str(tmp_path), pack="padded"))["layout"] == "padded"
