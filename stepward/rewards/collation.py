@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from stepward.errors import StepwardError
 from stepward.rewards.batching import Laid, Layout, lay_out
 from stepward.rewards.heads import class_targets
 from stepward.rewards.losses import mark_weights
@@ -81,15 +79,3 @@ class PairCollator(Collator):
             "weights": torch.tensor([float(row.get("weight", 1.0)) for row in rows]),
             **laid.sizes(len(rows)),
         }
-
-
-def labelled(batches: Sequence[Batch]) -> Tensor:
-    """What the weights of some batches' labels come to.
-
-    Raises:
-        StepwardError: There is no label in them, so that a loss would be 0 for nothing.
-    """
-    found = sum((batch["weights"].double().sum().cpu() for batch in batches), torch.zeros((), dtype=torch.float64))
-    if not float(found) > 0:
-        raise StepwardError("a batch without any label: nothing could be learnt from it, and its loss would be 0")
-    return found.float()

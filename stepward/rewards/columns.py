@@ -12,6 +12,7 @@ from typing import Any
 from stepward.errors import StepwardError
 from stepward.records import question_id
 from stepward.rendering import Renderer
+from stepward.rewards.answer_tokens import answer_tokens
 from stepward.rewards.configs import ORMConfig, PreferenceConfig, PRMConfig, StepConfig
 from stepward.rewards.losses import up_to_first_error
 
@@ -50,7 +51,7 @@ class StepFeatures:
         Raises:
             StepwardError: A row that can't be used; names it.
         """
-        made: Made = {"input_ids": [], "marks": [], "labels": [], "group": [], "fate": []}
+        made: Made = {"input_ids": [], "marks": [], "labels": [], "correct": [], "group": [], "fate": []}
         self.renderer.remember(_texts(columns))
         for place, index in enumerate(indices):
             row = {name: values[place] for name, values in columns.items()}
@@ -83,6 +84,7 @@ class StepFeatures:
         made["input_ids"].append(list(ids))
         made["marks"].append([mark for mark, _ in pairs])
         made["labels"].append([label for _, label in pairs])
+        made["correct"].append(_label(row.get("correct"), "correct"))
         made["group"].append(_group(prompt))
         made["fate"].append(fate)
 
@@ -190,33 +192,7 @@ class PreferenceFeatures:
     def _ids(self, row: Mapping[str, Any], side: str) -> list[int]:
         if f"{side}_ids" in row:
             return _token_ids(row, f"{side}_ids")
-        prompt, answer = row.get("prompt"), row.get(side)
-        if isinstance(answer, list):
-            if prompt is not None and not isinstance(prompt, list):
-                raise StepwardError(f"prompt is {type(prompt).__name__} and {side} a list: expected messages in both")
-            return self._chat([*(prompt or []), *answer], side)
-        if not isinstance(answer, str) or not isinstance(prompt, str | None):
-            raise StepwardError(
-                f"{side} is {type(answer).__name__} and prompt {type(prompt).__name__}: expected text in both, or "
-                "lists of messages with role and content"
-            )
-        if not answer.strip():
-            raise StepwardError(f"{side} is empty: expected an answer's text")
-        end = self.config.eos_token or self.tokenizer.eos_token or ""
-        text = (prompt or "") + answer
-        ids = self.tokenizer(text if not end or text.endswith(end) else text + end)["input_ids"]
-        return list(ids)
-
-    def _chat(self, messages: list[Any], side: str) -> list[int]:
-        for message in messages:
-            if not isinstance(message, dict) or not isinstance(message.get("content"), str) or "role" not in message:
-                raise StepwardError(f"{side} holds {message!r:.80}: expected messages with role and content")
-        if not messages:
-            raise StepwardError(f"{side} has no messages: expected at least one")
-        if not getattr(self.tokenizer, "chat_template", None):
-            raise StepwardError(f"{side} is chat, and the tokenizer has no chat template: give it one, or rows of text")
-        found = self.tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True)
-        return list(found["input_ids"])
+        return answer_tokens(self.tokenizer, row.get("prompt"), row.get(side), side)
 
 
 def _texts(columns: Columns) -> list[str]:

@@ -36,7 +36,7 @@ class RewardConfig(TrainingArguments):
     learning_rate: float = 1e-5
     logging_steps: float = 10
     bf16: bool | None = None  # type: ignore[assignment]
-    remove_unused_columns: bool | None = False
+    remove_unused_columns: bool = False
     max_length: int | None = 1024
     too_long: Literal["cut", "drop", "refuse"] = "drop"
     pack: Pack = "tree"

@@ -138,7 +138,7 @@ def load_model(name: str | Path, head: Head, **settings: Any) -> PreTrainedModel
     try:
         config = AutoConfig.from_pretrained(name, local_files_only=local)
         if head.kind != "label_tokens":
-            config.id2label = _CLASSES[head.classes]
+            config.id2label = {0: "reward"} if head.kind == "scalar" else _CLASSES[head.classes]
             config.label2id = {label: index for index, label in config.id2label.items()}
         # Transformers drops a tenth of the last state where a configuration does not say otherwise, which would make
         # training noisier for nothing. Set here, not above: many configurations have no such field of their own.
@@ -159,8 +159,6 @@ def load_model(name: str | Path, head: Head, **settings: Any) -> PreTrainedModel
             "Expected a causal language model for which transformers has such a classifier, such as Llama or Qwen."
         ) from error
     model: PreTrainedModel = loaded[0]
-    # A cache of keys and values would only cost memory: every row is read in one pass.
-    model.config.use_cache = False
     new = {f"{part}.{name}" for part in ("score", "classifier") for name in ("weight", "bias")}
     if missing := sorted(set(loaded[1]["missing_keys"]) - (new if head.kind != "label_tokens" else set())):
         # transformers draws what is missing at random: right for a new head, noise for anything else.

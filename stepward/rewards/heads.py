@@ -89,7 +89,8 @@ def attach(model: PreTrainedModel, head: Head, tokenizer: Any = None) -> None:
     `logits` `[mark, class]`, classes in the order of `WRONG, RIGHT, NEUTRAL`.
 
     Args:
-        model: Of the class that the head's kind needs (`stepward.rewards.folder.load_model`).
+        model: Of the class that the head's kind needs (`stepward.rewards.folder.load_model`). Its configuration is
+            told what vLLM must know of label tokens.
         head: The head.
         tokenizer: The model's, for the ids of label tokens.
 
@@ -98,28 +99,29 @@ def attach(model: PreTrainedModel, head: Head, tokenizer: Any = None) -> None:
     """
     name = head_name(model, head)
     if head.kind == "label_tokens":
-        right, wrong, *neutral = (label_token_id(tokenizer, text) for text in head.label_tokens)
+        right, wrong, *neutral = [one_token_id(tokenizer, text) for text in head.label_tokens]
         module = getattr(model, name)
         # The class, not the module, is changed: its weight keeps its name, and stays tied where it is tied.
         module.__class__ = _LabelRows
         module.register_buffer("label_ids", torch.tensor([wrong, right, *neutral]), persistent=False)
         module.label_ids = module.label_ids.to(module.weight.device)
+        model.config.classifier_from_token = tokenizer.convert_ids_to_tokens([wrong, right, *neutral])
+        model.config.method = "no_post_processing"
     model._stepward_head = name  # type: ignore[assignment]
+    model._stepward_last = _last_block(model)  # type: ignore[assignment]
     model.forward = MethodType(_forward, model)
 
 
-def label_token_id(tokenizer: Any, text: str) -> int:
-    """The id of a label token.
+def one_token_id(tokenizer: Any, text: str) -> int:
+    """The id of a text that must be one token.
 
     Raises:
-        StepwardError: The text is not one token of the tokenizer's.
+        StepwardError: It is not one token of the tokenizer's.
     """
     ids = tokenizer.encode(text, add_special_tokens=False)
     if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
-        raise StepwardError(
-            f"the label token {text!r} is {len(ids)} tokens to this tokenizer{' (unknown)' if len(ids) == 1 else ''}: "
-            "expected one; choose another in label_tokens"
-        )
+        unknown = " (unknown)" if len(ids) == 1 else ""
+        raise StepwardError(f"{text!r} is {len(ids)} tokens to this tokenizer{unknown}: expected one; choose another")
     return int(ids[0])
 
 
@@ -163,12 +165,49 @@ def _forward(
     """The decoder once, then the head on the marked tokens; every token is marked where no marks are given."""
     asked = {name: value for name, value in inputs.items() if value is not None}
     asked["use_cache"] = False
+    if self._stepward_last is not None:
+        self._stepward_last.places = None if marks is None else torch.unique(marks)
     states = getattr(self, self.base_model_prefix)(input_ids=input_ids, **asked).last_hidden_state.flatten(0, 1)
     if marks is not None:
         states = states.index_select(0, marks)
     if isinstance(dropout := getattr(self, "dropout", None), torch.nn.Module):
         states = dropout(states)
     return TokenClassifierOutput(logits=getattr(self, self._stepward_head)(states))
+
+
+class _AtPlaces:
+    """The last layer's feed-forward block, which reads each token alone, computed for the marked tokens only.
+
+    No other token's last state is asked for. The places stay until the next forward, since gradient checkpointing
+    runs the layer again on the way back.
+    """
+
+    def __init__(self, block: torch.nn.Module) -> None:
+        self.places: Tensor | None = None
+        self._whole = block.forward
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """As the block's own forward; 0 where nothing is marked."""
+        if self.places is None:
+            whole: Tensor = self._whole(states)
+            return whole
+        flat = states.flatten(0, 1)
+        found = self._whole(flat.index_select(0, self.places)[None])[0]
+        return torch.zeros_like(flat).index_copy(0, self.places, found.to(flat.dtype)).view_as(states)
+
+
+def _last_block(model: PreTrainedModel) -> _AtPlaces | None:
+    """The last layer's block, made to compute what is marked; None where layers are built in another way."""
+    layers = getattr(getattr(model, model.base_model_prefix, None), "layers", None)
+    block = getattr(layers[-1], "mlp", None) if isinstance(layers, torch.nn.ModuleList) and len(layers) else None
+    if not isinstance(block, torch.nn.Module) or {"gate_proj", "up_proj", "down_proj"} != {
+        name for name, child in block.named_children() if isinstance(child, torch.nn.Linear)
+    }:
+        return None  # a mixture of experts, say, whose experts are dealt by all tokens
+    if isinstance(block.forward, _AtPlaces):
+        return block.forward
+    block.forward = _AtPlaces(block)
+    return block.forward
 
 
 def head_of(model: PreTrainedModel, asked: Head, classes: int | None) -> Head:

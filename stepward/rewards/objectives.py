@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from stepward.errors import StepwardError
-from stepward.rewards.collation import Batch, labelled
+from stepward.rewards.collation import Batch
 from stepward.rewards.heads import NEUTRAL, class_targets, margins
 from stepward.rewards.losses import binary_cross_entropy, class_weights, cross_entropy, q_ranking, squared_error
 from stepward.rewards.tables import is_streamed
@@ -36,11 +36,13 @@ def step_loss(logits: Tensor, labels: Tensor, weights: Tensor, owners: Tensor, l
 
 
 def step_units(batches: Sequence[Batch], loss: str) -> Tensor:
-    """By what the sum of some batches is divided: their labels' weights, or for a ranking their rows."""
-    units = labelled(batches)
-    if loss != "q_ranking":
-        return units
-    return torch.tensor(float(sum(len(batch["owners"].unique()) for batch in batches)))
+    """By what the sum of some batches is divided: the number of their labels, or for a ranking of their rows.
+
+    Labels are counted and not weighed: a batch of the commoner class alone shall weigh less, not the same.
+    """
+    if loss == "q_ranking":
+        return torch.tensor(float(sum(len(batch["owners"].unique()) for batch in batches)))
+    return torch.tensor(float(sum(int((batch["weights"] > 0).sum()) for batch in batches)))
 
 
 def weights_of_classes(asked: str | float | None, classes: int, rows: Any) -> tuple[float, ...] | None:

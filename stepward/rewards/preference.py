@@ -16,7 +16,7 @@ from stepward.rewards.collation import Batch, PairCollator
 from stepward.rewards.columns import Features, PreferenceFeatures
 from stepward.rewards.configs import PreferenceConfig
 from stepward.rewards.folder import Description
-from stepward.rewards.heads import Head, head_of
+from stepward.rewards.heads import Head, head_of, one_token_id
 from stepward.rewards.losses import bradley_terry
 from stepward.rewards.metrics import pair_metrics
 from stepward.rewards.training import RewardTrainer, Rows
@@ -65,11 +65,13 @@ class PreferenceTrainer(RewardTrainer):
         return args.asked_head if model is None else head_of(model, args.asked_head, 1)
 
     def _prepare_tokenizer(self, args: PreferenceConfig, model: PreTrainedModel) -> None:
-        if args.eos_token is not None and self.processing_class.convert_tokens_to_ids(args.eos_token) is None:
-            raise StepwardError(f"eos_token {args.eos_token!r} is none of the tokenizer's: expected one of its tokens")
+        if args.eos_token is not None:
+            one_token_id(self.processing_class, args.eos_token)
+            self.processing_class.eos_token = args.eos_token
+        model.config.problem_type = "regression"  # tells vLLM to give the reward itself, not its logistic function
 
     def _describe(self, args: PreferenceConfig, head: Head, base: str) -> Description:
-        return Description(self.kind, args.seed, base, None, Rendering(), args.pack == "tree", head)
+        return Description(self.kind, args.seed, base, None, Rendering("", "\n"), args.pack == "tree", head)
 
     def _make(self, args: PreferenceConfig, longest: int, evaluating: bool) -> Features:
         return PreferenceFeatures(self.processing_class, args, longest)
@@ -85,6 +87,9 @@ class PreferenceTrainer(RewardTrainer):
 
     def _collator(self, args: PreferenceConfig, settings: dict[str, Any], train: Rows | None) -> Callable[..., Batch]:
         return PairCollator(**settings)
+
+    def _units(self, batches: Sequence[Batch]) -> Tensor:
+        return torch.stack([batch["weights"].sum() for batch in batches]).sum()
 
     def _summed(self, logits: Tensor, batch: Batch) -> Tensor:
         chosen, rejected = logits[:, 0].chunk(2)

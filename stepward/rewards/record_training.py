@@ -65,7 +65,7 @@ def train_reward_model(
         report = _train(trainer, settings, seed, progress)
         with quiet():
             trainer.save_model(str(partial_folder))
-        (partial_folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, and all it says is in the report
+        (partial_folder / "training_args.json").unlink()  # its report says so, without this folder's name
         text = json.dumps({**asdict(report), "settings": asdict(settings)}, indent=2, allow_nan=False)
         (partial_folder / REPORT).write_text(text + "\n", encoding="utf-8")
     return report

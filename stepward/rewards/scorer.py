@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from stepward.models import load_tokenizer
 from stepward.records import Problem, Scores, Solution
 from stepward.rendering import Rendered, Renderer
 from stepward.rewards import attention
+from stepward.rewards.answer_tokens import answer_tokens
 from stepward.rewards.batching import lay_out
 from stepward.rewards.folder import Description, load_model, read_description
 from stepward.rewards.heads import attach, probabilities
@@ -32,7 +34,8 @@ class SolutionScore:
     """A solution's scores.
 
     Attributes:
-        steps: A score in [0, 1] a step: at its last token, the probability that all is right so far.
+        steps: A score in [0, 1] a step: at its last token, the probability that all is right so far. Of a
+            Bradley-Terry model one score in all.
     """
 
     steps: tuple[float, ...]
@@ -65,16 +68,22 @@ class Scorer:
         description: What the model is.
     """
 
-    def __init__(self, model: PreTrainedModel, renderer: Renderer, description: Description) -> None:
-        """Takes a model in evaluation mode, on the device where it is to run."""
+    def __init__(self, model: PreTrainedModel, tokenizer: Any, description: Description) -> None:
+        """Takes a model with its head attached, in evaluation mode, on the device where it is to run."""
         self.description = description
         self._model = model
-        self._renderer = renderer
+        self._tokenizer = tokenizer
+        self._renderer = Renderer(tokenizer, description.rendering)
+        self._between = description.rendering.step_separator
+        self._whole = description.head.kind == "scalar"
         self._share = description.share_prefixes
         self._positions = getattr(model.config, "max_position_embeddings", None) or math.inf
 
     def score(self, problem: str, steps: Sequence[str]) -> SolutionScore:
         """Scores one solution, or a prefix of one.
+
+        A Bradley-Terry model gives one score, the logistic function of its reward for the problem's text and the steps
+        as one answer.
 
         Args:
             problem: The question's text.
@@ -84,6 +93,21 @@ class Scorer:
             StepwardError: No steps, a step without text, or more tokens than the model has positions.
         """
         return self.score_many([(problem, [steps])])[0][0]
+
+    def reward(self, prompt: str | list[dict[str, str]] | None, answer: str | list[dict[str, str]]) -> float:
+        """The reward of one answer by a Bradley-Terry model: any number; differences for one prompt mean something.
+
+        Args:
+            prompt: Text, or messages with `role` and `content`, as the model was trained on; None for none.
+            answer: Of the same kind.
+
+        Raises:
+            StepwardError: It is a model of steps, or the texts can't be used.
+        """
+        if not self._whole:
+            raise StepwardError(f"{self.description.name} scores steps: call score")
+        ids = tuple(answer_tokens(self._tokenizer, prompt, answer))
+        return float(self._logits([self._fitting(Rendered(ids, (0,), (len(ids) - 1,)), str(prompt))])[0, 0])
 
     def score_many(
         self,
@@ -158,7 +182,12 @@ class Scorer:
         ]
 
     def _render(self, question: str, steps: Sequence[str]) -> Rendered:
-        rendered = self._renderer.solution(question, steps)
+        if not self._whole:
+            return self._fitting(self._renderer.solution(question, steps), question)
+        ids = tuple(answer_tokens(self._tokenizer, question, self._between.join(steps)))
+        return self._fitting(Rendered(ids, (0,), (len(ids) - 1,)), question)
+
+    def _fitting(self, rendered: Rendered, question: str) -> Rendered:
         if len(rendered.ids) > self._positions:
             raise StepwardError(
                 f"a solution has {len(rendered.ids)} tokens, more than the model's {self._positions} positions: "
@@ -184,13 +213,17 @@ class Scorer:
             yield batch
 
     @torch.inference_mode()
-    def _probabilities(self, rendered: Sequence[Rendered]) -> list[tuple[float, ...]]:
-        """Each solution's scores, a step each."""
+    def _logits(self, rendered: Sequence[Rendered]) -> torch.Tensor:
+        """Logits `[step in all, class]`, one solution's after another's, on the CPU."""
         laid = lay_out([one.ids for one in rendered], "branches" if self._share else "padded", self._share)
         marks = np.concatenate([places[list(one.ends)] for places, one in zip(laid.places, rendered, strict=True)])
         inputs = {name: value.to(self._model.device) for name, value in laid.inputs.items()}
-        logits = self._model(**inputs, marks=torch.from_numpy(marks).to(self._model.device)).logits
-        scores = probabilities(logits).cpu()
+        found: torch.Tensor = self._model(**inputs, marks=torch.from_numpy(marks).to(self._model.device)).logits
+        return found.float().cpu()
+
+    def _probabilities(self, rendered: Sequence[Rendered]) -> list[tuple[float, ...]]:
+        """Each solution's scores, a step each."""
+        scores = probabilities(self._logits(rendered))
         if not bool(torch.isfinite(scores).all()):
             raise StepwardError(
                 f"the reward model {self.description.name} gives scores that are not numbers: train it again"
@@ -200,7 +233,7 @@ class Scorer:
 
 
 def load_scorer(path: str | Path, device: str | None = None) -> Scorer:
-    """Loads a reward model that `train_reward_model` wrote.
+    """Loads a reward model that one of the trainers wrote.
 
     Args:
         path: The model's folder.
@@ -212,11 +245,8 @@ def load_scorer(path: str | Path, device: str | None = None) -> Scorer:
     folder = Path(path)
     description = read_description(folder)
     tokenizer = load_tokenizer(folder)
-    if description.head.kind == "scalar":
-        raise StepwardError(f"{folder} is a Bradley-Terry model, which rewards answers and not steps: load_rewarder")
-    renderer = Renderer(tokenizer, description.rendering)
     model = load_model(folder, description.head).train(False)
     attach(model, description.head, tokenizer)
     model.set_attn_implementation(attention.NAME)
     model.to(torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
-    return Scorer(model, renderer, description)
+    return Scorer(model, tokenizer, description)

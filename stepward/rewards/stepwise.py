@@ -16,8 +16,9 @@ from stepward.rewards.columns import IGNORED, Features, StepFeatures
 from stepward.rewards.configs import ORMConfig, PRMConfig, StepConfig
 from stepward.rewards.folder import Description
 from stepward.rewards.heads import Head, head_of, probabilities
-from stepward.rewards.metrics import step_metrics
+from stepward.rewards.metrics import best_of_n, step_metrics
 from stepward.rewards.objectives import step_loss, step_units, weights_of_classes
+from stepward.rewards.tables import is_streamed
 from stepward.rewards.training import RewardTrainer, Rows
 
 
@@ -116,10 +117,26 @@ class StepTrainer(RewardTrainer):
         batch = {"weights": weights, "owners": torch.from_numpy(owners)}
         loss = step_loss(flat, targets, weights, batch["owners"], self.args.loss, self.args.zeta)
         loss = loss / step_units([batch], self.args.loss)
-        found = self._scored(probabilities(flat).numpy(), np.where(labels[there] < 0, 1.0, labels[there]), owners)
+        scores = probabilities(flat).numpy()
+        found = self._scored(scores, np.where(labels[there] < 0, 1.0, labels[there]), owners)
+        found |= self._best_of_n(scores, owners)
         if self._user_metrics is not None:
             found |= self._user_metrics(prediction)
         return {"loss": float(loss), **found}
+
+    def _best_of_n(self, scores: Any, owners: Any) -> dict[str, float]:
+        """Share of prompts whose best-scored row is correct, where the rows evaluated say which are (`correct`)."""
+        rows = self._evaluated
+        if is_streamed(rows) or "correct" not in rows.column_names or None in rows["correct"]:
+            return {}
+        parts = np.split(scores, np.nonzero(np.diff(owners))[0] + 1)
+        ways = {"last": [part[-1] for part in parts]}
+        if self.kind == "prm":
+            ways |= {"min": [part.min() for part in parts], "product": [part.prod() for part in parts]}
+        problems = np.unique(rows["group"], return_inverse=True)[1]
+        correct = np.asarray(rows["correct"]) > 0.5
+        found = {way: best_of_n(np.asarray(one), problems, correct) for way, one in ways.items()}
+        return {f"best_of_n_{way}": value for way, value in found.items() if value is not None}
 
     def _scored(self, scores: Any, targets: Any, owners: Any) -> dict[str, float]:
         """Metrics of scores and targets, each `[mark]`."""
@@ -130,8 +147,9 @@ class PRMTrainer(StepTrainer):
     """Trains a process reward model: a score for each step.
 
     Rows have `prompt` (text), `completions` (a list of steps) and `labels` (one a step: true or false, or a number
-    from 0 to 1, or null for none), and may have `neutral` (indices of neutral steps) and `id`. Rows that are tokenised
-    already have `input_ids` and `labels`, one a token, -100 for none. It is called as TRL's `PRMTrainer` was.
+    from 0 to 1, or null for none), and may have `neutral` (indices of neutral steps), `id`, and `correct` (whether the
+    answer is right), by which evaluation gives best-of-N. Rows that are tokenised already have `input_ids` and
+    `labels`, one a token, -100 for none. It is called as TRL's `PRMTrainer` was.
     """
 
     config = PRMConfig

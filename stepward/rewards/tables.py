@@ -63,7 +63,7 @@ def make_features(rows: Any, make: Features, name: str, processes: int | None) -
     """
     from datasets import Dataset
 
-    if is_streamed(rows):
+    if is_streamed(rows) and hasattr(rows, "map"):
         return _streamed(rows, make), Counts(name, {}, {})
     if isinstance(rows, Sequence) and not isinstance(rows, str):
         columns = list(dict.fromkeys(column for row in rows for column in row))
@@ -104,8 +104,6 @@ def is_streamed(rows: Any) -> bool:
 
 
 def _streamed(rows: Any, make: Features) -> Any:
-    if not hasattr(rows, "map"):
-        raise StepwardError(f"the data is {type(rows).__name__}: expected a data set of `datasets`, or a list of rows")
     columns = rows.column_names or list(next(iter(rows)))
     made = rows.map(make, batched=True, with_indices=True, remove_columns=columns)
     return made.filter(lambda row: row["fate"] in (KEPT, CUT)).remove_columns("fate")

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
 
 from stepward.errors import StepwardError
 from stepward.rewards.adapters import base_of, with_adapter
-from stepward.rewards.collation import Batch, labelled
+from stepward.rewards.collation import Batch
 from stepward.rewards.columns import Features
 from stepward.rewards.configs import RewardConfig
 from stepward.rewards.folder import Description, check_same, load_model, write_description
@@ -145,8 +145,8 @@ class RewardTrainer(Trainer):
         raise NotImplementedError
 
     def _units(self, batches: Sequence[Batch]) -> Tensor:
-        """How many units of the loss some batches hold."""
-        return labelled(batches)
+        """By what the sum of some batches' losses is divided for their mean."""
+        raise NotImplementedError
 
     def _metrics(self, prediction: Any) -> dict[str, float]:
         """Metrics of an evaluation's gathered scores."""
@@ -193,6 +193,8 @@ class RewardTrainer(Trainer):
         units = self._units(batches).to(device)
         if self.accelerator.num_processes > 1:
             units = self.accelerator.gather(units.reshape(1)).sum()
+        if not float(units) > 0:
+            raise StepwardError("a batch without any label: nothing could be learnt from it, and its loss would be 0")
         return batches, units
 
     def compute_loss(
@@ -262,6 +264,11 @@ class RewardTrainer(Trainer):
             return loss, None, None
         return loss, *self._by_row(found["logits"].detach().float(), inputs)
 
+    def evaluation_loop(self, dataloader: Any, *arguments: Any, **named: Any) -> Any:
+        """As transformers has it; metrics may ask which rows these are."""
+        self._evaluated = dataloader.dataset
+        return super().evaluation_loop(dataloader, *arguments, **named)
+
     def _by_row(self, logits: Tensor, batch: Batch) -> tuple[Any, Any]:
         """Logits and labels with one entry a row of the data."""
         raise NotImplementedError
@@ -271,6 +278,9 @@ class RewardTrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)
         folder = Path(output_dir or str(self.args.output_dir))
+        (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, which says no more than this:
+        said = self.args.to_json_string()  # type: ignore[no-untyped-call]
+        (folder / "training_args.json").write_text(said + "\n", encoding="utf-8")
         write_description(self.description, folder)
 
 

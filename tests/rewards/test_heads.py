@@ -1,0 +1,120 @@
+"""Heads: the logits of marked tokens are those of plain transformers, and nothing more is computed or changed."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny_world import make_tokenizer
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoModelForTokenClassification
+
+from stepward.errors import StepwardError
+from stepward.rewards.folder import load_model
+from stepward.rewards.heads import Head, attach, class_targets, margins, one_token_id, probabilities
+
+IDS = torch.tensor([[5, 9, 20, 40, 7], [8, 8, 3, 30, 11]])
+MARKS = torch.tensor([2, 4, 5, 9, 9])
+TOKENS = (" plus", " wrong", " gives")
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_label_tokens_have_the_language_models_own_logits(base: Path, count: int) -> None:
+    tokenizer = make_tokenizer()
+    expected = AutoModelForCausalLM.from_pretrained(base)(IDS).logits.flatten(0, 1)[MARKS]
+    head = Head("label_tokens", count, TOKENS[:count])
+    model = load_model(base, head)
+    attach(model, head, tokenizer)
+    plus, wrong, gives = (one_token_id(tokenizer, token) for token in TOKENS)
+    torch.testing.assert_close(model(IDS, marks=MARKS).logits, expected[:, [wrong, plus, gives][:count]])
+    assert set(model.state_dict()) == set(AutoModelForCausalLM.from_pretrained(base).state_dict())
+    assert model.lm_head.weight is model.model.embed_tokens.weight, "tied weights stay tied"
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3])
+def test_a_linear_head_is_the_token_classifiers(base: Path, classes: int) -> None:
+    head = Head("linear", classes)
+    model = load_model(base, head).train(False)
+    expected = AutoModelForTokenClassification.from_pretrained(base, num_labels=classes)
+    expected.load_state_dict(model.state_dict())
+    attach(model, head)
+    torch.testing.assert_close(model(IDS, marks=MARKS).logits, expected.eval()(IDS).logits.flatten(0, 1)[MARKS])
+
+
+def test_a_scalar_head_is_the_sequence_classifiers(base: Path) -> None:
+    head = Head("scalar", 1)
+    model = load_model(base, head).train(False)
+    expected = AutoModelForSequenceClassification.from_pretrained(base, num_labels=1)
+    expected.load_state_dict(model.state_dict())
+    attach(model, head)
+    found = model(IDS, marks=torch.tensor([4, 9])).logits
+    expected.config.pad_token_id = 0
+    torch.testing.assert_close(found, expected.eval()(IDS).logits)
+
+
+def test_no_tensor_of_tokens_by_vocabulary_is_ever_made(base: Path) -> None:
+    head = Head("label_tokens", 2, TOKENS[:2])
+    model = load_model(base, head)
+    attach(model, head, make_tokenizer())
+    sizes: list[int] = []
+
+    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, given=(), named=None):  # type: ignore[no-untyped-def]
+            found = function(*given, **(named or {}))
+            if isinstance(found, torch.Tensor) and found.dim() >= 2 and found.shape[-1] == model.config.vocab_size:
+                sizes.append(found.numel())
+            return found
+
+    with Watch():
+        margins(model(IDS, marks=MARKS).logits).sum().backward()
+    assert sizes == []
+
+
+def test_scores_of_one_two_and_three_classes() -> None:
+    assert float(probabilities(torch.tensor([0.0]))) == 0.5
+    assert float(probabilities(torch.tensor([1.0, 3.0]))) == pytest.approx(1 / (1 + 2.718281828**-2))
+    three = torch.log(torch.tensor([0.2, 0.5, 0.3]))
+    assert float(probabilities(three)) == pytest.approx(0.8)
+    assert float(probabilities(three, neutral_is_right=False)) == pytest.approx(0.5)
+
+
+@given(st.lists(st.floats(-50, 50), min_size=3, max_size=3), st.booleans())
+def test_a_score_is_a_probability(logits: list[float], neutral: bool) -> None:
+    assert 0 <= float(probabilities(torch.tensor(logits), neutral)) <= 1
+
+
+def test_targets_of_classes() -> None:
+    assert class_targets(torch.tensor([0.25, 1.0]), 2).tolist() == [[0.75, 0.25], [0.0, 1.0]]
+    assert class_targets(torch.tensor([0.25, -1.0]), 3).tolist() == [[0.75, 0.25, 0.0], [0.0, 0.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes", "tokens"),
+    [
+        ("label_tokens", 2, ("+", "+")),
+        ("label_tokens", 2, ("+",)),
+        ("label_tokens", 1, ("+",)),
+        ("linear", 4, ()),
+        ("scalar", 2, ()),
+    ],
+)
+def test_heads_that_make_no_sense_are_refused(kind: str, classes: int, tokens: tuple[str, ...]) -> None:
+    with pytest.raises(StepwardError, match="expected"):
+        Head(kind, classes, tokens)  # type: ignore[arg-type]
+
+
+def test_a_label_token_of_several_tokens_is_refused(base: Path) -> None:
+    head = Head("label_tokens", 2, ("surely right", " wrong"))
+    with pytest.raises(StepwardError, match=r"'surely right' is .* tokens"):
+        attach(load_model(base, head), head, make_tokenizer())
+
+
+def test_a_model_without_the_head_is_refused(base: Path) -> None:
+    causal = load_model(base, Head("label_tokens", 2, TOKENS[:2]))
+    with pytest.raises(StepwardError, match="has no classification head"):
+        attach(causal, Head("linear", 2))
+    classifier = load_model(base, Head("linear", 2))
+    with pytest.raises(StepwardError, match="no output matrix"):
+        attach(classifier, Head("label_tokens", 2, TOKENS[:2]), make_tokenizer())
+    with pytest.raises(StepwardError, match="has 2 classes, but 3 are asked for"):
+        attach(classifier, Head("linear", 3))
