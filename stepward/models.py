@@ -1,5 +1,6 @@
 """Loads model folders the one safe way: local, safetensors only, no remote code; errors say what is missing."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,16 +8,18 @@ from stepward.errors import StepwardError
 
 
 def load_tokenizer(folder: str | Path) -> Any:
-    """The tokenizer of a model folder, with a pad token.
+    """The tokenizer of a model folder, or of a model on the hub (`owner/name`), with a pad token.
 
     Raises:
-        StepwardError: The folder is missing or holds no tokenizer.
+        StepwardError: The folder is missing or holds no tokenizer, or the hub can't be asked.
     """
     from transformers import AutoTokenizer
 
-    _require(folder, "config.json", "a transformers model")
+    local = not is_hub_name(folder)
+    if local:
+        _require(folder, "config.json", "a transformers model")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=local)
     except (OSError, ValueError, ImportError, KeyError, AttributeError) as error:
         raise StepwardError(
             f"{folder}: no tokenizer that transformers can load ({_in_one_line(error)}); expected tokenizer.json, "
@@ -27,6 +30,11 @@ def load_tokenizer(folder: str | Path) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     return tokenizer
+
+
+def is_hub_name(name: str | Path) -> bool:
+    """Whether it names a model on the hub and not a folder: text of the form `owner/name` where no such path is."""
+    return isinstance(name, str) and not Path(name).exists() and bool(re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name))
 
 
 def load_causal_lm(folder: str | Path) -> Any:

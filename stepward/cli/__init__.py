@@ -2,7 +2,9 @@
 
 import stepward.cli.data
 import stepward.cli.grading
-import stepward.cli.runs  # noqa: F401  (each adds its verbs)
+import stepward.cli.planning
+import stepward.cli.runs
+import stepward.cli.training  # noqa: F401  (each adds its verbs)
 from stepward.cli.program import app, main
 
 __all__ = ["app", "main"]

@@ -54,7 +54,7 @@ def _read(source: str) -> dict[str, Any]:
     else:
         raise StepwardError(
             f"recipe {source}: neither a named recipe ({', '.join(named_recipes())}) nor a .yaml file"
-            + _nearest(source, named_recipes())
+            + nearest(source, named_recipes())
         )
     try:
         content = yaml.safe_load(text)
@@ -96,7 +96,7 @@ def _explain(problem: Any) -> str:
     path = [str(part) for part in problem["loc"]]
     field = ".".join(path) or "recipe"
     if problem["type"] == "extra_forbidden":
-        return f"unknown field {field}" + _nearest(path[-1], _fields(path[:-1]))
+        return f"unknown field {field}" + nearest(path[-1], _fields(path[:-1]))
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return f"{field}: {message}"
@@ -119,6 +119,7 @@ def _section(path: list[str]) -> type[BaseModel] | None:
     return model
 
 
-def _nearest(name: str, options: Sequence[str]) -> str:
+def nearest(name: str, options: Sequence[str]) -> str:
+    """What to say of a name that is none of the options: the nearest one, or all of them."""
     close = difflib.get_close_matches(name, options, n=1)
     return f"; did you mean {close[0]}?" if close else f"; expected one of {', '.join(options)}" if options else ""

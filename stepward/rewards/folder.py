@@ -27,6 +27,7 @@ from transformers import (
 from transformers.utils import logging
 
 from stepward.errors import StepwardError
+from stepward.models import is_hub_name
 from stepward.rendering import Rendering
 from stepward.rewards.heads import Head
 from stepward.store import unwritable
@@ -130,7 +131,7 @@ def load_model(name: str | Path, head: Head, **settings: Any) -> PreTrainedModel
     Raises:
         StepwardError: The folder holds no weights in safetensors, or transformers has no such class for it.
     """
-    local = Path(name).is_dir()
+    local = not is_hub_name(name)
     if local and not any(Path(name).glob("*.safetensors")):
         raise StepwardError(f"the model folder {name} has no weights: looked for *.safetensors.")
     kind = {"linear": AutoModelForTokenClassification, "scalar": AutoModelForSequenceClassification}

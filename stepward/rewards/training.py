@@ -16,6 +16,7 @@ from torch.utils.data import Sampler
 from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
 
 from stepward.errors import StepwardError
+from stepward.models import load_tokenizer
 from stepward.rewards.adapters import base_of, with_adapter
 from stepward.rewards.collation import Batch
 from stepward.rewards.columns import Features
@@ -308,8 +309,6 @@ def _longest(model: PreTrainedModel, args: RewardConfig) -> int:
 
 
 def _tokenizer_of(model: Any) -> Any:
-    from stepward.models import load_tokenizer
-
     name = model if isinstance(model, str | Path) else base_of(model).config._name_or_path
     if not name:
         raise StepwardError("the model doesn't say where its tokenizer is: give processing_class")

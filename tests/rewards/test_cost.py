@@ -245,10 +245,10 @@ def test_operations_are_those_that_torch_counts(checkpointing: bool) -> None:
     counted = counter.get_flop_counts()["Global"]
     linear = sum(count for op, count in counted.items() if "attention" not in str(op))
     computed = sum(one.numel() for name, one in model.named_parameters() if "embed" not in name)
-    setup = Setup(checkpointing=checkpointing)
-    assert flops_a_token(computed, computed, 0.0, setup) * laid.inputs["input_ids"].numel() == pytest.approx(
-        linear, rel=0.02
-    )
+    planned = flops_a_token(computed, computed, 0.0, Setup(checkpointing=checkpointing))
+    # torch stops computing a layer again when it has what the backward pass needs: before the layer's last product.
+    tolerance = 0.05 if checkpointing else 0.01
+    assert planned * laid.inputs["input_ids"].numel() == pytest.approx(linear, rel=tolerance)
 
 
 def test_attention_counts_the_keys_that_each_token_sees() -> None:

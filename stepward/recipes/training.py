@@ -1,0 +1,314 @@
+"""Training recipes: which reward model, from what data, with which options, and a grid of them; by name or from YAML.
+
+A recipe may be `like` another and say only what differs, so that a recipe's small twin for the CPU can't drift away
+from it. Options of the trainers are not checked here, where torch must not be imported, but before anything is read
+(stepward.pipeline.training_options).
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from stepward.errors import StepwardError
+from stepward.recipes.load import nearest
+from stepward.recipes.schema import Recipe
+
+STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+ETA = "eta"
+"""The grid's name for `data.eta`."""
+
+INDIFFERENT = {
+    "output_dir", "report_to", "run_name", "logging_steps", "logging_first_step", "save_steps", "save_strategy",
+    "save_total_limit", "dataset_num_proc", "dataloader_num_workers", "dataloader_pin_memory", "disable_tqdm",
+}  # fmt: skip
+"""Options that a training which goes on may have otherwise than before."""
+
+Positive = Annotated[int, Field(ge=1)]
+Kind = Literal["prm", "orm", "bt"]
+
+
+class Data(BaseModel):
+    """What a reward model is trained and evaluated on.
+
+    Attributes:
+        train: A file, folder, pattern, run's folder or hub data set; or `arithmetic`, made by the arithmetic world.
+        run: Instead of `train`: a run's recipe, of which problems, solutions, rollouts and labels are made first.
+        eval: A source likewise, or several by name.
+        held_out: Where there is no `eval`: the share of the problems that is kept for evaluation.
+        format: The sources' format, guessed if not given; `columns` takes rows as the trainers do.
+        limit: Most rows of each source.
+        labels: Labels computed again from the rollouts of the run that `train` or `run` names; None takes the
+            source's own.
+        eta: For `er` labels: their inverse temperature.
+        eval_labels: Likewise for what is held out, so that trainings on different labels are measured by the same.
+        chat: Whether dialogues are trained on as chat, by the tokenizer's template, or as one text; None: as they are.
+        stream: Whether training rows are read as they are needed, over and over; needs `max_steps`.
+    """
+
+    model_config = STRICT
+
+    train: str | None = None
+    run: Recipe | None = None
+    eval: str | dict[str, str] | None = None
+    held_out: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    format: str | None = None
+    limit: Positive | None = None
+    labels: Literal["hard", "soft", "er"] | None = None
+    eta: Annotated[float, Field(gt=0)] | None = None
+    eval_labels: Literal["hard", "soft"] | None = None
+    chat: bool | None = None
+    stream: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Data":
+        if (self.train is None) == (self.run is None):
+            raise ValueError("expected one of train (a source) and run (a recipe whose labels are made first)")
+        if self.held_out and self.eval is not None:
+            raise ValueError("held_out is for data without an eval of their own; give one of the two")
+        if self.held_out and self.stream:
+            raise ValueError("held_out looks at all rows, and streamed rows come one by one; give eval")
+        if self.eval_labels is not None and not (self.labels and self.held_out):
+            raise ValueError("eval_labels are for what is held out of a run labelled again: give labels, held_out")
+        if self.eta is not None and self.labels != "er":
+            raise ValueError("eta belongs to labels: er, which are computed from a run's rollouts")
+        return self
+
+
+class TrainingRecipe(BaseModel):
+    """A complete, named training.
+
+    Attributes:
+        name: Names its folder.
+        about: What it is, in a line.
+        kind: A process (`prm`), outcome (`orm`) or Bradley-Terry (`bt`) reward model.
+        model: The model it starts from: a local folder, a hub name, or `embedded`.
+        adapter: Options of peft's `LoraConfig`; None trains all weights.
+        data: What it is trained on.
+        config: Any field of the trainer's config, which are `TrainingArguments` and ours.
+        grid: For each of some fields several values: every combination is trained. `eta` is `data.eta`.
+    """
+
+    model_config = STRICT
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    about: str = ""
+    kind: Kind
+    model: str
+    adapter: dict[str, Any] | None = None
+    data: Data
+    config: dict[str, Any] = {}
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "TrainingRecipe":
+        if ETA in self.grid and self.data.labels != "er":
+            raise ValueError("grid.eta needs data.labels: er, which are computed from a run's rollouts")
+        if self.kind == "bt" and (self.data.labels is not None or self.data.run is not None):
+            raise ValueError("kind bt learns from preferences, and a run has none; give data.train")
+        return self
+
+    def decisive(self) -> dict[str, Any]:
+        """The recipe as JSON: what decides the reward model, and not what is only said or kept on the way."""
+        content = self.model_dump(mode="json", exclude={"about", "grid"})
+        content["config"] = {name: value for name, value in content["config"].items() if name not in INDIFFERENT}
+        return content
+
+    def with_values(self, values: Mapping[str, Any]) -> "TrainingRecipe":
+        """One cell of a grid: the recipe with these values and no grid."""
+        content = self.model_dump(mode="json", exclude={"grid"})
+        for name, value in values.items():
+            assign(content, name, value)
+        return validated(content, f"cell {', '.join(f'{name}={value}' for name, value in values.items())}")
+
+
+def named_trainings() -> list[str]:
+    """The training recipes that come with Stepward."""
+    return _names("trainings")
+
+
+def launch_config(name: str) -> Path:
+    """The file of a launch configuration for `accelerate launch --config_file`.
+
+    Raises:
+        StepwardError: There is none of that name.
+    """
+    if name not in _names("launch"):
+        raise StepwardError(f"launch configuration {name}: there is none{nearest(name, _names('launch'))}")
+    return _folder("launch") / f"{name}.yaml"
+
+
+def launch_configs() -> list[str]:
+    """The launch configurations that come with Stepward."""
+    return _names("launch")
+
+
+def load_training(source: str, overrides: Sequence[str] = ()) -> TrainingRecipe:
+    """Reads a training recipe and applies overrides to it.
+
+    Args:
+        source: A named recipe, or the path of a YAML file.
+        overrides: As `training_from` takes them.
+
+    Raises:
+        StepwardError: No such recipe, not YAML, an unknown field, or a value out of range; names the field.
+    """
+    return training_from(load_content(source), f"recipe {source}", overrides)
+
+
+def load_content(source: str) -> dict[str, Any]:
+    """A training recipe's fields, with those of the one that it is like.
+
+    Raises:
+        StepwardError: No such recipe, or not YAML.
+    """
+    content = _content(source, ())
+    return {**content, "name": content.get("name", Path(source).stem)}
+
+
+def training_from(content: dict[str, Any], where: str, overrides: Sequence[str] = ()) -> TrainingRecipe:
+    """A recipe from its fields.
+
+    Args:
+        content: The fields.
+        where: What to call it in errors.
+        overrides: `field=value`, where a field is one of the recipe's (`data.limit`) or of the trainer's config
+            (`learning_rate`); the value is YAML.
+
+    Raises:
+        StepwardError: An unknown field, or a value out of range; names the field.
+    """
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        if not equals or not name:
+            raise StepwardError(f"override {override!r}: expected field=value, such as learning_rate=1e-5")
+        assign(content, name, _value(name, text))
+    return validated(content, where)
+
+
+def assign(content: dict[str, Any], name: str, value: Any) -> None:
+    """Sets a field by its dotted name; a name that is none of the recipe's is one of the trainer's config.
+
+    Raises:
+        StepwardError: A part of the name is no section.
+    """
+    path = f"data.{name}" if name == ETA else name
+    if path.split(".")[0] not in TrainingRecipe.model_fields:
+        path = f"config.{path}"
+    *sections, field = path.split(".")
+    place = content
+    for section in sections:
+        if place.get(section) is None:
+            place[section] = {}
+        place = place[section]
+        if not isinstance(place, dict):
+            raise StepwardError(f"override {name}: {section} is not a section")
+    place[field] = value
+
+
+def validated(content: dict[str, Any], where: str) -> TrainingRecipe:
+    """A recipe from its fields, checked against the schema.
+
+    Raises:
+        StepwardError: An unknown field, or a value out of range; names the field.
+    """
+    run = (content.get("data") or {}).get("run") if isinstance(content.get("data"), dict) else None
+    if isinstance(run, dict):
+        run.setdefault("name", "run")
+    try:
+        return TrainingRecipe.model_validate(content)
+    except ValidationError as error:
+        raise StepwardError(f"{where}: " + "; ".join(_explain(problem) for problem in error.errors())) from error
+
+
+def parse_yaml(text: str, where: str) -> dict[str, Any]:
+    """Fields with their values.
+
+    Raises:
+        StepwardError: It is not YAML, or something else than fields with values.
+    """
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise StepwardError(f"{where}: not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise StepwardError(f"{where}: expected fields with values, found {type(content).__name__}")
+    return content
+
+
+def read_text(path: Path, where: str) -> str:
+    """A text file.
+
+    Raises:
+        StepwardError: It is missing or can't be read.
+    """
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise StepwardError(f"{where}: no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise StepwardError(f"{where}: can't be read ({error})") from error
+
+
+def _content(source: str, before: tuple[str, ...]) -> dict[str, Any]:
+    """A recipe's fields, with those of the one that it is like."""
+    where = f"recipe {source}"
+    if source in before:
+        raise StepwardError(f"{where}: it is like itself ({' -> '.join([*before, source])})")
+    if source in named_trainings():
+        path = _folder("trainings") / f"{source}.yaml"
+    elif Path(source).suffix in (".yaml", ".yml"):
+        path = Path(source)
+    else:
+        names = named_trainings()
+        raise StepwardError(
+            f"{where}: neither a named training recipe ({', '.join(names)}) nor a .yaml file{nearest(source, names)}"
+        )
+    content = parse_yaml(read_text(path, where), where)
+    like = content.pop("like", None)
+    if like is None:
+        return content
+    merged = _merged(_content(str(like), (*before, source)), content)
+    return {**merged, "name": content.get("name", Path(source).stem)}
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Fields of both, section by section; what is above counts."""
+    merged = dict(below)
+    for name, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _merged(merged[name], value) if both else value
+    return merged
+
+
+def _value(name: str, text: str) -> Any:
+    parts = text.split(",") if name.startswith("grid.") and not text.startswith("[") else [text]
+    try:
+        values = [yaml.safe_load(part) for part in parts]
+    except yaml.YAMLError as error:
+        raise StepwardError(f"override {name}={text!r}: its value is not YAML") from error
+    return values if name.startswith("grid.") and not isinstance(values[0], list) else values[0]
+
+
+def _explain(problem: Any) -> str:
+    path = [str(part) for part in problem["loc"]]
+    field = ".".join(path) or "recipe"
+    if problem["type"] == "extra_forbidden":
+        sections: dict[str, type[BaseModel]] = {"data": Data, "": TrainingRecipe}
+        section = sections.get(".".join(path[:-1]))
+        return f"unknown field {field}" + nearest(path[-1], list(section.model_fields) if section else [])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] in ("value_error", "missing"):
+        return f"{field}: {message}"
+    return f"{field}: {message[0].lower() + message[1:]}, found {problem['input']!r}"
+
+
+def _folder(name: str) -> Path:
+    return Path(str(resources.files("stepward.recipes"))) / name
+
+
+def _names(folder: str) -> list[str]:
+    return sorted(path.stem for path in _folder(folder).glob("*.yaml"))
