@@ -22,9 +22,9 @@ from stepward.pipeline.measure import oracle_of
 from stepward.pipeline.tasks import right_by
 from stepward.problems.arithmetic import problems
 from stepward.records import Problem, Solution
+from stepward.rewards.record_training import train_reward_model
 from stepward.rewards.scorer import load_scorer
 from stepward.rewards.settings import TrainingSettings
-from stepward.rewards.trainer import train_reward_model
 from stepward.solutions.sampling import draw_solutions
 
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=150)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--batch-rows", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--levels", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--tricky", type=int, default=5)
@@ -49,9 +49,7 @@ def main() -> None:
     other = problems("validation", asked.held_out, levels=levels, tricky=asked.tricky)
     drawn = draw(generator, train, asked.per_problem)
     held = draw(generator, other, 16)
-    settings = TrainingSettings(
-        "oracle", epochs=asked.epochs, learning_rate=asked.learning_rate, batch_rows=asked.batch_rows
-    )
+    settings = TrainingSettings("oracle", epochs=asked.epochs, learning_rate=asked.learning_rate, batch=asked.batch)
     with tempfile.TemporaryDirectory() as scratch:
         model = Path(scratch) / "model"
         report = train_reward_model(folder, train, drawn, oracle_labels(drawn, oracle_of(train)), model, settings, 0)

@@ -20,8 +20,8 @@ from stepward.pipeline.layout import embedded_generator
 from stepward.pipeline.measure import oracle_of
 from stepward.pipeline.tasks import right_by
 from stepward.problems.arithmetic import problems
+from stepward.rewards.record_training import train_reward_model
 from stepward.rewards.settings import TrainingReport, TrainingSettings
-from stepward.rewards.trainer import train_reward_model
 from stepward.solutions.sampling import draw_solutions
 
 
@@ -42,8 +42,8 @@ def main() -> None:
         seed=0,
     )
     labels = oracle_labels(drawn, oracle_of(train))
-    tree = TrainingSettings("oracle", epochs=1, batch_rows=4)
-    apart = replace(tree, share_prefixes=False, batch_rows=20)
+    tree = TrainingSettings("oracle", epochs=1, batch=32)
+    apart = replace(tree, share_prefixes=False)
 
     def once(settings: TrainingSettings) -> TrainingReport:
         with tempfile.TemporaryDirectory() as scratch:

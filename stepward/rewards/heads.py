@@ -103,6 +103,7 @@ def attach(model: PreTrainedModel, head: Head, tokenizer: Any = None) -> None:
         module = getattr(model, name)
         # The class, not the module, is changed: its weight keeps its name, and stays tied where it is tied.
         module.__class__ = _LabelRows
+        module.tied = module.weight is model.get_input_embeddings().weight
         module.register_buffer("label_ids", torch.tensor([wrong, right, *neutral]), persistent=False)
         module.label_ids = module.label_ids.to(module.weight.device)
         model.config.classifier_from_token = tokenizer.convert_ids_to_tokens([wrong, right, *neutral])
@@ -129,9 +130,14 @@ class _LabelRows(torch.nn.Linear):
     """An output matrix of which only the label tokens' rows are multiplied."""
 
     label_ids: Tensor
+    tied: bool
 
     def forward(self, input: Tensor) -> Tensor:
         bias = None if self.bias is None else self.bias[self.label_ids]
+        if self.tied and type(self.weight) is torch.nn.Parameter:
+            # The rows' gradient as a table of two rows; a dense one would be as large as the matrix. Autograd adds it
+            # to the embedding's own, which is dense, so that an optimiser never sees it. Not for sharded weights.
+            return functional.linear(input, functional.embedding(self.label_ids, self.weight, sparse=True), bias)
         return functional.linear(input, self.weight[self.label_ids], bias)
 
 

@@ -285,7 +285,7 @@ def test_advice_goes_on_until_it_fits_and_no_further() -> None:
     cost = estimate(config, LABELS, laid, setup, reserve=0)
 
     def changes(limit: int) -> list[str]:
-        return [one.change for one in advise(config, LABELS, setup, 4, lambda: one_row, laid, limit, 0)]
+        return [one.change for one in advise(config, LABELS, setup, 4, one_row, laid, limit, 0)]
 
     assert changes(cost.total - 1) == ["gradient_checkpointing=true"]
     checkpointed = estimate(config, LABELS, laid, replace(setup, checkpointing=True), reserve=0)

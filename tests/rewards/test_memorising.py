@@ -12,6 +12,7 @@ from trained import QUIET
 
 from stepward import load_scorer
 from stepward.formats import paths, read
+from stepward.records import LabelledSolution
 from stepward.rewards.configs import PRMConfig
 from stepward.rewards.stepwise import PRMTrainer
 
@@ -35,26 +36,24 @@ def prm800k_row(random: Random) -> dict[str, Any]:
 
 
 def as_columns(source: Path) -> list[dict[str, Any]]:
-    return [
-        {
-            "prompt": path.question + "\n",
-            "completions": list(path.steps),
-            "labels": list(path.labels),
-            "neutral": list(path.neutral),
-        }
-        for record in read(source)
-        for path in paths(record, once=True)
-    ]
+    rows = []
+    for record in read(source):
+        assert isinstance(record, LabelledSolution)
+        for path in paths(record, once=True):
+            said = {"completions": list(path.steps), "labels": list(path.labels), "neutral": list(path.neutral)}
+            rows.append({"prompt": path.question + "\n", **said})
+    return rows
 
 
 def test_32_rows_of_prm800ks_shape_are_learnt_by_heart(tmp_path: Path) -> None:
     random = Random(0)
     source = tmp_path / "rows.jsonl"
     source.write_text("".join(json.dumps(prm800k_row(random)) + "\n" for _ in range(32)), encoding="utf-8")
-    base = save_base(tmp_path / "base", hidden_size=64, intermediate_size=128, num_attention_heads=2)
+    shape = {"hidden_size": 128, "intermediate_size": 256, "num_attention_heads": 2, "initializer_range": 0.1}
+    base = save_base(tmp_path / "base", **shape)
     rows = as_columns(source)
-    settings = {"num_labels": 3, "neutral": "class", "num_train_epochs": 60, "per_device_train_batch_size": 32}
-    args = PRMConfig(str(tmp_path / "run"), learning_rate=4e-3, max_grad_norm=1.0, **{**QUIET, **settings})
+    settings = {"num_labels": 3, "neutral": "class", "num_train_epochs": 36, "per_device_train_batch_size": 64}
+    args = PRMConfig(str(tmp_path / "run"), learning_rate=2e-3, **{**QUIET, **settings})
     trainer = PRMTrainer(base, args, train_dataset=rows, eval_dataset=rows)
     labels = [label for made in trainer.train_dataset["labels"] for label in made]
     assert len(labels) == 32 * 6 and set(labels) == {-1.0, 0.0, 1.0}, "each rated step counts once"
@@ -64,16 +63,17 @@ def test_32_rows_of_prm800ks_shape_are_learnt_by_heart(tmp_path: Path) -> None:
 
 
 def test_the_predicted_mean_is_the_mean_of_soft_labels(base: Path, tmp_path: Path) -> None:
-    """Labels are shares of eight rollouts, so that equal steps have different labels and none can be learnt by heart."""
+    """Labels are shares of eight rollouts: equal steps have different labels, and none can be learnt by heart."""
     random = Random(0)
     problems, solutions, soft = make_world(80, "soft")
     questions = {problem.id: problem.question + "\n" for problem in problems}
 
-    def drawn(chance: float) -> float:
+    def drawn(chance: float | None) -> float:
+        assert chance is not None
         return sum(random.random() < chance for _ in range(8)) / 8
 
-    rows = [
-        {"prompt": questions[one.problem_id], "completions": list(one.steps), "labels": list(map(drawn, steps.labels))}
+    rows: list[dict[str, Any]] = [
+        {"prompt": questions[one.problem_id], "completions": list(one.steps), "labels": [*map(drawn, steps.labels)]}
         for one, steps in zip(solutions, soft, strict=True)
     ]
     settings = {"num_labels": 1, "num_train_epochs": 8, "per_device_train_batch_size": 32}
