@@ -51,14 +51,14 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say what memory, tokens and hours a training needs on a card; exit code 1 where it doesn't fit."""
-    from stepward.cli.training import _recipe
+    from stepward.cli.training import recipe_of
     from stepward.pipeline.training_options import checked
 
     options = [word for word in words or [] if "=" in word]
     if len(options) == len(words or []) and not any(word.startswith("data.") for word in options):
         data = data or _NO_DATA
     given = {"kind": kind, "model": model, "data.train": data, "data.format": form}
-    recipe = checked(_recipe(words or [], {name: value for name, value in given.items() if value}, config))
+    recipe = checked(recipe_of(words or [], {name: value for name, value in given.items() if value}, config))
     if not 0 < mfu <= 1:
         raise StepwardError(f"--mfu: expected a share above 0 and at most 1, found {mfu:g}")
     found = planned(recipe, _card(card, memory, tflops), gpus, sharding, tokens, count, mfu, int(reserve * GIB))
@@ -152,7 +152,7 @@ def config_for_card(recipe: "TrainingRecipe") -> "RewardConfig":
 
 def setup_of(recipe: "TrainingRecipe", args: "RewardConfig", gpus: int, sharding: str) -> "Setup":
     """How a recipe trains, as far as it costs memory; GPUs compute in bfloat16 where it doesn't say otherwise."""
-    from stepward.pipeline.training import _adapter
+    from stepward.pipeline.training import adapter_of
     from stepward.rewards.cost import Setup
 
     options = recipe.config
@@ -173,7 +173,7 @@ def setup_of(recipe: "TrainingRecipe", args: "RewardConfig", gpus: int, sharding
         accumulation=args.gradient_accumulation_steps,
         world=gpus,
         sharding=sharding,  # type: ignore[arg-type]
-        adapter=_adapter(recipe),
+        adapter=adapter_of(recipe),
     )
 
 

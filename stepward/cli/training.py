@@ -39,7 +39,7 @@ def train(
     from stepward.pipeline.training_options import checked
 
     given = {"kind": kind, "model": model, "data.train": data, "data.eval": evaluation, "data.format": form}
-    recipe = _recipe(words or [], {name: value for name, value in given.items() if value is not None}, config)
+    recipe = recipe_of(words or [], {name: value for name, value in given.items() if value is not None}, config)
     recipe = checked(recipe)
     folder = Path(out or recipe.config.get("output_dir") or Path("runs") / recipe.name)
     if recipe.grid:
@@ -67,7 +67,7 @@ def trainings(
     say(f"launch configurations (--launch NAME): {', '.join(launch_configs())}")
 
 
-def _recipe(words: list[str], given: dict[str, str], config: Path | None) -> Any:
+def recipe_of(words: list[str], given: dict[str, str], config: Path | None) -> Any:
     """The recipe that is named or put together, with the file's options and the overrides."""
     from stepward.recipes.training import assign, load_content, parse_yaml, read_text, training_from
 

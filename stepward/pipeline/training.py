@@ -163,13 +163,14 @@ def _trainer(recipe: TrainingRecipe, config: Any, rows: Any, evaluation: Any) ->
             train_dataset=rows,
             eval_dataset=evaluation,
             processing_class=tokenizer,
-            peft_config=_adapter(recipe),
+            peft_config=adapter_of(recipe),
         )
     trainer.description = replace(trainer.description, base=recipe.model, eta=recipe.data.eta)
     return trainer
 
 
-def _adapter(recipe: TrainingRecipe) -> Any:
+def adapter_of(recipe: TrainingRecipe) -> Any:
+    """The adapter that a recipe asks for, as peft's `LoraConfig`; None for none."""
     if recipe.adapter is None:
         return None
     try:
