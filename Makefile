@@ -4,7 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check format lock clean
+
+VLLM := .venv-vllm/bin/python
+
+.PHONY: setup demo test test-vllm check format lock clean
 
 setup: $(READY)
 
@@ -21,6 +24,15 @@ demo: setup
 # One thread a process: two OpenMP threads beside another busy process cost more than they give.
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+
+# The scores of trained folders by vLLM's CPU build; its packages are pinned apart, and none pulls in others.
+test-vllm: setup $(VLLM)
+	OMP_NUM_THREADS=1 STEPWARD_VLLM_PYTHON=$(abspath $(VLLM)) $(BIN)/python -m pytest -m vllm tests/rewards/test_vllm.py
+
+$(VLLM): requirements-vllm.txt
+	$(PYTHON) -m venv .venv-vllm
+	$(VLLM) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-vllm.txt
+	touch $(VLLM)
 
 check: setup
 	$(BIN)/ruff format --check .

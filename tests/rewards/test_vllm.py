@@ -1,161 +1,131 @@
-"""vLLM's pooling gives the scores that plain transformers gives, for each kind of reward model's folder.
+"""Folders that the trainers wrote give the same scores three ways: by Stepward, plain transformers, and vLLM's pooling.
 
 vLLM lives in an environment of its own: STEPWARD_VLLM_PYTHON is that environment's python (see docs/vllm.md). One
-process of it scores every folder; here transformers does, and the two are compared.
+process of it scores every folder. The other two are compared without it as well.
 """
 
 import importlib.util
 import json
 import os
-import random
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tiny_llama import CHARACTERS, SPECIAL, make_tokenizer
-from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    AutoModelForTokenClassification,
-    LlamaConfig,
-    LlamaForCausalLM,
-    LlamaForSequenceClassification,
-    LlamaForTokenClassification,
-    PreTrainedModel,
+from tiny_world import save_base
+from trained import QUIET, rows_of
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoModelForTokenClassification
+
+from stepward import (
+    ORMConfig,
+    ORMTrainer,
+    PreferenceConfig,
+    PreferenceTrainer,
+    PRMConfig,
+    PRMTrainer,
+    Scorer,
+    load_scorer,
 )
 
-pytestmark = pytest.mark.vllm
-
 SCRIPT = Path(__file__).with_name("vllm_scores.py")
-VOCABULARY = [*SPECIAL, *CHARACTERS]
-STEP = VOCABULARY.index("\n")
+POSITIONS = 128  # what vllm_scores.py reads
+STEP = "<step>"
+MARKED: dict[str, Any] = {"step_token": STEP, "add_step_token": True}
+TRAIN: dict[str, Any] = {"num_train_epochs": 2, "learning_rate": 1e-3, "per_device_train_batch_size": 8, **QUIET}
 
-
-@dataclass(frozen=True)
-class Case:
-    """A kind of folder, how vLLM is told to read it, and how transformers reads it.
-
-    Attributes:
-        written: The class that writes the folder.
-        read: The class that reads it again.
-        settings: Fields of its config.json beside the shape.
-        pooler: Arguments of vLLM's `PoolerConfig`.
-        engine: Arguments of vLLM's `LLM`.
-    """
-
-    written: Any
-    read: Any
-    settings: dict[str, Any]
-    pooler: dict[str, Any]
-    engine: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def tokens(self) -> list[str]:
-        """The label tokens, if there are any."""
-        tokens: list[str] = self.settings.get("classifier_from_token", [])
-        return tokens
-
-
-def label_tokens(tokens: list[str], **settings: Any) -> Case:
-    """A causal language model that is read at its step tokens, as the chances of some of its tokens."""
-    return Case(
-        LlamaForCausalLM,
-        AutoModelForCausalLM,
-        {"classifier_from_token": tokens, "method": "no_post_processing", **settings},
-        {"task": "token_classify", "tok_pooling_type": "STEP", "step_tag_id": STEP},
-        {"convert": "classify"},
-    )
-
-
-def linear(labels: int, **pooler: Any) -> Case:
-    """A token classifier; without a step token it is read at every token."""
-    settings = {"num_labels": labels}
-    pooler = {"task": "token_classify", **pooler}
-    return Case(LlamaForTokenClassification, AutoModelForTokenClassification, settings, pooler)
-
-
-CASES = {
-    "label-tokens": label_tokens(["a", "b"]),
-    "label-tokens-three-tied": label_tokens(["b", "c", "a"], tie_word_embeddings=True),
-    "linear-one": linear(1),
-    "linear-two-at-steps": linear(2, tok_pooling_type="STEP", step_tag_id=STEP),
-    "scalar": Case(
-        LlamaForSequenceClassification,
-        AutoModelForSequenceClassification,
-        # Without the problem type vLLM gives the reward's sigmoid.
-        {"num_labels": 1, "problem_type": "regression"},
-        {"task": "classify"},
+CASES: dict[str, tuple[Any, Any, Any, dict[str, Any]]] = {
+    "prm by label tokens": (
+        PRMTrainer, PRMConfig, AutoModelForCausalLM,
+        {**MARKED, "head": "label_tokens", "label_tokens": (" plus", " wrong")},
     ),
-}
+    "prm by three label tokens": (
+        PRMTrainer, PRMConfig, AutoModelForCausalLM,
+        {**MARKED, "head": "label_tokens", "label_tokens": (" plus", " wrong", " gives")},
+    ),
+    "prm of one class": (PRMTrainer, PRMConfig, AutoModelForTokenClassification, {**MARKED, "num_labels": 1}),
+    "prm of two classes": (PRMTrainer, PRMConfig, AutoModelForTokenClassification, MARKED),
+    "orm": (ORMTrainer, ORMConfig, AutoModelForTokenClassification, MARKED),
+    "bt": (PreferenceTrainer, PreferenceConfig, AutoModelForSequenceClassification, {}),
+}  # fmt: skip
+
+ASKED = [
+    ("Start at 1 plus 3", ["1 plus 1 gives 2", "1 plus 2 wrong 3", "the answer is 3"]),
+    ("Start at 7 plus 3", ["7 plus 1 wrong 8", "the answer is 8"]),
+    ("Start at <step>", ["the answer is 4"]),
+]
 
 
-def save(case: Case, folder: Path) -> Path:
-    """Writes a random model whose scores are far from equal; vLLM's CPU build needs attention heads of 32."""
-    torch.manual_seed(0)
-    shape = {
-        "vocab_size": len(VOCABULARY),
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 1,
-        "head_dim": 32,
-        "max_position_embeddings": 128,
-        "initializer_range": 0.25,
-        "tie_word_embeddings": False,
-        "pad_token_id": 0,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-    }
-    model = case.written(LlamaConfig(**(shape | case.settings)))
-    if (bias := getattr(getattr(model, "score", None), "bias", None)) is not None:
-        torch.nn.init.normal_(bias)  # drawn as zeros, by which nobody could see whether vLLM reads it
-    model.save_pretrained(folder)
-    make_tokenizer().save_pretrained(folder)
-    return folder
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Each case's folder, trained from a model of wide weights, whose scores lie apart."""
+    place = tmp_path_factory.mktemp("folders")
+    base = save_base(place / "base", initializer_range=0.3)
+    for name, (trainer, config, _, settings) in CASES.items():
+        kind = name.partition(" ")[0]
+        made = trainer(base, config(str(place / "out"), **TRAIN, **settings), train_dataset=rows_of(kind))  # type: ignore[arg-type]
+        made.train()
+        made.save_model(str(place / name))
+    return {name: place / name for name in CASES}
 
 
-def make_prompts() -> list[list[int]]:
-    """Token ids of several lengths, more in all than vLLM takes in one batch, each with three step tokens."""
-    draw = random.Random(0)
-    others = [index for index in range(len(SPECIAL), len(VOCABULARY)) if index != STEP]
-    prompts = []
-    for length in (5, 17, 120, 40, 90):
-        ids = [1, *draw.choices(others, k=length - 1)]
-        for place in (length // 3, length // 2, length - 1):
-            ids[place] = STEP
-        prompts.append(ids)
-    return prompts
+def ids_of(scorer: Scorer) -> list[list[int]]:
+    """The token ids by which each question is asked."""
+    return [list(scorer._render(question, steps).ids) for question, steps in ASKED]
 
 
-PROMPTS = make_prompts()
+def by_stepward(scorer: Scorer) -> list[torch.Tensor]:
+    """A score a step; of a Bradley-Terry model the reward itself."""
+    if scorer.description.kind == "bt":
+        return [torch.tensor([scorer.reward(question, "\n".join(steps))]) for question, steps in ASKED]
+    return [torch.tensor(scorer.score(question, steps).steps) for question, steps in ASKED]
+
+
+def score_of(shares: torch.Tensor) -> torch.Tensor:
+    """The score of shares `[step, class]` as plain transformers or vLLM give them: neutral counts as right."""
+    return shares[:, 0] if shares.shape[-1] == 1 else 1 - shares[:, 0]
 
 
 @torch.inference_mode()
-def reference(case: Case, model: PreTrainedModel, ids: list[int]) -> torch.Tensor:
-    """The scores by transformers alone: `[row, class]`, or `[class]` for the scalar."""
-    logits: torch.Tensor = model(torch.tensor([ids])).logits[0]
-    if case.settings.get("problem_type") == "regression":
-        return logits
-    if case.tokens:
-        logits = logits[:, [VOCABULARY.index(token) for token in case.tokens]]
-    if "step_tag_id" in case.pooler:
-        logits = logits[[place for place, id_ in enumerate(ids) if id_ == STEP]]
-    return torch.sigmoid(logits) if logits.shape[-1] == 1 else torch.softmax(logits, dim=-1)
+def by_transformers(
+    name: str, folder: Path, prompts: list[list[int]], step: int, tokens: list[int]
+) -> list[torch.Tensor]:
+    """The same by transformers alone."""
+    model = CASES[name][2].from_pretrained(folder).eval()
+    found = []
+    for ids in prompts:
+        logits = model(torch.tensor([ids])).logits[0]
+        if name == "bt":
+            found.append(logits)
+            continue
+        logits = logits[[place for place, id_ in enumerate(ids) if id_ == step]]
+        logits = logits[:, tokens] if tokens else logits
+        found.append(score_of(torch.sigmoid(logits) if logits.shape[-1] == 1 else torch.softmax(logits, dim=-1)))
+    return found
 
 
-def run_vllm(jobs: dict[str, dict[str, Any]], python: str, folder: Path) -> dict[str, list[Any]]:
-    """Runs `vllm_scores.py` in vLLM's environment: each job's scores, a prompt at a time."""
-    asked, given = folder / "jobs.json", folder / "scores.json"
-    asked.write_text(json.dumps(jobs), encoding="utf-8")
-    done = subprocess.run([python, str(SCRIPT), str(asked), str(given)], capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, f"{SCRIPT.name} failed in {python}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    scores: dict[str, list[Any]] = json.loads(given.read_text(encoding="utf-8"))
-    return scores
+def step_of(folder: Path) -> int:
+    return int(json.loads((folder / "tokenizer.json").read_text())["added_tokens"][-1]["id"])
+
+
+def tokens_of(folder: Path) -> list[int]:
+    """Ids of the label tokens, in the order of their classes, from the folder's own configuration."""
+    names = json.loads((folder / "config.json").read_text()).get("classifier_from_token", [])
+    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    return [vocabulary[name] for name in names]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_plain_transformers_gives_our_scores(name: str, folders: dict[str, Path]) -> None:
+    folder = folders[name]
+    scorer = load_scorer(folder)
+    plain = by_transformers(name, folder, ids_of(scorer), step_of(folder), tokens_of(folder))
+    spread = torch.cat(plain)
+    assert float(spread.max() - spread.min()) > 0.01, "scores that are all the same would agree with any reading"
+    for ours, theirs in zip(by_stepward(scorer), plain, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -167,39 +137,36 @@ def vllm_python() -> str:
     return named or sys.executable
 
 
-@pytest.fixture(scope="module")
-def folders(vllm_python: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Each case's folder."""
-    place = tmp_path_factory.mktemp("folders")
-    return {name: save(case, place / name) for name, case in CASES.items()}
+def pooling_of(name: str, folder: Path) -> dict[str, Any]:
+    """How vLLM is told to read a folder."""
+    if name == "bt":
+        return {"engine": {}, "pooler": {"task": "classify"}}
+    pooler = {"task": "token_classify", "tok_pooling_type": "STEP", "step_tag_id": step_of(folder)}
+    return {"engine": {"convert": "classify"} if "label tokens" in name else {}, "pooler": pooler}
 
 
 @pytest.fixture(scope="module")
-def scores(
+def pooled(
     vllm_python: str, folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, list[Any]]:
-    """What vLLM gives for each case."""
+    """What vLLM gives for each folder, a prompt at a time."""
+    place = tmp_path_factory.mktemp("vllm")
+    asked, given = place / "jobs.json", place / "scores.json"
     jobs = {
-        name: {"folder": str(folders[name]), "engine": case.engine, "pooler": case.pooler, "prompts": PROMPTS}
-        for name, case in CASES.items()
+        name: {"folder": str(folder), **pooling_of(name, folder), "prompts": ids_of(load_scorer(folder))}
+        for name, folder in folders.items()
     }
-    return run_vllm(jobs, vllm_python, tmp_path_factory.mktemp("vllm"))
+    asked.write_text(json.dumps(jobs), encoding="utf-8")
+    command = [vllm_python, str(SCRIPT), str(asked), str(given)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, f"{SCRIPT.name} failed in {vllm_python}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    found: dict[str, list[Any]] = json.loads(given.read_text(encoding="utf-8"))
+    return found
 
 
+@pytest.mark.vllm
 @pytest.mark.parametrize("name", CASES)
-def test_vllm_gives_the_scores_of_transformers(
-    name: str, folders: dict[str, Path], scores: dict[str, list[Any]]
-) -> None:
-    case = CASES[name]
-    model = case.read.from_pretrained(folders[name], dtype=torch.float32).eval()
-    assert len(scores[name]) == len(PROMPTS)
-    for ids, given in zip(PROMPTS, scores[name], strict=True):
-        torch.testing.assert_close(torch.tensor(given), reference(case, model, ids), rtol=0, atol=1e-4)
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_the_scores_tell_the_models_and_the_prompts_apart(name: str, scores: dict[str, list[Any]]) -> None:
-    # Equal scores everywhere would agree with any reading of the folder.
-    lasts = [given[-1] if isinstance(given[-1], list) else given for given in scores[name]]
-    spread = torch.tensor(lasts).std(dim=0)
-    assert bool((spread > 0.01).all()), spread
+def test_vllm_gives_our_scores(name: str, folders: dict[str, Path], pooled: dict[str, list[Any]]) -> None:
+    read: Callable[[torch.Tensor], torch.Tensor] = (lambda shares: shares) if name == "bt" else score_of
+    for ours, theirs in zip(by_stepward(load_scorer(folders[name])), pooled[name], strict=True):
+        torch.testing.assert_close(ours, read(torch.tensor(theirs)), rtol=0, atol=1e-4)
