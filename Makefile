@@ -4,8 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-
-VLLM := .venv-vllm/bin/python
+VLLM := .venv-vllm
 
 .PHONY: setup demo test test-vllm check format lock clean
 
@@ -26,13 +25,13 @@ test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 # The scores of trained folders by vLLM's CPU build; its packages are pinned apart, and none pulls in others.
-test-vllm: setup $(VLLM)
-	OMP_NUM_THREADS=1 STEPWARD_VLLM_PYTHON=$(abspath $(VLLM)) $(BIN)/python -m pytest -m vllm tests/rewards/test_vllm.py
+test-vllm: setup $(VLLM)/.ready
+	OMP_NUM_THREADS=1 STEPWARD_VLLM_PYTHON=$(abspath $(VLLM))/bin/python $(BIN)/python -m pytest -m vllm tests/rewards/test_vllm.py
 
-$(VLLM): requirements-vllm.txt
-	$(PYTHON) -m venv .venv-vllm
-	$(VLLM) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-vllm.txt
-	touch $(VLLM)
+$(VLLM)/.ready: requirements-vllm.txt
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-vllm.txt
+	touch $@
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -49,4 +48,4 @@ lock:
 	$(BIN)/python scripts/lock.py > requirements.lock.new && mv requirements.lock.new requirements.lock
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(VLLM) runs
