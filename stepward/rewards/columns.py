@@ -2,7 +2,8 @@
 
 Three shapes come in: TRL's stepwise rows (`prompt, completions, labels`), outcome rows (`prompt, completion, label`)
 and preferences (`chosen, rejected`, with or without `prompt`); and each of them tokenised already. Each becomes
-`input_ids`, the `marks` that are scored and their `labels`, or two sequences of ids for a preference.
+`input_ids`, the `marks` that are scored and their `labels`, or two sequences of ids for a preference. Rows of one
+prompt are known by it; a column `group`, of any values, says which tokenised rows belong together.
 """
 
 import math
@@ -85,7 +86,7 @@ class StepFeatures:
         made["marks"].append([mark for mark, _ in pairs])
         made["labels"].append([label for _, label in pairs])
         made["correct"].append(_label(row.get("correct"), "correct"))
-        made["group"].append(_group(prompt))
+        made["group"].append(_group(row, prompt))
         made["fate"].append(fate)
 
     def _rendered(self, row: Mapping[str, Any]) -> tuple[list[int], list[int], list[float | None], list[int]]:
@@ -186,7 +187,7 @@ class PreferenceFeatures:
         made["rejected_ids"].append(rejected)
         made["margin"].append(float(margin or 0.0))
         prompt = row.get("prompt")
-        made["group"].append(_group(str(prompt) if prompt is not None else chosen[:shared]))
+        made["group"].append(_group(row, prompt if prompt is not None else chosen[:shared]))
         made["fate"].append(fate)
 
     def _ids(self, row: Mapping[str, Any], side: str) -> list[int]:
@@ -240,9 +241,10 @@ def _label(value: Any, name: str) -> float | None:
     return float(value)
 
 
-def _group(prompt: Any) -> int:
-    """A number that rows of one prompt have in common, the same in every process."""
-    return int(question_id(str(prompt))[:15], 16)
+def _group(row: Mapping[str, Any], prompt: Any) -> int:
+    """A number that rows of one prompt have in common, the same in every process; a row may name its own `group`."""
+    named = row.get("group")
+    return int(question_id(str(prompt if named is None else named))[:15], 16)
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:

@@ -108,6 +108,16 @@ def test_tokenised_rows_are_trls() -> None:
     assert made([{"input_ids": [1, 5], "labels": [-100, -100]}])[0]["fate"] == "without a label"
 
 
+def test_rows_of_one_prompt_have_one_group_and_tokenised_rows_may_name_theirs() -> None:
+    one, other, third = made([ROW, {**ROW, "completions": ["wrong", "plus"]}, {**ROW, "prompt": "Start at 2"}])
+    assert one["group"] == other["group"] != third["group"]
+    rows = [
+        {"input_ids": [1, 5, id_], "labels": [-100, 1, 0], "group": group} for id_, group in ((6, 1), (7, 1), (6, 2))
+    ]
+    one, other, third = made(rows)
+    assert one["group"] == other["group"] != third["group"]
+
+
 BAD_STEPS: dict[str, tuple[str, dict[str, Any]]] = {
     "count": ("2 completions and 1 labels", {**ROW, "labels": [1]}),
     "no steps": ("no completions", {**ROW, "completions": [], "labels": []}),
