@@ -44,7 +44,8 @@ def read(row: Row) -> LabelledSolution:
     labels = _labels(parts, rest, signed)
     # A row that is laid out as nearly all are needs no more than its steps to be written again.
     extra = extra_of(row.fields, ("input", "label"))
-    if join_steps(question, steps) != tagged:
+    first = f"{question} {steps[0]} " if question else f"{steps[0]} "
+    if rest or parts[0] != first or parts[1:] != [f"\n{step} " for step in steps[1:]]:
         extra = dump_extra({name: value for name, value in row.fields.items() if name != "label"})
     return LabelledSolution(question, steps, labels, source=NAME, extra=extra)
 

@@ -86,6 +86,10 @@ class BadRows:
         self._file = file
         self._at = (row, raw)
 
+    def reading(self, file: Path | str) -> int:
+        """The row of a file that is being read; 0 before its first."""
+        return self._at[0] if self._file == file else 0
+
     def add(self, row: int, field: str, reason: str) -> None:
         """Note what is wrong with a row; `field` is empty where no one field is at fault."""
         fault = Fault(str(self._file), row, field, reason, row_text(self._at[1]) if self._at[0] == row else "")

@@ -95,9 +95,11 @@ def read_rows(path: Path, bad: BadRows, meter: Meter | None = None) -> Iterator[
     empty = True
     meter = meter or Meter()
     try:
-        for row in _parquet_rows(path, bad, meter) if path.suffix == ".parquet" else _json_rows(path, bad, meter):
+        rows = _parquet_rows(path, bad, meter) if path.suffix == ".parquet" else _json_rows(path, bad, meter)
+        for row in rows:
             empty = False
             yield row
+            yield from rows  # the rest: nothing is to be done between two rows
         meter.finish()
     except OSError as error:
         raise StepwardError(f"{path}: can't be read ({error.strerror or error}); expected a readable file") from None
@@ -121,20 +123,17 @@ def _unpacked(path: Path, file: IO[bytes]) -> IO[bytes]:
 
 
 def _json_rows(path: Path, bad: BadRows, meter: Meter) -> Iterator[Row]:
-    number = 0
     try:
         with path.open("rb", buffering=CHUNK) as opened, _unpacked(path, opened) as file:
             meter.start(path.stat().st_size, opened.tell)
             start = _start(file)
-            rows = _array_rows(path, file, bad) if start == b"[" else _line_rows(path, file, bad)
-            for row in rows:
-                number = row.number
-                yield row
+            yield from _array_rows(path, file, bad) if start == b"[" else _line_rows(path, file, bad)
     except (EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disc's, not the packing's
-        bad.at(path, number + 1, "")
-        bad.add(number + 1, "", f"the file can't be unpacked from here on ({error}); expected a whole {path.suffix}")
+        number = bad.reading(path) + 1
+        bad.at(path, number, "")
+        bad.add(number, "", f"the file can't be unpacked from here on ({error}); expected a whole {path.suffix}")
 
 
 def _start(file: IO[bytes]) -> bytes:
