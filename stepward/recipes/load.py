@@ -1,10 +1,15 @@
-"""Recipes from YAML, by name or by path, with `field=value` overrides; errors name the field and the nearest one."""
+"""Recipes from YAML, by name or by path, with `field=value` overrides; errors name the field and the nearest one.
+
+What reading any kind of recipe needs is here; `load_recipe` reads that of a run, stepward.recipes.training that of a
+training.
+"""
 
 import difflib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_origin
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -15,8 +20,7 @@ from stepward.recipes.schema import Recipe
 
 def named_recipes() -> list[str]:
     """The recipes that come with Stepward."""
-    folder = resources.files("stepward.recipes")
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    return list(shipped())
 
 
 def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -29,97 +33,158 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         StepwardError: No such recipe, not YAML, an unknown field, or a value out of range; names the field.
     """
-    content = _read(source)
+    content = read_fields(source, shipped(), "recipe")
     content.setdefault("name", Path(source).stem)
     for override in overrides:
-        _override(content, override)
+        path, text = parted(override, "labels.eta=5")
+        set_field(content, path, _value(path, text))
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise StepwardError(
-            f"recipe {source}: " + "; ".join(_explain(problem) for problem in error.errors())
-        ) from error
+        raise StepwardError(f"recipe {source}: {explained(error, Recipe)}") from error
 
 
-def _read(source: str) -> dict[str, Any]:
-    if source in named_recipes():
-        text = resources.files("stepward.recipes").joinpath(f"{source}.yaml").read_text("utf-8")
-    elif Path(source).suffix in (".yaml", ".yml"):
-        try:
-            text = Path(source).read_text("utf-8")
-        except FileNotFoundError as error:
-            raise StepwardError(f"recipe {source}: no such file") from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise StepwardError(f"recipe {source}: can't be read ({error})") from error
-    else:
+def shipped(folder: str = "") -> dict[str, Path]:
+    """The YAML files that come with Stepward, by name: those of runs, or of another folder beside them."""
+    place = Path(str(resources.files("stepward.recipes"))) / folder
+    return {path.stem: path for path in sorted(place.glob("*.yaml"))}
+
+
+def read_fields(source: str, named: dict[str, Path], what: str) -> dict[str, Any]:
+    """The fields of a recipe.
+
+    Args:
+        source: One of the names, or the path of a YAML file.
+        named: The files of the named ones.
+        what: What the named ones are called.
+
+    Raises:
+        StepwardError: There is none such, it can't be read, or it is not YAML.
+    """
+    where = f"recipe {source}"
+    if source not in named and Path(source).suffix not in (".yaml", ".yml"):
         raise StepwardError(
-            f"recipe {source}: neither a named recipe ({', '.join(named_recipes())}) nor a .yaml file"
-            + nearest(source, named_recipes())
+            f"{where}: neither a named {what} ({', '.join(named)}) nor a .yaml file{nearest(source, list(named))}"
         )
+    return parse_yaml(read_text(named.get(source, Path(source)), where), where)
+
+
+def read_text(path: Path, where: str) -> str:
+    """A text file.
+
+    Raises:
+        StepwardError: It is missing or can't be read.
+    """
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise StepwardError(f"{where}: no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise StepwardError(f"{where}: can't be read ({error})") from error
+
+
+def parse_yaml(text: str, where: str) -> dict[str, Any]:
+    """Fields with their values.
+
+    Raises:
+        StepwardError: It is not YAML, or something else than fields with values.
+    """
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise StepwardError(f"recipe {source}: not YAML ({' '.join(str(error).split())})") from error
+        raise StepwardError(f"{where}: not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(content, dict):
-        raise StepwardError(f"recipe {source}: expected fields with values, found {type(content).__name__}")
+        raise StepwardError(f"{where}: expected fields with values, found {type(content).__name__}")
     return content
 
 
-def _override(content: dict[str, Any], override: str) -> None:
-    path, equals, text = override.partition("=")
-    if not equals or not path:
-        raise StepwardError(f"override {override!r}: expected field=value, such as labels.eta=5")
+def parted(override: str, example: str) -> tuple[str, str]:
+    """The field and the text of the value of a `field=value`.
+
+    Raises:
+        StepwardError: It is none; gives the example.
+    """
+    field, equals, text = override.partition("=")
+    if not equals or not field:
+        raise StepwardError(f"override {override!r}: expected field=value, such as {example}")
+    return field, text
+
+
+def parse_value(field: str, text: str, several: bool) -> Any:
+    """The value of an override.
+
+    Args:
+        field: Whose value it is, for messages.
+        text: YAML; of a field that takes several, such as `labels.kinds=hard,soft`, they need no brackets in a shell.
+        several: Whether the field takes several.
+
+    Raises:
+        StepwardError: It is not YAML.
+    """
+    listed = several and not text.lstrip().startswith("[")
     try:
-        value = yaml.safe_load(text)
+        values = [yaml.safe_load(part) for part in (text.split(",") if listed else [text])]
     except yaml.YAMLError as error:
-        raise StepwardError(f"override {override!r}: its value is not YAML") from error
+        raise StepwardError(f"override {field}={text}: its value is not YAML") from error
+    return values if listed else values[0]
+
+
+def set_field(content: dict[str, Any], path: str, value: Any) -> None:
+    """Sets a field by its dotted path; sections that are not there yet are made.
+
+    Raises:
+        StepwardError: A part of the path is no section.
+    """
     *sections, field = path.split(".")
     place = content
     for section in sections:
-        place = place.setdefault(section, {})
+        if place.get(section) is None:
+            place[section] = {}
+        place = place[section]
         if not isinstance(place, dict):
-            raise StepwardError(f"override {override!r}: {section} is not a section")
-    if _takes_several(sections, field) and not isinstance(value, list):
-        # So that `labels.kinds=hard,soft` and `labels.kinds=er` need no brackets or quotes in a shell.
-        value = [yaml.safe_load(part) for part in text.split(",")]
+            raise StepwardError(f"override {path}: {section} is not a section")
     place[field] = value
 
 
-def _takes_several(sections: list[str], field: str) -> bool:
-    model = _section(sections)
-    known = model.model_fields.get(field) if model is not None else None
-    return known is not None and get_origin(known.annotation) is tuple
-
-
-def _explain(problem: Any) -> str:
-    """One validation error in words, with the nearest field's name for an unknown one."""
-    path = [str(part) for part in problem["loc"]]
-    field = ".".join(path) or "recipe"
-    if problem["type"] == "extra_forbidden":
-        return f"unknown field {field}" + nearest(path[-1], _fields(path[:-1]))
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "value_error":
-        return f"{field}: {message}"
-    return f"{field}: {message[0].lower() + message[1:]}, found {problem['input']!r}"
-
-
-def _fields(path: list[str]) -> list[str]:
-    model = _section(path)
-    return [] if model is None else list(model.model_fields)
-
-
-def _section(path: list[str]) -> type[BaseModel] | None:
-    """The part of the schema at a path; None where the schema has no section there."""
-    model: type[BaseModel] = Recipe
-    for part in path:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return None
-        model = annotation
-    return model
+def explained(error: ValidationError, schema: type[BaseModel]) -> str:
+    """What a validation found, in words, with the nearest field's name for each unknown one."""
+    return "; ".join(_explained(problem, schema) for problem in error.errors())
 
 
 def nearest(name: str, options: Sequence[str]) -> str:
     """What to say of a name that is none of the options: the nearest one, or all of them."""
     close = difflib.get_close_matches(name, options, n=1)
     return f"; did you mean {close[0]}?" if close else f"; expected one of {', '.join(options)}" if options else ""
+
+
+def _explained(problem: Any, schema: type[BaseModel]) -> str:
+    path = [str(part) for part in problem["loc"]]
+    field = ".".join(path) or "recipe"
+    if problem["type"] == "extra_forbidden":
+        section = _section(schema, path[:-1])
+        return f"unknown field {field}" + nearest(path[-1], list(section.model_fields) if section else [])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] in ("value_error", "missing"):
+        return f"{field}: {message}"
+    return f"{field}: {message[0].lower() + message[1:]}, found {problem['input']!r}"
+
+
+def _value(path: str, text: str) -> Any:
+    *sections, field = path.split(".")
+    model = _section(Recipe, sections)
+    known = model.model_fields.get(field) if model is not None else None
+    return parse_value(path, text, several=known is not None and get_origin(known.annotation) is tuple)
+
+
+def _section(schema: type[BaseModel], path: list[str]) -> type[BaseModel] | None:
+    """The part of a schema at a path; None where the schema has no section there."""
+    model = schema
+    for part in path:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        # A section may be left out: `Recipe | None`.
+        kinds = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+        sections = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if not sections:
+            return None
+        model = sections[0]
+    return model

@@ -6,15 +6,15 @@ from it. Options of the trainers are not checked here, where torch must not be i
 """
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stepward.errors import StepwardError
-from stepward.recipes.load import nearest
+from stepward.recipes.load import explained, nearest, parse_value, parted, read_fields, set_field, shipped
+from stepward.recipes.load import parse_yaml as parse_yaml  # for the command line, which reads options by them
+from stepward.recipes.load import read_text as read_text
 from stepward.recipes.schema import Recipe
 
 STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -127,7 +127,7 @@ class TrainingRecipe(BaseModel):
 
 def named_trainings() -> list[str]:
     """The training recipes that come with Stepward."""
-    return _names("trainings")
+    return list(shipped("trainings"))
 
 
 def launch_config(name: str) -> Path:
@@ -136,14 +136,15 @@ def launch_config(name: str) -> Path:
     Raises:
         StepwardError: There is none of that name.
     """
-    if name not in _names("launch"):
-        raise StepwardError(f"launch configuration {name}: there is none{nearest(name, _names('launch'))}")
-    return _folder("launch") / f"{name}.yaml"
+    known = shipped("launch")
+    if name not in known:
+        raise StepwardError(f"launch configuration {name}: there is none{nearest(name, list(known))}")
+    return known[name]
 
 
 def launch_configs() -> list[str]:
     """The launch configurations that come with Stepward."""
-    return _names("launch")
+    return list(shipped("launch"))
 
 
 def load_training(source: str, overrides: Sequence[str] = ()) -> TrainingRecipe:
@@ -182,10 +183,8 @@ def training_from(content: dict[str, Any], where: str, overrides: Sequence[str] 
         StepwardError: An unknown field, or a value out of range; names the field.
     """
     for override in overrides:
-        name, equals, text = override.partition("=")
-        if not equals or not name:
-            raise StepwardError(f"override {override!r}: expected field=value, such as learning_rate=1e-5")
-        assign(content, name, _value(name, text))
+        name, text = parted(override, "learning_rate=1e-5")
+        assign(content, name, parse_value(name, text, several=name.startswith("grid.")))
     return validated(content, where)
 
 
@@ -198,15 +197,7 @@ def assign(content: dict[str, Any], name: str, value: Any) -> None:
     path = f"data.{name}" if name == ETA else name
     if path.split(".")[0] not in TrainingRecipe.model_fields:
         path = f"config.{path}"
-    *sections, field = path.split(".")
-    place = content
-    for section in sections:
-        if place.get(section) is None:
-            place[section] = {}
-        place = place[section]
-        if not isinstance(place, dict):
-            raise StepwardError(f"override {name}: {section} is not a section")
-    place[field] = value
+    set_field(content, path, value)
 
 
 def validated(content: dict[str, Any], where: str) -> TrainingRecipe:
@@ -221,53 +212,14 @@ def validated(content: dict[str, Any], where: str) -> TrainingRecipe:
     try:
         return TrainingRecipe.model_validate(content)
     except ValidationError as error:
-        raise StepwardError(f"{where}: " + "; ".join(_explain(problem) for problem in error.errors())) from error
-
-
-def parse_yaml(text: str, where: str) -> dict[str, Any]:
-    """Fields with their values.
-
-    Raises:
-        StepwardError: It is not YAML, or something else than fields with values.
-    """
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise StepwardError(f"{where}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, dict):
-        raise StepwardError(f"{where}: expected fields with values, found {type(content).__name__}")
-    return content
-
-
-def read_text(path: Path, where: str) -> str:
-    """A text file.
-
-    Raises:
-        StepwardError: It is missing or can't be read.
-    """
-    try:
-        return path.read_text("utf-8")
-    except FileNotFoundError as error:
-        raise StepwardError(f"{where}: no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise StepwardError(f"{where}: can't be read ({error})") from error
+        raise StepwardError(f"{where}: {explained(error, TrainingRecipe)}") from error
 
 
 def _content(source: str, before: tuple[str, ...]) -> dict[str, Any]:
     """A recipe's fields, with those of the one that it is like."""
-    where = f"recipe {source}"
     if source in before:
-        raise StepwardError(f"{where}: it is like itself ({' -> '.join([*before, source])})")
-    if source in named_trainings():
-        path = _folder("trainings") / f"{source}.yaml"
-    elif Path(source).suffix in (".yaml", ".yml"):
-        path = Path(source)
-    else:
-        names = named_trainings()
-        raise StepwardError(
-            f"{where}: neither a named training recipe ({', '.join(names)}) nor a .yaml file{nearest(source, names)}"
-        )
-    content = parse_yaml(read_text(path, where), where)
+        raise StepwardError(f"recipe {source}: it is like itself ({' -> '.join([*before, source])})")
+    content = read_fields(source, shipped("trainings"), "training recipe")
     like = content.pop("like", None)
     if like is None:
         return content
@@ -282,33 +234,3 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(merged.get(name), dict)
         merged[name] = _merged(merged[name], value) if both else value
     return merged
-
-
-def _value(name: str, text: str) -> Any:
-    parts = text.split(",") if name.startswith("grid.") and not text.startswith("[") else [text]
-    try:
-        values = [yaml.safe_load(part) for part in parts]
-    except yaml.YAMLError as error:
-        raise StepwardError(f"override {name}={text!r}: its value is not YAML") from error
-    return values if name.startswith("grid.") and not isinstance(values[0], list) else values[0]
-
-
-def _explain(problem: Any) -> str:
-    path = [str(part) for part in problem["loc"]]
-    field = ".".join(path) or "recipe"
-    if problem["type"] == "extra_forbidden":
-        sections: dict[str, type[BaseModel]] = {"data": Data, "": TrainingRecipe}
-        section = sections.get(".".join(path[:-1]))
-        return f"unknown field {field}" + nearest(path[-1], list(section.model_fields) if section else [])
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] in ("value_error", "missing"):
-        return f"{field}: {message}"
-    return f"{field}: {message[0].lower() + message[1:]}, found {problem['input']!r}"
-
-
-def _folder(name: str) -> Path:
-    return Path(str(resources.files("stepward.recipes"))) / name
-
-
-def _names(folder: str) -> list[str]:
-    return sorted(path.stem for path in _folder(folder).glob("*.yaml"))

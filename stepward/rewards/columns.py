@@ -7,7 +7,7 @@ prompt are known by it; a column `group`, of any values, says which tokenised ro
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stepward.errors import StepwardError
@@ -30,30 +30,27 @@ Columns = Mapping[str, Sequence[Any]]
 Made = dict[str, list[Any]]
 
 
-class StepFeatures:
-    """Rows with labelled steps to ids, marks and labels.
+class Features:
+    """What turns a batch of columns into columns of features; each kind of row says how one of it is made.
 
-    Args:
-        renderer: Of the settings' rendering.
-        config: The settings.
-        longest: Most tokens of a sequence.
-        evaluating: Whether the rows are for evaluation, where every label is kept.
+    Attributes:
+        names: The columns that are made. The last is the row's `fate`, which the trainers never see.
     """
 
-    def __init__(self, renderer: Renderer, config: StepConfig, longest: int, evaluating: bool) -> None:
-        self.renderer = renderer
-        self.config = config
-        self.longest = longest
-        self.evaluating = evaluating
+    names: tuple[str, ...]
 
     def __call__(self, columns: Columns, indices: Sequence[int]) -> Made:
         """The features of a batch of rows.
 
+        Args:
+            columns: The rows' columns, by name.
+            indices: The rows' places in the data, from 0.
+
         Raises:
             StepwardError: A row that can't be used; names it.
         """
-        made: Made = {"input_ids": [], "marks": [], "labels": [], "correct": [], "group": [], "fate": []}
-        self.renderer.remember(_texts(columns))
+        made: Made = {name: [] for name in self.names}
+        self._remember(columns)
         for place, index in enumerate(indices):
             row = {name: values[place] for name, values in columns.items()}
             try:
@@ -63,19 +60,47 @@ class StepFeatures:
                 raise StepwardError(f"row {index + 1}{name} of the data: {error}") from None
         return made
 
+    def _remember(self, columns: Columns) -> None:
+        """Does at once, before the rows are made, what is faster for all of them together."""
+
+    def _add(self, made: Made, row: Mapping[str, Any]) -> None:
+        """Adds one row's features to the columns."""
+        raise NotImplementedError
+
+
+class StepFeatures(Features):
+    """Rows with labelled steps to ids, marks and labels.
+
+    Args:
+        renderer: Of the settings' rendering.
+        config: The settings.
+        longest: Most tokens of a sequence.
+        evaluating: Whether the rows are for evaluation, where every label is kept.
+    """
+
+    names = ("input_ids", "marks", "labels", "correct", "group", "fate")
+
+    def __init__(self, renderer: Renderer, config: StepConfig, longest: int, evaluating: bool) -> None:
+        self.renderer = renderer
+        self.config = config
+        self.longest = longest
+        self.evaluating = evaluating
+
+    def _remember(self, columns: Columns) -> None:
+        self.renderer.remember(_texts(columns))
+
     def _add(self, made: Made, row: Mapping[str, Any]) -> None:
         if "input_ids" in row:
             ids, marks, labels, prompt = _tokenised(row)
+            bound = self.longest
         else:
             ids, marks, labels, prompt = self._rendered(row)
+            bound = min(self.longest, len(prompt) + (self.config.max_completion_length or self.longest))
         fate = KEPT
-        if len(ids) > self.longest:
+        if len(ids) > bound:
             if self.config.too_long == "refuse":
-                raise StepwardError(
-                    f"it has {len(ids)} tokens, more than {self.longest}: raise max_length (the model's positions "
-                    "bound it too), or set too_long to cut or drop"
-                )
-            fits = sum(mark < self.longest for mark in marks) if self.config.too_long == "cut" else 0
+                raise StepwardError(self._refusal(len(ids), bound, len(prompt)))
+            fits = sum(mark < bound for mark in marks) if self.config.too_long == "cut" else 0
             fate = CUT if any(label is not None for label in labels[:fits]) else TOO_LONG
             marks, labels = marks[:fits], labels[:fits]
             ids = ids[: marks[-1] + 1] if marks else []
@@ -89,20 +114,24 @@ class StepFeatures:
         made["group"].append(_group(row, prompt))
         made["fate"].append(fate)
 
+    def _refusal(self, tokens: int, bound: int, prompt: int) -> str:
+        """What to say of a row with more tokens than a bound, which is that of its steps if it is not the longest."""
+        otherwise = "set too_long to drop" if isinstance(self.config, ORMConfig) else "set too_long to cut or drop"
+        if bound < self.longest:
+            return (
+                f"its steps have {tokens - prompt} tokens, more than {bound - prompt}: raise max_completion_length, or "
+                f"{otherwise}"
+            )
+        return (
+            f"it has {tokens} tokens, more than {bound}: raise max_length (the model's positions bound it too), or "
+            f"{otherwise}"
+        )
+
     def _rendered(self, row: Mapping[str, Any]) -> tuple[list[int], list[int], list[float | None], list[int]]:
         question, steps, labels = self._labelled(row)
         prompt = self.renderer.prompt(question)
         rendered = self.renderer.solution(question, steps)
         ids, starts, ends = list(rendered.ids), rendered.starts, rendered.ends
-        if self.config.max_completion_length is not None:
-            end = len(prompt) + self.config.max_completion_length
-            fits = sum(mark < end for mark in ends)
-            ids, starts, ends, labels = (
-                ids[: ends[fits - 1] + 1 if fits else 0],
-                starts[:fits],
-                ends[:fits],
-                labels[:fits],
-            )
         if isinstance(self.config, ORMConfig):
             label = labels[-1] if labels else None
             spans = [range(start, end + 1) for start, end in zip(starts, ends, strict=True)]
@@ -140,7 +169,7 @@ class StepFeatures:
         return labels
 
 
-class PreferenceFeatures:
+class PreferenceFeatures(Features):
     """Preferences to the ids of what was chosen and what was rejected.
 
     Args:
@@ -149,25 +178,12 @@ class PreferenceFeatures:
         longest: Most tokens of a sequence.
     """
 
+    names = ("chosen_ids", "rejected_ids", "margin", "weight", "group", "fate")
+
     def __init__(self, tokenizer: Any, config: PreferenceConfig, longest: int) -> None:
         self.tokenizer = tokenizer
         self.config = config
         self.longest = longest
-
-    def __call__(self, columns: Columns, indices: Sequence[int]) -> Made:
-        """The features of a batch of rows.
-
-        Raises:
-            StepwardError: A row that can't be used; names it.
-        """
-        made: Made = {"chosen_ids": [], "rejected_ids": [], "margin": [], "group": [], "fate": []}
-        for place, index in enumerate(indices):
-            row = {name: values[place] for name, values in columns.items()}
-            try:
-                self._add(made, row)
-            except StepwardError as error:
-                raise StepwardError(f"row {index + 1} of the data: {error}") from None
-        return made
 
     def _add(self, made: Made, row: Mapping[str, Any]) -> None:
         chosen, rejected = (self._ids(row, side) for side in ("chosen", "rejected"))
@@ -186,6 +202,7 @@ class PreferenceFeatures:
         made["chosen_ids"].append(chosen)
         made["rejected_ids"].append(rejected)
         made["margin"].append(float(margin or 0.0))
+        made["weight"].append(1.0)
         prompt = row.get("prompt")
         made["group"].append(_group(row, prompt if prompt is not None else chosen[:shared]))
         made["fate"].append(fate)
@@ -259,6 +276,3 @@ def _list(row: Mapping[str, Any], name: str) -> Sequence[Any]:
     if not isinstance(value, list | tuple):
         raise StepwardError(f"{name} is {value!r:.60}: expected a list; the row has {', '.join(row) or 'no columns'}")
     return value
-
-
-Features = Callable[[Columns, Sequence[int]], Made]

@@ -145,33 +145,6 @@ def bradley_terry(
     return (cost if weights is None else weights.float() * cost).sum()
 
 
-def all_pairs(
-    rewards: Tensor, ranks: Tensor, prompts: Tensor, margins: Tensor | None = None, centring: float = 0.0
-) -> Tensor:
-    """Sum over prompts of the mean `bradley_terry` loss over all pairs of a prompt's answers.
-
-    InstructGPT's loss for K ranked answers (Ouyang et al. 2022, equation 1): each answer is read once and takes part in
-    K - 1 comparisons, and a prompt weighs the same however many answers it has. Answers of equal rank make no pair and
-    are not among the pairs that the mean is over. A prompt without pairs costs 0: the caller must not count it.
-
-    Args:
-        rewards: `[answer]`, of any float type.
-        ranks: `[answer]`: 1 is the best, a lower rank is preferred; compared within a prompt only.
-        prompts: `[answer]`: which prompt an answer belongs to, an index from 0.
-        margins: `[answer, answer]`: by how much the row's answer should exceed the column's, read where the row's is
-            the better of a pair; 0 if not given.
-        centring: As in `bradley_terry`, on every pair.
-
-    Returns:
-        A scalar in float32; divide it by the number of prompts that have a pair for the mean.
-    """
-    comparable = (prompts[:, None] == prompts[None, :]) & (ranks[:, None] < ranks[None, :])
-    better, worse = comparable.nonzero(as_tuple=True)
-    pairs = torch.bincount(prompts[better])[prompts[better]]
-    margin = None if margins is None else margins[better, worse]
-    return bradley_terry(rewards[better], rewards[worse], margin, centring, weights=1 / pairs.float())
-
-
 def class_weights(targets: Tensor, weights: Tensor) -> Tensor:
     """What each class must weigh for all classes to weigh the same, while all labels together weigh what they did.
 

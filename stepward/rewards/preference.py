@@ -1,14 +1,13 @@
 """The trainer of Bradley-Terry reward models: of two answers the preferred one shall have the higher reward."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, TrainerCallback
+from transformers import PreTrainedModel
 
 from stepward.errors import StepwardError
 from stepward.rendering import Rendering
@@ -19,6 +18,7 @@ from stepward.rewards.folder import Description
 from stepward.rewards.heads import Head, head_of, one_token_id
 from stepward.rewards.losses import bradley_terry
 from stepward.rewards.metrics import pair_metrics
+from stepward.rewards.tables import is_streamed
 from stepward.rewards.training import RewardTrainer, Rows
 
 
@@ -28,38 +28,14 @@ class PreferenceTrainer(RewardTrainer):
     Rows have `chosen` and `rejected`, text or chat messages, and may have `prompt`, of the same kind, which both
     continue, and `margin`. Rows that are tokenised already have `chosen_ids` and `rejected_ids`. It is called as TRL's
     `RewardTrainer` is. All pairs of one prompt come in one batch, where each answer is computed once however many
-    pairs it is in (InstructGPT).
+    pairs it is in (InstructGPT). `compute_metrics` takes `predictions` `[pair, 2]`, chosen first, and `label_ids`
+    `[pair, 2]`: margin and weight.
     """
 
     args: PreferenceConfig
+    config = PreferenceConfig
     kind = "bt"
     _length_columns = ("chosen_ids", "rejected_ids")
-
-    def __init__(
-        self,
-        model: str | Path | PreTrainedModel | torch.nn.Module,
-        args: PreferenceConfig | None = None,
-        data_collator: Callable[[Sequence[Mapping[str, Any]]], Batch] | None = None,
-        train_dataset: Rows | None = None,
-        eval_dataset: Rows | dict[str, Rows] | None = None,
-        processing_class: Any = None,
-        compute_metrics: Callable[[Any], dict[str, float]] | None = None,
-        callbacks: list[TrainerCallback] | None = None,
-        optimizers: tuple[Any, Any] = (None, None),
-        preprocess_logits_for_metrics: Callable[..., Any] | None = None,
-        peft_config: Any = None,
-    ) -> None:
-        """Prepares data and model; arguments as `PRMTrainer`'s.
-
-        `compute_metrics` takes `predictions` `[pair, 2]`, chosen first, and `label_ids` `[pair, 2]`: margin and weight.
-
-        Raises:
-            StepwardError: A row, setting, model or tokenizer that can't be used; says which and what was expected.
-        """
-        super().__init__(
-            model, args or PreferenceConfig("tmp_trainer"), data_collator, train_dataset, eval_dataset,
-            processing_class, compute_metrics, callbacks, optimizers, preprocess_logits_for_metrics, peft_config,
-        )  # fmt: skip
 
     def _asked_head(self, args: PreferenceConfig, model: PreTrainedModel | None) -> Head:
         return args.asked_head if model is None else head_of(model, args.asked_head, 1)
@@ -76,14 +52,14 @@ class PreferenceTrainer(RewardTrainer):
     def _make(self, args: PreferenceConfig, longest: int, evaluating: bool) -> Features:
         return PreferenceFeatures(self.processing_class, args, longest)
 
-    def _features(self, rows: Rows, name: str, args: Any, longest: int) -> Rows:
-        made = super()._features(rows, name, args, longest)
-        if args.pair_weight == "pair":
+    def _features(self, rows: Rows, name: str, evaluating: bool) -> Rows:
+        made = super()._features(rows, name, evaluating)
+        if self.args.pair_weight == "pair":
             return made
-        if not hasattr(made, "__len__"):
+        if is_streamed(made):
             raise StepwardError("pair_weight prompt counts each prompt's pairs: rows can't be streamed")
         pairs = Counter(made["group"])
-        return made.add_column("weight", [1 / pairs[group] for group in made["group"]])
+        return made.remove_columns("weight").add_column("weight", [1 / pairs[group] for group in made["group"]])
 
     def _collator(self, args: PreferenceConfig, settings: dict[str, Any], train: Rows | None) -> Callable[..., Batch]:
         return PairCollator(**settings)

@@ -12,7 +12,7 @@ from transformers.trainer_callback import PrinterCallback, TrainerControl, Train
 
 from stepward.models import load_tokenizer
 from stepward.records import Problem, Solution, StepLabels
-from stepward.rewards.columns import TOO_LONG
+from stepward.rewards.columns import NO_LABEL, TOO_LONG
 from stepward.rewards.folder import quiet, written_whole
 from stepward.rewards.preparation import labelled_rows
 from stepward.rewards.settings import TrainingReport, TrainingSettings
@@ -87,6 +87,7 @@ def _train(trainer: StepTrainer, settings: TrainingSettings, seed: int, progress
         losses=tuple(trainer.losses),
         solutions=counts.kept,
         too_long=counts.fates.get(TOO_LONG, 0),
+        unlabelled=counts.fates.get(NO_LABEL, 0),
         labelled=sum(len(row) for row in trainer.train_dataset["labels"]),
         tokens=trainer.tokens.computed // settings.epochs,
         plain_tokens=trainer.tokens.useful // settings.epochs,

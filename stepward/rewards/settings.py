@@ -99,9 +99,10 @@ class TrainingReport:
         kind: The labels' kind.
         seed: Its seed.
         epochs: Times each solution was seen.
-        losses: Mean loss of each optimiser step's labelled positions, in nats.
+        losses: Mean loss of each optimiser step's labelled positions, in nats; all steps, from the first.
         solutions: Distinct solutions trained on.
         too_long: Solutions left out because they exceed the longest length.
+        unlabelled: Solutions left out because none of their steps has a label.
         labelled: Labelled positions in one epoch, counted once a solution.
         tokens: Tokens computed in one epoch, without padding.
         plain_tokens: Tokens of the solutions, each counted alone.
@@ -114,6 +115,7 @@ class TrainingReport:
     losses: tuple[float, ...]
     solutions: int
     too_long: int
+    unlabelled: int
     labelled: int
     tokens: int
     plain_tokens: int

@@ -1,13 +1,12 @@
 """Trainers of models that score steps: process reward models, and outcome reward models, whose one step is all."""
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, TrainerCallback
+from transformers import PreTrainedModel
 
 from stepward.errors import StepwardError
 from stepward.rendering import Renderer
@@ -23,48 +22,13 @@ from stepward.rewards.training import RewardTrainer, Rows
 
 
 class StepTrainer(RewardTrainer):
-    """What `PRMTrainer` and `ORMTrainer` share."""
+    """What `PRMTrainer` and `ORMTrainer` share.
+
+    `compute_metrics` takes `predictions` `[row, mark, class]` and `label_ids` `[row, mark]`, padded with -100.
+    """
 
     args: StepConfig
     config: type[StepConfig]
-
-    def __init__(
-        self,
-        model: str | Path | PreTrainedModel | torch.nn.Module,
-        args: StepConfig | None = None,
-        data_collator: Callable[[Sequence[Mapping[str, Any]]], Batch] | None = None,
-        train_dataset: Rows | None = None,
-        eval_dataset: Rows | dict[str, Rows] | None = None,
-        processing_class: Any = None,
-        compute_metrics: Callable[[Any], dict[str, float]] | None = None,
-        callbacks: list[TrainerCallback] | None = None,
-        optimizers: tuple[Any, Any] = (None, None),
-        preprocess_logits_for_metrics: Callable[..., Any] | None = None,
-        peft_config: Any = None,
-    ) -> None:
-        """Prepares data and model.
-
-        Args:
-            model: A folder, a hub name, a transformers model of the head's class, or one with an adapter.
-            args: The settings; the defaults, into `tmp_trainer`, if not given.
-            data_collator: Instead of ours; gives what `StepCollator` gives.
-            train_dataset: Rows; the class says with which columns.
-            eval_dataset: Rows, or several sets by name.
-            processing_class: The tokenizer; the model's own if not given.
-            compute_metrics: Adds to the metrics. Takes `predictions` `[row, mark, class]` and `label_ids`
-                `[row, mark]`, padded with -100.
-            callbacks: Beside the `Trainer`'s own.
-            optimizers: An optimiser and its schedule, instead of those of `args`.
-            preprocess_logits_for_metrics: As the `Trainer` has it.
-            peft_config: Trains an adapter instead of the whole model.
-
-        Raises:
-            StepwardError: A row, setting, model or tokenizer that can't be used; says which and what was expected.
-        """
-        super().__init__(
-            model, args or self.config("tmp_trainer"), data_collator, train_dataset, eval_dataset, processing_class,
-            compute_metrics, callbacks, optimizers, preprocess_logits_for_metrics, peft_config,
-        )  # fmt: skip
 
     def _asked_head(self, args: StepConfig, model: PreTrainedModel | None) -> Head:
         asked = args.asked_head
@@ -127,7 +91,8 @@ class StepTrainer(RewardTrainer):
     def _best_of_n(self, scores: Any, owners: Any) -> dict[str, float]:
         """Share of prompts whose best-scored row is correct, where the rows evaluated say which are (`correct`)."""
         rows = self._evaluated
-        if is_streamed(rows) or "correct" not in rows.column_names or None in rows["correct"]:
+        columns = getattr(rows, "column_names", None) or ()  # what accelerate makes of a stream has none
+        if is_streamed(rows) or "correct" not in columns or None in rows["correct"]:
             return {}
         parts = np.split(scores, np.nonzero(np.diff(owners))[0] + 1)
         ways = {"last": [part[-1] for part in parts]}
@@ -149,7 +114,8 @@ class PRMTrainer(StepTrainer):
     Rows have `prompt` (text), `completions` (a list of steps) and `labels` (one a step: true or false, or a number
     from 0 to 1, or null for none), and may have `neutral` (indices of neutral steps), `id`, and `correct` (whether the
     answer is right), by which evaluation gives best-of-N. Rows that are tokenised already have `input_ids` and
-    `labels`, one a token, -100 for none. It is called as TRL's `PRMTrainer` was.
+    `labels`, one a token, -100 for none. It is called as TRL's `PRMTrainer` was. `compute_metrics` takes `predictions`
+    `[row, step, class]`, which are logits, and `label_ids` `[row, step]`, both padded with -100.
     """
 
     config = PRMConfig
@@ -160,7 +126,8 @@ class ORMTrainer(StepTrainer):
     """Trains an outcome reward model: one score for a whole solution.
 
     Rows have `prompt`, `completion` (text) or `completions` (steps), and `label` or `correct`: true or false, or a
-    number from 0 to 1.
+    number from 0 to 1. `compute_metrics` takes `predictions` `[row, mark, class]`, which are logits, and `label_ids`
+    `[row, mark]`, both padded with -100; marks are the completion's tokens, or with `every_token=False` its last.
     """
 
     config = ORMConfig

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +16,35 @@ _NAMED = 5
 class Counts:
     """What became of a data set's rows.
 
+    Streamed rows are counted as they are read, again each time they are read again, and by the process that reads
+    them: with `dataloader_num_workers` these are the workers, and the trainer's own counts stay empty.
+
     Attributes:
         name: The data set's.
-        fates: How many rows had each fate; empty where rows are streamed and not yet seen.
-        first: The first rows left out, from 1, by fate.
+        fates: How many rows had each fate; of streamed rows, so far.
+        first: The first rows that were not kept whole, from 1, by fate.
+        streamed: Whether rows are counted as they are read.
     """
 
     name: str
     fates: dict[str, int]
     first: dict[str, list[int]]
+    streamed: bool = False
+
+    def take(self, fate: str, place: int) -> bool:
+        """Counts a streamed row, and says whether it is used; warns of the first one of each fate but `KEPT`."""
+        self.fates[fate] = self.fates.get(fate, 0) + 1
+        if fate != KEPT and len(rows := self.first.setdefault(fate, [])) < _NAMED and place + 1 not in rows:
+            rows.append(place + 1)
+            if self.fates[fate] == 1:
+                what = "is cut to the steps that fit" if fate == CUT else f"is left out as {fate}"
+                warnings.warn(f"row {place + 1} of the streamed {self.name} data {what}", stacklevel=2)
+        return fate in (KEPT, CUT)
+
+    @property
+    def whole(self) -> bool:
+        """Whether no row was cut or left out."""
+        return not set(self.fates) - {KEPT}
 
     @property
     def kept(self) -> int:
@@ -33,7 +53,8 @@ class Counts:
 
     def sentence(self) -> str:
         """All of it in one sentence."""
-        parts = [f"{self.kept:,} of {sum(self.fates.values()):,} rows of the {self.name} data are used"]
+        rows = f"rows read of the streamed {self.name} data" if self.streamed else f"rows of the {self.name} data"
+        parts = [f"{self.kept:,} of {sum(self.fates.values()):,} {rows} are used"]
         if self.fates.get(CUT):
             parts.append(f"{self.fates[CUT]:,} of them cut to the steps that fit{self._named(CUT)}")
         parts += [
@@ -64,7 +85,8 @@ def make_features(rows: Any, make: Features, name: str, processes: int | None) -
     from datasets import Dataset
 
     if is_streamed(rows) and hasattr(rows, "map"):
-        return _streamed(rows, make), Counts(name, {}, {})
+        counts = Counts(name, {}, {}, streamed=True)
+        return _streamed(rows, make, counts), counts
     if isinstance(rows, Sequence) and not isinstance(rows, str):
         columns = list(dict.fromkeys(column for row in rows for column in row))
         made = Dataset.from_dict(
@@ -89,13 +111,30 @@ def make_features(rows: Any, make: Features, name: str, processes: int | None) -
         if fate != KEPT and len(first.setdefault(fate, [])) < _NAMED:
             first[fate].append(place + 1)
     counts = Counts(name, dict(Counter(fates)), first)
-    if not counts.kept:
-        raise StepwardError(f"nothing to use: {counts.sentence()}; expected rows with at least one label that fits")
-    if set(counts.fates) - {KEPT}:
+    _check_kept(counts)
+    if not counts.whole:
         warnings.warn(counts.sentence(), stacklevel=2)
     if counts.kept < len(made):
         made = made.select([place for place, fate in enumerate(fates) if fate in (KEPT, CUT)])
     return made.remove_columns("fate"), counts
+
+
+def all_read(rows: Any, counts: Counts) -> Any:
+    """Streamed features as a data set that is read.
+
+    Raises:
+        StepwardError: There are none.
+    """
+    from datasets import Dataset
+
+    made = list(rows)
+    _check_kept(counts)
+    return Dataset.from_list(made)
+
+
+def _check_kept(counts: Counts) -> None:
+    if not counts.kept:
+        raise StepwardError(f"nothing to use: {counts.sentence()}; expected rows with at least one label that fits")
 
 
 def is_streamed(rows: Any) -> bool:
@@ -103,7 +142,40 @@ def is_streamed(rows: Any) -> bool:
     return not hasattr(rows, "__len__")
 
 
-def _streamed(rows: Any, make: Features) -> Any:
-    columns = rows.column_names or list(next(iter(rows)))
-    made = rows.map(make, batched=True, with_indices=True, remove_columns=columns)
-    return made.filter(lambda row: row["fate"] in (KEPT, CUT)).remove_columns("fate")
+def columns_of(rows: Any) -> list[str]:
+    """The columns of a data set, or of the first of some rows where it doesn't say; none of what has no rows."""
+    named = getattr(rows, "column_names", None)
+    if named or not isinstance(rows, Iterable):
+        return list(named or ())
+    first = next(iter(rows), None)
+    return list(first) if isinstance(first, Mapping) else []
+
+
+def as_features(rows: Any, names: Sequence[str]) -> Any:
+    """Rows that are features already, as a data set; None for other rows.
+
+    Args:
+        rows: As `make_features` takes them.
+        names: The columns that features are made with, their fate last.
+    """
+    if not set(names[:-1]) <= set(columns_of(rows)):
+        return None
+    if isinstance(rows, list):
+        from datasets import Dataset
+
+        return Dataset.from_list(rows)
+    return rows
+
+
+def check_ids(rows: Any, columns: Sequence[str], known: int) -> None:
+    """Raises StepwardError if the tokenizer gives ids that the model has no embedding for."""
+    highest = max(max(ids) for column in columns for ids in rows[column])
+    if highest >= known:
+        raise StepwardError(
+            f"the model knows {known} tokens but its tokenizer gives id {highest}: they don't belong together"
+        )
+
+
+def _streamed(rows: Any, make: Features, counts: Counts) -> Any:
+    made = rows.map(make, batched=True, with_indices=True, remove_columns=columns_of(rows))
+    return made.filter(counts.take, with_indices=True, input_columns="fate").remove_columns("fate")

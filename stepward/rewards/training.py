@@ -5,6 +5,7 @@ all processes. So the loss and the gradient are the same however a batch is spli
 for 8 x 1, 2 x 4 and 1 x 8).
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +15,20 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
 from stepward.errors import StepwardError
-from stepward.models import load_tokenizer
 from stepward.rewards.adapters import base_of, with_adapter
+from stepward.rewards.checkpoints import checkpoint_of, read_losses, write_losses
 from stepward.rewards.collation import Batch
 from stepward.rewards.columns import Features
 from stepward.rewards.configs import RewardConfig
 from stepward.rewards.folder import Description, check_same, load_model, write_description
+from stepward.rewards.given_models import disable_dropout, longest_of, tokenizer_of
 from stepward.rewards.heads import Head, attach
 from stepward.rewards.order import BatchOrder
 from stepward.rewards.packs import collator_settings
-from stepward.rewards.tables import Counts, is_streamed, make_features
+from stepward.rewards.tables import Counts, all_read, as_features, check_ids, is_streamed, make_features
 
 Rows = Any
 """A `datasets.Dataset` or `IterableDataset`, or a list of rows."""
@@ -48,12 +51,15 @@ class RewardTrainer(Trainer):
     """The base of `PRMTrainer`, `ORMTrainer` and `PreferenceTrainer`: not to be used alone.
 
     Attributes:
+        config: The class of its settings.
         counts: What became of the rows of each data set, by the set's name.
-        losses: Mean loss of each optimiser step's labels, in nats.
-        tokens: Tokens trained on so far, by this process.
+        losses: Mean loss of each optimiser step's labels, in nats; of a training that goes on from a checkpoint, of
+            the steps before it too.
+        tokens: Tokens trained on so far, by this process, and since it began.
     """
 
     args: RewardConfig
+    config: type[RewardConfig]
     # Of many types to transformers, of one to us.
     processing_class: Any
     train_dataset: Any
@@ -63,21 +69,47 @@ class RewardTrainer(Trainer):
     def __init__(
         self,
         model: str | Path | PreTrainedModel | torch.nn.Module,
-        args: RewardConfig,
-        data_collator: Callable[[Sequence[Mapping[str, Any]]], Batch] | None,
-        train_dataset: Rows | None,
-        eval_dataset: Rows | dict[str, Rows] | None,
-        processing_class: Any,
-        compute_metrics: Callable[[Any], dict[str, float]] | None,
-        callbacks: list[TrainerCallback] | None,
-        optimizers: tuple[Any, Any],
-        preprocess_logits_for_metrics: Callable[..., Any] | None,
-        peft_config: Any,
+        args: RewardConfig | None = None,
+        data_collator: Callable[[Sequence[Mapping[str, Any]]], Batch] | None = None,
+        train_dataset: Rows | None = None,
+        eval_dataset: Rows | dict[str, Rows] | None = None,
+        processing_class: Any = None,
+        compute_metrics: Callable[[Any], dict[str, float]] | None = None,
+        callbacks: list[TrainerCallback] | None = None,
+        optimizers: tuple[Any, Any] = (None, None),
+        preprocess_logits_for_metrics: Callable[..., Any] | None = None,
+        peft_config: Any = None,
     ) -> None:
+        """Prepares data and model.
+
+        Args:
+            model: A folder, a hub name, a transformers model of the head's class, or one with an adapter.
+            args: The settings; the defaults, into `tmp_trainer`, if not given.
+            data_collator: Instead of ours; gives what the trainer's own collator gives (`StepCollator`,
+                `PairCollator`).
+            train_dataset: Rows; the class says with which columns.
+            eval_dataset: Rows, or several sets by name.
+            processing_class: The tokenizer; the model's own if not given.
+            compute_metrics: Adds to the metrics; the class says what it takes.
+            callbacks: Beside the `Trainer`'s own.
+            optimizers: An optimiser and its schedule, instead of those of `args`.
+            preprocess_logits_for_metrics: As the `Trainer` has it.
+            peft_config: Trains an adapter instead of the whole model.
+
+        Raises:
+            StepwardError: A row, setting, model or tokenizer that can't be used; says which and what was expected.
+        """
+        args = args or self.config("tmp_trainer")
         if args.n_gpu > 1:
+            warnings.warn(
+                f"this process sees {args.n_gpu} GPUs and trains on one: to train on all start it with torchrun or "
+                "accelerate launch, a process each",
+                stacklevel=2,
+            )
             args._n_gpu = 1  # DataParallel would take our one row apart
+        self.args = args
         name = model if isinstance(model, str | Path) else None
-        self.processing_class = processing_class or _tokenizer_of(model)
+        self.processing_class = processing_class or tokenizer_of(model)
         if isinstance(model, str | Path):
             set_seed(args.seed)
             model = load_model(model, self._asked_head(args, None), **(args.model_init_kwargs or {}))
@@ -90,17 +122,17 @@ class RewardTrainer(Trainer):
             plain.generation_config.pad_token_id = self.processing_class.pad_token_id
         attach(plain, head, self.processing_class)
         if args.disable_dropout:
-            _disable_dropout(model)
+            disable_dropout(model)
         trained: Any = with_adapter(model, peft_config, head, args)
         collator = collator_settings(plain, args)
         self.description = self._describe(args, head, str(name or plain.config._name_or_path or type(plain).__name__))
         self.counts: dict[str, Counts] = {}
         self.losses: list[float] = []
         self.tokens = Tokens()
-        longest = _longest(plain, args)
+        self._longest = longest_of(plain, args.max_length)
         self._known_tokens = int(plain.get_input_embeddings().weight.shape[0])  # type: ignore[index]
-        train = None if train_dataset is None else self._features(train_dataset, "train", args, longest)
-        evaluated = _each(eval_dataset, lambda rows, name: self._features(rows, name, args, longest))
+        train = None if train_dataset is None else self._features(train_dataset, "train", evaluating=False)
+        evaluated = _each(eval_dataset, lambda rows, name: self._features(rows, name, evaluating=True))
         self._user_metrics = compute_metrics
         super().__init__(
             model=trained,
@@ -155,13 +187,24 @@ class RewardTrainer(Trainer):
 
     # Data.
 
-    def _features(self, rows: Rows, name: str, args: RewardConfig, longest: int) -> Rows:
-        make = self._make(args, longest, evaluating=name != "train")
-        with args.main_process_first(desc=f"tokenising the {name} data"):
-            made, self.counts[name] = make_features(rows, make, name, args.dataset_num_proc)
+    def _features(self, rows: Rows, name: str, evaluating: bool) -> Rows:
+        """Rows as features, counted under the set's name."""
+        if evaluating and name == "train":
+            name = "eval_train"  # what is trained on has that name
+        make = self._make(self.args, self._longest, evaluating)
+        with self.args.main_process_first(desc=f"tokenising the {name} data"):
+            made, self.counts[name] = make_features(rows, make, name, self.args.dataset_num_proc)
+        if evaluating and is_streamed(made) and self.args.world_size > 1:
+            # As a stream it would be filled up to whole batches, with rows that would count twice.
+            made = all_read(made, self.counts[name])
         if not is_streamed(made):
-            _check_ids(made, self._length_columns, self._known_tokens)
+            check_ids(made, self._length_columns, self._known_tokens)
         return made
+
+    def _as_features(self, rows: Rows, name: str) -> Rows:
+        """Rows to evaluate as features; what are features already, as they are."""
+        found = as_features(rows, self._make(self.args, self._longest, evaluating=True).names)
+        return self._features(rows, name, evaluating=True) if found is None else found
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int] | None:
         rows = self.train_dataset if train_dataset is None else train_dataset
@@ -234,21 +277,52 @@ class RewardTrainer(Trainer):
         self.losses += [0.0] * (step + 1 - len(self.losses))
         self.losses[step] += value
 
-    def train(self, *arguments: Any, **named: Any) -> Any:
-        """Trains, as transformers' `Trainer.train`.
+    def train(self, resume_from_checkpoint: str | Path | bool | None = None, *arguments: Any, **named: Any) -> Any:
+        """Trains, as transformers' `Trainer.train`; warns at the end of streamed rows that were left out or cut.
+
+        Args:
+            resume_from_checkpoint: A checkpoint's folder to go on from, or True for the last one in `output_dir`.
+            arguments: As the `Trainer` has them.
+            named: Likewise.
 
         Raises:
             StepwardError: No row has a label, the loss is no number, or the checkpoint is of another recipe.
         """
-        resumed = named.get("resume_from_checkpoint", arguments[0] if arguments else None)
-        if isinstance(resumed, str | Path):
-            check_same(Path(resumed), self.description)
-        found = super().train(*arguments, **named)
+        checkpoint = checkpoint_of(resume_from_checkpoint, str(self.args.output_dir))
+        if checkpoint is not None:
+            check_same(checkpoint, self.description)
+        self.losses = [] if checkpoint is None else read_losses(checkpoint)
+        found = super().train(None if checkpoint is None else str(checkpoint), *arguments, **named)
         if self.state.global_step == 0:
             raise StepwardError(f"nothing to train on: {self.counts['train'].sentence()}")
+        for counts in self.counts.values():
+            if counts.streamed and not counts.whole:
+                warnings.warn(counts.sentence(), stacklevel=2)
         return found
 
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        if self.args.should_save:
+            folder = Path(self._get_output_dir(trial=trial)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+            write_losses(self.losses, folder)
+        super()._save_checkpoint(model, trial)
+
     # Evaluation: scores come by the row, padded to the widest, which is what the `Trainer` gathers over processes.
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Metrics, as transformers' `Trainer.evaluate`; rows may be as they are given to the trainer, or features."""
+        # Several sets, or one's name, come back here one by one.
+        if eval_dataset is not None and not isinstance(eval_dataset, str | dict):
+            eval_dataset = self._as_features(eval_dataset, metric_key_prefix.removeprefix("eval_"))
+        found: dict[str, float] = super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+        return found
+
+    def predict(
+        self, test_dataset: Any, ignore_keys: list[str] | None = None, metric_key_prefix: str = "test"
+    ) -> PredictionOutput:
+        """Scores and metrics, as transformers' `Trainer.predict`; rows as `evaluate` takes them."""
+        return super().predict(self._as_features(test_dataset, metric_key_prefix), ignore_keys, metric_key_prefix)
 
     def prediction_step(
         self,
@@ -292,32 +366,3 @@ def _each(rows: Any, make: Callable[[Rows, str], Rows]) -> Any:
     if isinstance(rows, dict):
         return {name: make(part, name) for name, part in rows.items()}
     return make(rows, "eval")
-
-
-def _check_ids(rows: Any, columns: Sequence[str], known: int) -> None:
-    """Raises StepwardError if the tokenizer gives ids that the model has no embedding for."""
-    highest = max(max(ids) for column in columns for ids in rows[column])
-    if highest >= known:
-        raise StepwardError(
-            f"the model knows {known} tokens but its tokenizer gives id {highest}: they don't belong together"
-        )
-
-
-def _longest(model: PreTrainedModel, args: RewardConfig) -> int:
-    positions = getattr(model.config, "max_position_embeddings", None)
-    return min(bound for bound in (args.max_length, positions, 2**31) if bound is not None)
-
-
-def _tokenizer_of(model: Any) -> Any:
-    name = model if isinstance(model, str | Path) else base_of(model).config._name_or_path
-    if not name:
-        raise StepwardError("the model doesn't say where its tokenizer is: give processing_class")
-    return load_tokenizer(name)
-
-
-def _disable_dropout(model: torch.nn.Module) -> None:
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        if isinstance(getattr(module, "attention_dropout", None), float):
-            module.attention_dropout = 0.0  # type: ignore[assignment]

@@ -60,6 +60,7 @@ def test_a_recipe_as_json_gives_the_same_recipe(file: Path) -> None:
         (["=2"], "expected field=value"),
         (["labels.eta.deep=1"], "eta is not a section"),
         (["labels.eta=[1"], "its value is not YAML"),
+        (["labels.kinds=hard,["], "its value is not YAML"),
         (["labels=5"], r"labels: .*found 5"),
         (["labels.eta=0"], r"labels\.eta: .*greater than 0, found 0"),
         (["labels.eta=.nan"], r"labels\.eta: .*found nan"),

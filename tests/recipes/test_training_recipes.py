@@ -88,6 +88,11 @@ def test_overrides_reach_the_recipe_the_data_and_the_config() -> None:
     assert "learning_rate" in recipe.config
 
 
+def test_several_values_of_an_override_need_no_brackets() -> None:
+    grid = training_from(small(), "here", ["grid.seed=0,1", 'grid.optim="a","b"', "grid.zeta=[2]"]).grid
+    assert grid == {"seed": [0, 1], "optim": ["a", "b"], "zeta": [2]}
+
+
 def test_eta_is_the_datas_and_a_cell_has_its_values() -> None:
     recipe = training_from(small(data={"train": "runs/a", "labels": "er"}, grid={"eta": [1, 5]}), "here")
     cell = recipe.with_values({"eta": 5, "seed": 3, "model": "other"})
@@ -117,7 +122,8 @@ def test_what_is_only_kept_on_the_way_decides_nothing() -> None:
         ({"kind": "bt", "data": {"train": "x", "labels": "er"}}, "kind bt learns from preferences"),
         ({"grid": {"eta": [1]}}, "grid.eta needs data.labels: er"),
         ({"grid": {"seed": []}}, "grid.seed"),
-        ({"data": {"run": {"rolouts": {}}}}, "unknown field data.run.rolouts"),
+        ({"data": {"run": {"rolouts": {}}}}, "unknown field data.run.rolouts; did you mean rollouts?"),
+        ({"data": {"run": {"labels": {"etta": 2}}}}, "unknown field data.run.labels.etta; did you mean eta?"),
     ],
 )
 def test_a_bad_recipe_is_refused_by_the_field(changes: dict[str, Any], message: str) -> None:

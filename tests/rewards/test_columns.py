@@ -99,7 +99,40 @@ def test_too_long_is_cut_at_a_step_or_dropped_or_refused() -> None:
         made([ROW], longest=length - 1, too_long="refuse")
     late = {**ROW, "labels": [None, 1]}
     assert made([late], longest=length - 1)[0]["fate"] == "too long", "every label would be cut away"
-    assert made([ROW], max_completion_length=len(ids("plus 2")) + 2)[0]["labels"] == [1.0]
+
+
+@pytest.mark.parametrize("longest", [100, 13])
+def test_steps_beyond_their_own_bound_are_cut_or_dropped_or_refused_likewise(longest: int) -> None:
+    """Whichever bound is the smaller counts: the row's, or that of the steps after their prompt."""
+    length, prompt = len(made([ROW])[0]["input_ids"]), 1 + len(ids("Start at 1"))
+    most = len(ids("plus 2")) + 2
+    assert prompt + most < min(length, longest)
+    settings = {"max_completion_length": most, "longest": longest}
+    (cut,) = made([ROW], **settings)
+    assert cut["fate"] == "cut" and cut["labels"] == [1.0] and cut["marks"] == [len(cut["input_ids"]) - 1]
+    assert made([ROW], **settings, too_long="drop")[0]["fate"] == "too long"
+    said = rf"its steps have {length - prompt} tokens, more than {most}: raise max_completion_length, or set .* to cut"
+    with pytest.raises(StepwardError, match=said):
+        made([ROW], **settings, too_long="refuse")
+    late = {**ROW, "labels": [None, 1]}
+    assert made([late], **settings)[0]["fate"] == "too long", "every label would be cut away"
+    whole = made([ROW], max_completion_length=length - prompt)[0]
+    assert (whole["fate"], whole["labels"]) == ("kept", [1.0, 0.25])
+
+
+def test_the_rows_bound_is_named_where_it_is_the_smaller() -> None:
+    length = len(made([ROW])[0]["input_ids"])
+    with pytest.raises(StepwardError, match="more than 8: raise max_length"):
+        made([ROW], max_completion_length=length, longest=8, too_long="refuse")
+
+
+def test_an_outcome_is_never_cut_to_its_first_steps() -> None:
+    rows = [{"prompt": "Start at 1", "completions": ["plus 2", "gives 3"], "label": True}]
+    most = len(ids("plus 2")) + 2
+    (dropped,) = made(rows, orm=True, max_completion_length=most)
+    assert (dropped["fate"], dropped["labels"]) == ("too long", [])
+    with pytest.raises(StepwardError, match=rf"more than {most}: raise max_completion_length, or set too_long to drop"):
+        made(rows, orm=True, max_completion_length=most, too_long="refuse")
 
 
 def test_tokenised_rows_are_trls() -> None:
@@ -179,8 +212,8 @@ def test_a_preference_of_chat_is_what_the_template_makes_of_it() -> None:
     ],
 )
 def test_bad_preferences_are_named(message: str, row: dict[str, Any]) -> None:
-    with pytest.raises(StepwardError, match=f"row 1 of the data: .*{message}"):
-        preferences([row], longest=3 if "more" in message else 100, too_long="refuse")
+    with pytest.raises(StepwardError, match=rf"row 1 \(r7\) of the data: .*{message}"):
+        preferences([{"id": "r7", **row}], longest=3 if "more" in message else 100, too_long="refuse")
 
 
 MIXED = [
@@ -196,12 +229,32 @@ def test_rows_that_are_left_out_are_counted_and_named(shape: str) -> None:
     make = StepFeatures(Renderer(TOKENIZER, config.rendering), config, 100, False)
     floats = [{**row, "labels": [None if label is None else float(label) for label in row["labels"]]} for row in MIXED]
     if shape == "streamed":
-        rows, counts = make_features(IterableDataset.from_generator(lambda: iter(floats)), make, "train", None)
-        assert [row["labels"] for row in rows] == [[1.0]] and counts.kept == 0
+        rows, counts = make_features(IterableDataset.from_generator(lambda: iter(floats * 2)), make, "train", None)
+        assert counts.kept == 0 and not counts.fates, "nothing is read yet"
+        with pytest.warns(UserWarning) as said:
+            assert [row["labels"] for row in rows] == [[1.0]] * 2
+        assert [str(one.message) for one in said] == [
+            "row 2 of the streamed train data is left out as too long",
+            "row 3 of the streamed train data is left out as without a label",
+        ]
+        assert counts.fates == {"kept": 2, "too long": 2, "without a label": 2}
+        assert counts.sentence() == (
+            "2 of 6 rows read of the streamed train data are used, 2 left out as too long (rows 2, 5), "
+            "2 left out as without a label (rows 3, 6)"
+        )
         return
     with pytest.warns(UserWarning, match=r"1 of 3 rows .* 1 left out as too long \(row 2\), 1 .* label \(row 3\)"):
         rows, counts = make_features(MIXED if shape == "list" else Dataset.from_list(floats), make, "train", None)
     assert len(rows) == counts.kept == 1 and rows[0]["labels"] == [1.0]
+
+
+def test_streamed_rows_that_are_cut_are_said_too() -> None:
+    config = PRMConfig("x", use_cpu=True)
+    make = StepFeatures(Renderer(TOKENIZER, config.rendering), config, 12, False)
+    rows, counts = make_features(IterableDataset.from_generator(lambda: iter([ROW])), make, "train", None)
+    with pytest.warns(UserWarning, match="row 1 of the streamed train data is cut to the steps that fit"):
+        assert len(list(rows)) == counts.kept == 1
+    assert counts.fates == {"cut": 1} and not counts.whole
 
 
 def test_nothing_to_use_is_an_error() -> None:

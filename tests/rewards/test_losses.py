@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from torch import Tensor
 from stepward.errors import StepwardError
 from stepward.rewards import losses
 from stepward.rewards.losses import (
-    all_pairs,
     binary_cross_entropy,
     bradley_terry,
     class_weights,
@@ -231,53 +229,6 @@ def test_bradley_terry_without_margins_or_weights_is_a_plain_sum() -> None:
     assert loss.item() == pytest.approx(math.log1p(math.exp(-1)) + math.log1p(math.exp(2)), rel=1e-6)
 
 
-def _plain_all_pairs(
-    rewards: Sequence[float], ranks: Sequence[int], prompts: Sequence[int], margins: np.ndarray | None, centring: float
-) -> float:
-    total = 0.0
-    for prompt in set(prompts):
-        answers = [index for index, one in enumerate(prompts) if one == prompt]
-        costs = []
-        for one, other in combinations(answers, 2):
-            if ranks[one] == ranks[other]:
-                continue
-            better, worse = (one, other) if ranks[one] < ranks[other] else (other, one)
-            margin = 0.0 if margins is None else float(margins[better, worse])
-            lead = rewards[better] - rewards[worse] - margin
-            costs.append(math.log1p(math.exp(-lead)) + centring * (rewards[better] + rewards[worse]) ** 2)
-        total += math.fsum(costs) / len(costs) if costs else 0.0
-    return total
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.tuples(st.floats(-5, 5, width=32), st.integers(1, 4), st.integers(0, 2)), min_size=1, max_size=9),
-    st.booleans(),
-    st.sampled_from([0.0, 0.01]),
-)
-def test_all_pairs_is_each_prompts_mean(
-    answers: list[tuple[float, int, int]], with_margins: bool, centring: float
-) -> None:
-    rewards, ranks, prompts = (list(column) for column in zip(*answers, strict=True))
-    margins = np.random.default_rng(0).uniform(0, 2, (len(rewards),) * 2).astype(np.float32) if with_margins else None
-    given_margins = None if margins is None else torch.from_numpy(margins)
-    _agree(
-        lambda z: all_pairs(z, torch.tensor(ranks), torch.tensor(prompts), given_margins, centring),
-        lambda at: _plain_all_pairs(at, ranks, prompts, margins, centring),
-        rewards,
-    )
-
-
-def test_all_pairs_of_two_answers_are_bradley_terry() -> None:
-    rewards, ranks, prompts = (
-        torch.tensor([0.2, 1.0, -1.0, 3.0]),
-        torch.tensor([2, 1, 1, 2]),
-        torch.tensor([0, 0, 1, 1]),
-    )
-    expected = bradley_terry(rewards[[1, 2]], rewards[[0, 3]], centring=0.01)
-    assert all_pairs(rewards, ranks, prompts, centring=0.01).item() == pytest.approx(expected.item(), rel=1e-6)
-
-
 # Every loss, far out and in every type.
 
 
@@ -292,7 +243,6 @@ def _every(logits: Tensor) -> dict[str, Tensor]:
         "squared_error": squared_error(logits, targets, weights),
         "q_ranking": q_ranking(logits, right, owners, torch.ones(2)),
         "bradley_terry": bradley_terry(logits, other, torch.ones(5), 0.01),
-        "all_pairs": all_pairs(logits, torch.tensor([1, 2, 3, 1, 2]), owners, None, 0.01),
     }
 
 

@@ -187,6 +187,14 @@ def test_solutions_beyond_the_positions_of_the_model_are_counted_not_cut(tmp_pat
     assert report.solutions + report.too_long == len(make_world(8)[1])
 
 
+def test_solutions_without_a_label_are_counted(base: Path, tmp_path: Path) -> None:
+    problems, solutions, labels = make_world(8, "soft")
+    bare = [replace(one, labels=(None,) * len(one.labels)) for one in labels[:3]]
+    report = train_reward_model(base, problems, solutions, [*bare, *labels[3:]], tmp_path / "model", QUICK, 0)
+    assert (report.unlabelled, report.too_long, report.solutions) == (3, 0, len(solutions) - 3)
+    assert json.loads((tmp_path / "model" / "training.json").read_text())["unlabelled"] == 3
+
+
 def test_records_that_do_not_fit_stop_before_anything_is_written(base: Path, tmp_path: Path) -> None:
     problems, solutions, labels = make_world()
     wrong: Sequence[StepLabels] = [replace(labels[0], labels=(0.5,)), *labels[1:]]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from tiny_world import save_base
-from trained import KINDS, Kind, gradients
+from trained import EVALUATED, KINDS, Kind, gradients, metrics
 
 HERE = Path(__file__).parent
 SPLITS = [(8, 1), (2, 4), (1, 8)]
@@ -62,18 +62,28 @@ def test_fewer_tokens_are_computed_where_rows_share_them(base: Path, tmp_path: P
 
 
 @pytest.fixture(scope="module")
-def of_two(base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[Kind, int], Any]:
+def by_two(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of what two processes found."""
     folder = tmp_path_factory.mktemp("two")
     script = f"from trained import two_processes; two_processes({str(base)!r}, {str(folder)!r})"
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[tuple[Kind, int], Any] = torch.load(folder / "found.pt", weights_only=True)
-    return found
+    return folder
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("passes", [1, 2])
-def test_two_processes(of_two: dict[tuple[Kind, int], Any], reference: dict[str, Any], kind: Kind, passes: int) -> None:
-    check(of_two[kind, passes], reference[kind])
+def test_two_processes(by_two: Path, reference: dict[str, Any], kind: Kind, passes: int) -> None:
+    check(torch.load(by_two / "found.pt", weights_only=True)[kind, passes], reference[kind])
+
+
+@pytest.mark.parametrize(("kind", "streamed"), EVALUATED)
+def test_two_processes_evaluate_as_one_does(
+    base: Path, tmp_path: Path, by_two: Path, kind: Kind, streamed: bool
+) -> None:
+    expected = metrics(base, tmp_path, kind)
+    assert {"eval_loss", "eval_pair_accuracy" if kind == "bt" else "eval_best_of_n_last"} <= set(expected)
+    found = torch.load(by_two / "metrics.pt", weights_only=True)[kind, streamed]
+    assert found == pytest.approx(expected, rel=1e-5)

@@ -11,7 +11,7 @@ import torch
 from datasets import Dataset, IterableDataset
 from peft import LoraConfig
 from tiny_world import make_tokenizer, save_base
-from trained import KINDS, QUIET, Kind, rows_of, trainer_of
+from trained import KINDS, QUIET, TRAINERS, Kind, rows_of, trainer_of
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -73,7 +73,7 @@ def test_evaluation_does_not_depend_on_batches_and_its_loss_is_the_training_loss
     found = []
     for size in (1, 7, 24):
         trainer = trainer_of(base, tmp_path, kind, 24, per_device_eval_batch_size=size, per_device_train_batch_size=24)
-        found.append(trainer.evaluate(trainer._features(rows, "eval", trainer.args, 512)))
+        found.append(trainer.evaluate(rows))
     for name in (name for name in found[0] if "time" not in name and "second" not in name):
         assert found[1][name] == pytest.approx(found[0][name], rel=1e-4), name
         assert found[2][name] == pytest.approx(found[0][name], rel=1e-4), name
@@ -96,6 +96,46 @@ def test_several_evaluation_sets_and_a_users_metrics(base: Path, tmp_path: Path)
     widest = max(len(row["labels"]) for row in ROWS[:5])
     assert seen[0].predictions.shape == (5, widest, 2) and seen[0].label_ids.shape == (5, widest)
     assert np.array_equal(seen[0].label_ids[0][: len(ROWS[0]["labels"])], np.float32(ROWS[0]["labels"]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_are_evaluated_whether_raw_or_prepared(base: Path, tmp_path: Path, kind: Kind) -> None:
+    rows = rows_of(kind)[:5]
+    given = trainer_of(base, tmp_path, kind, eval_dataset=rows)
+    prepared = given.eval_dataset
+    expected = losses_of(given.evaluate())
+    assert expected.keys() == {"eval_loss"}
+    for one in (rows, prepared, list(prepared), prepared.select(range(5))):
+        assert losses_of(given.evaluate(one)) == expected
+        assert losses_of(given.predict(one).metrics) == {"test_loss": expected["eval_loss"]}
+    several = given.evaluate({"raw": rows, "prepared": prepared, "train": rows})
+    assert losses_of(several) == dict.fromkeys(
+        ("eval_raw_loss", "eval_prepared_loss", "eval_train_loss"), expected["eval_loss"]
+    )
+    assert {"raw", "eval_train"} <= set(given.counts) and given.counts["train"].kept == 8
+    assert len(given.predict(rows).predictions) == 5
+
+
+def losses_of(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if name.endswith("_loss")}
+
+
+def test_rows_to_evaluate_are_checked_and_counted_as_those_to_train_on(base: Path, tmp_path: Path) -> None:
+    trainer = PRMTrainer(base, config(tmp_path, max_length=100, too_long="drop"), train_dataset=ROWS[:3])
+    long = {**ROWS[0], "completions": ["plus " * 200] * len(ROWS[0]["labels"])}
+    with pytest.warns(UserWarning, match=r"1 of 2 rows of the eval data are used, 1 left out as too long \(row 2\)"):
+        trainer.evaluate([ROWS[0], long])
+    with pytest.raises(StepwardError, match=r"row 1 of the data: labels\[0\] is 7"):
+        trainer.predict([{**ROWS[0], "labels": [7] * len(ROWS[0]["labels"])}])
+    with pytest.raises(StepwardError, match="the eval data is int"):
+        trainer.evaluate(7)
+
+
+def test_a_training_set_among_those_evaluated_keeps_every_label(base: Path, tmp_path: Path) -> None:
+    args = config(tmp_path, train_on_last_step_only=True)
+    trainer = PRMTrainer(base, args, train_dataset=ROWS, eval_dataset={"train": ROWS[:3], "other": ROWS[3:6]})
+    assert trainer.eval_dataset["train"]["labels"][0] == ROWS[0]["labels"]
+    assert trainer.counts["train"].kept == len(ROWS) and trainer.counts["eval_train"].kept == 3
 
 
 def test_best_of_n_is_told_where_rows_say_what_is_correct(base: Path, tmp_path: Path) -> None:
@@ -122,6 +162,32 @@ def test_rows_may_be_streamed(base: Path, tmp_path: Path) -> None:
     listed = PRMTrainer(base, args, train_dataset=ROWS)
     listed.train()
     assert streamed.losses == pytest.approx(listed.losses, rel=1e-5)
+
+
+def test_streamed_rows_that_are_left_out_are_said_and_counted(base: Path, tmp_path: Path) -> None:
+    unlabelled = {**FLOATS[0], "labels": [None] * len(FLOATS[0]["labels"])}
+    long = {**FLOATS[0], "completions": ["plus " * 200] * len(FLOATS[0]["labels"])}
+    rows = [FLOATS[0], long, unlabelled, *FLOATS[1:4]]
+    args = config(tmp_path, max_steps=3, per_device_train_batch_size=2, max_length=100, too_long="drop")
+    trainer = PRMTrainer(base, args, train_dataset=IterableDataset.from_generator(lambda: iter(rows)))
+    with pytest.warns(UserWarning) as said:
+        trainer.train()
+    told = [str(one.message) for one in said if "streamed" in str(one.message)]
+    assert told[:2] == [
+        "row 2 of the streamed train data is left out as too long",
+        "row 3 of the streamed train data is left out as without a label",
+    ]
+    assert len(told) == 3 and told[2] == trainer.counts["train"].sentence()
+    fates = trainer.counts["train"].fates
+    assert fates["kept"] >= 6 and fates["too long"] == fates["without a label"] == 2, "three steps read the rows twice"
+
+
+def test_several_gpus_in_one_process_are_one_and_that_is_said(base: Path, tmp_path: Path) -> None:
+    args = config(tmp_path)
+    args._n_gpu = 4
+    with pytest.warns(UserWarning, match="sees 4 GPUs and trains on one: .* torchrun or accelerate launch"):
+        trainer = PRMTrainer(base, args, train_dataset=ROWS)
+    assert trainer.args.n_gpu == 1
 
 
 def test_tokenised_rows_train_as_text_does(base: Path, tmp_path: Path) -> None:
@@ -182,8 +248,7 @@ def test_training_goes_on_from_a_checkpoint_to_the_same_losses(base: Path, tmp_p
     whole.train()
     again = trainer_of(base, tmp_path / "a", kind, **settings)
     again.train(resume_from_checkpoint=str(tmp_path / "a" / "checkpoint-3"))
-    assert again.losses[3:] == pytest.approx(whole.losses[3:], rel=1e-6)
-    assert len(again.losses) == len(whole.losses)
+    assert again.losses == pytest.approx(whole.losses, rel=1e-6) and again.losses[:3] == whole.losses[:3]
     for name, value in whole.model.state_dict().items():
         torch.testing.assert_close(again.model.state_dict()[name], value, rtol=1e-5, atol=1e-7)
 
@@ -191,8 +256,31 @@ def test_training_goes_on_from_a_checkpoint_to_the_same_losses(base: Path, tmp_p
 def test_a_checkpoint_of_another_recipe_is_refused(base: Path, tmp_path: Path) -> None:
     PRMTrainer(base, config(tmp_path, save_strategy="steps", save_steps=1, max_steps=1), train_dataset=ROWS).train()
     other = PRMTrainer(base, config(tmp_path, step_token=""), train_dataset=ROWS)
-    with pytest.raises(StepwardError, match="checkpoint of another recipe: its rendering is"):
-        other.train(resume_from_checkpoint=str(tmp_path / "checkpoint-1"))
+    for asked in (str(tmp_path / "checkpoint-1"), tmp_path / "checkpoint-1", True):
+        with pytest.raises(StepwardError, match="checkpoint of another recipe: its rendering is"):
+            other.train(resume_from_checkpoint=asked)
+
+
+def test_the_last_checkpoint_is_found_and_none_is_said(base: Path, tmp_path: Path) -> None:
+    args = config(tmp_path, save_strategy="steps", save_steps=2, max_steps=5, save_total_limit=2)
+    whole = PRMTrainer(base, args, train_dataset=ROWS)
+    whole.train()
+    again = PRMTrainer(base, args, train_dataset=ROWS)
+    again.train(resume_from_checkpoint=True)
+    assert again.losses == pytest.approx(whole.losses, rel=1e-6)
+    (tmp_path / "checkpoint-5" / "stepward_losses.json").unlink()
+    with pytest.raises(StepwardError, match=r"stepward_losses\.json can't be read"):
+        again.train(resume_from_checkpoint=True)
+    with pytest.raises(StepwardError, match="empty has no checkpoint to go on from"):
+        PRMTrainer(base, config(tmp_path / "empty"), train_dataset=ROWS).train(resume_from_checkpoint=True)
+
+
+def test_losses_are_those_of_the_last_training(base: Path, tmp_path: Path) -> None:
+    trainer = PRMTrainer(base, config(tmp_path, max_steps=2, learning_rate=0.0), train_dataset=ROWS)
+    trainer.train()
+    first = list(trainer.losses)
+    trainer.train()
+    assert trainer.losses == pytest.approx(first, rel=1e-6)
 
 
 def test_the_folder_says_what_it_is(base: Path, tmp_path: Path) -> None:
@@ -225,6 +313,15 @@ def test_balanced_classes_weigh_the_same(base: Path, tmp_path: Path) -> None:
     trainer.save_model(str(tmp_path / "model"))
     score = load_scorer(tmp_path / "model").score("Start", ["plus"]).last
     assert score == pytest.approx(0.5, abs=0.1), "nine to one, and yet a coin's chance"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_settings_there_are_the_defaults(
+    base: Path, tmp_path: Path, kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trainer = TRAINERS[kind][0](str(base))
+    assert type(trainer.args) is TRAINERS[kind][1] and Path(trainer.args.output_dir).name == "tmp_trainer"
 
 
 @pytest.mark.parametrize(
