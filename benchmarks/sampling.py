@@ -62,7 +62,7 @@ def sample(generator: LocalGenerator, test: list[Problem], draws: int) -> list[l
 def generate(generator: LocalGenerator, test: list[Problem], draws: int, batch: int) -> list[list[str]]:
     torch.manual_seed(0)
     pad = generator.tokenizer.pad_token_id
-    ids = [generator.renderer.prompt(problem.question) for problem in test]
+    ids = [generator.prompter.ids(problem.question, ()) for problem in test]
     texts: list[list[str]] = []
     for start in range(0, len(ids), batch):
         part = ids[start : start + batch]

@@ -1,83 +1,84 @@
-"""A key-value cache with room ahead, so that a decoding step writes one position and copies none.
+"""Keys and values of tokens in one pool, so that any number of paths can share the tokens they have alike.
 
-transformers' own DynamicLayer concatenates, which copies the whole cache at every token, and forks by copying every
-row; for small models on a CPU those copies cost more than the model. It rests on `DynamicLayer.keys/values`,
-`lazy_initialization` and `update`, and on `Cache(layer_class_to_replicate=...)` (transformers 5.3 to 5.19).
+transformers' own DynamicLayer holds a row a sequence: a fork copies a row, and what two rows share is there twice. Here
+a layer holds a slot a token, and a reading gathers each row's keys and values by the slots on its path.
+
+It rests on transformers (5.3 to 5.19) calling `update` of a `DynamicLayer` for each layer and attending to what it
+gives, on `Cache(layer_class_to_replicate=...)` making a layer when the model first asks for it, and on a model that is
+given a four-dimensional boolean mask and positions using both as they are.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
-_ROOM = 48
-"""Positions added whenever the buffer is full."""
+
+class Window:
+    """Which slots a reading writes and which it attends to; the layers of one cache look through it.
+
+    Attributes:
+        slots: How many slots the pool must have.
+        written: Slots of the new tokens, [row, new]; 0, which is nobody's, where a row has fewer.
+        paths: Slots of all tokens of a row by their position, [row, position]; 0 behind the last.
+    """
+
+    slots: int = 0
+    written: torch.Tensor
+    paths: torch.Tensor
 
 
-class RoomyLayer(DynamicLayer):
-    """A DynamicLayer whose `keys` and `values` are views of larger buffers, [rows, heads, room, head size]."""
+class PooledLayer(DynamicLayer):
+    """A layer whose `keys` and `values` are pools, [slot, heads, head size]."""
 
-    _buffers: tuple[torch.Tensor, torch.Tensor] | None = None
+    def __init__(self, window: Window) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.window = window
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Appends the new positions and gives all of them, as DynamicLayer does."""
+        """Stores the new tokens and gives those of every path, [row, heads, position, head size]."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-            self.keys, self.values = key_states[:, :, :0], value_states[:, :, :0]
-        assert self.keys is not None and self.values is not None, "lazy_initialization sets both"
-        rows, used, added = len(key_states), self.keys.shape[-2], key_states.shape[-2]
-        keys, values = self._with_room(rows, used + added, _ROOM)
-        keys[:rows, :, used : used + added] = key_states
-        values[:rows, :, used : used + added] = value_states
-        return self._view(rows, used + added)
+            self.keys, self.values = (_empty(one, 1) for one in (key_states, value_states))
+        self.keys = self._filled(self.keys, key_states)
+        self.values = self._filled(self.values, value_states)
+        return _gathered(self.keys, self.window.paths), _gathered(self.values, self.window.paths)
 
-    def move(self, targets: torch.Tensor, sources: torch.Tensor, rows: int) -> None:
-        """Copies rows over others, or behind the last, and keeps the first `rows`.
+    def get_seq_length(self) -> int:
+        """Tokens before those being read: what DynamicLayer tells of its rows."""
+        return self.window.paths.shape[1] - self.window.written.shape[1]
 
-        Args:
-            targets: Rows to be written, [moves], none twice.
-            sources: What they become, [moves]; a row may be a source and a target.
-            rows: How many rows there are afterwards.
-        """
-        assert self.keys is not None, "a layer is filled before its rows are moved"
-        used = self.keys.shape[-2]
-        for buffer in self._with_room(rows, used, 0):
-            # Indexing copies the sources before any of them is written over.
-            buffer[targets, :, :used] = buffer[sources, :, :used]
-        self._view(rows, used)
+    @property
+    def slot_bytes(self) -> int:
+        """Bytes of one token."""
+        return sum(one[0].numel() * one.element_size() for one in (self.keys, self.values) if one is not None)
 
-    def _with_room(self, rows: int, used: int, ahead: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The buffers, made larger where they lack rows or positions."""
-        assert self.keys is not None and self.values is not None, "update fills both first"
-        if self._buffers is None or rows > len(self._buffers[0]) or used > self._buffers[0].shape[-2]:
-            # Half as many rows again, since one fork is seldom the last.
-            most = rows + rows // 2 if rows > len(self.keys) else len(self.keys)
-            room = used + ahead if ahead or self._buffers is None else self._buffers[0].shape[-2]
-            self._buffers = (_grown(self.keys, most, room), _grown(self.values, most, room))
-        return self._buffers
-
-    def _view(self, rows: int, used: int) -> tuple[torch.Tensor, torch.Tensor]:
-        assert self._buffers is not None, "a view is of a buffer"
-        self.keys, self.values = (buffer[:rows, :, :used] for buffer in self._buffers)
-        return self.keys, self.values
+    def _filled(self, pool: torch.Tensor | None, states: torch.Tensor) -> torch.Tensor:
+        assert pool is not None, "update makes it"
+        if len(pool) < self.window.slots:
+            larger = _empty(states, self.window.slots)
+            larger[: len(pool)] = pool
+            pool = larger
+        pool[self.window.written] = states.transpose(1, 2)
+        return pool
 
 
-def _grown(states: torch.Tensor, rows: int, room: int) -> torch.Tensor:
-    before, heads, used, size = states.shape
-    buffer = states.new_empty((rows, heads, room, size))
-    buffer[:before, :, :used] = states
-    return buffer
+def _empty(states: torch.Tensor, slots: int) -> torch.Tensor:
+    """A pool for states like these. Slot 0 is attended to under the mask, where a NaN would still be one."""
+    pool = states.new_empty((slots, states.shape[1], states.shape[3]))
+    pool[0] = 0
+    return pool
 
 
-def roomy_cache() -> Cache:
-    """An empty cache of RoomyLayers, one a layer of the model."""
-    return Cache(layer_class_to_replicate=RoomyLayer)
+def _gathered(pool: torch.Tensor, paths: torch.Tensor) -> torch.Tensor:
+    # index_select takes a quarter of the time of pool[paths] on a CPU.
+    return pool.index_select(0, paths.reshape(-1)).view(*paths.shape, *pool.shape[1:]).transpose(1, 2)
 
 
-def move_rows(cache: Cache, targets: torch.Tensor, sources: torch.Tensor, rows: int) -> None:
-    """`RoomyLayer.move` in every layer of a `roomy_cache`."""
-    for layer in cache.layers:
-        assert isinstance(layer, RoomyLayer), "a roomy cache has roomy layers"
-        layer.move(targets, sources, rows)
+def pooled_cache(window: Window) -> Cache:
+    """An empty cache of PooledLayers, one a layer of the model."""
+    layer: Any = partial(PooledLayer, window)
+    return Cache(layer_class_to_replicate=layer)

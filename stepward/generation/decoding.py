@@ -1,202 +1,207 @@
-"""Decodes many draws together, computing once what several draws have written alike.
+"""Decodes many draws together, having each distinct path of tokens read once.
 
-Draws of one prompt that have written the same tokens so far are one *branch*: one row of the batch, whose next-token
-distribution is computed once and read by each draw at its own uniform number. A branch splits where its draws choose
-different tokens, and leaves the batch when all of them have ended. Nothing a draw gets depends on whom it shares a
-branch with, and a confident model needs several times fewer rows than there are draws.
+A draw stands at a node of the tree and chooses the next token by its own uniform number from the chances there. It
+walks on through tokens that were read before, for whomever; where it comes to a token that nobody has read, it waits.
+All those tokens are then read together. So draws share what they write alike, those of a longer prefix share with
+those of a shorter one, and a later call shares with earlier ones. Nothing a draw gets depends on whom it shares with.
 """
 
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from transformers.cache_utils import Cache
 
-from stepward.generation.cache import move_rows, roomy_cache
-from stepward.generation.protocol import Sampling
+from stepward.errors import StepwardError
+from stepward.generation.protocol import Sampling, uniforms
+from stepward.generation.reading import Reader
+from stepward.generation.tree import Nodes
 
-_MOST_CHANCES = 1 << 25
-"""Probabilities held at once when draws choose: bounds the memory of draws times vocabulary."""
+Stops = Callable[[NDArray[np.int64]], bool]
+"""Says whether the tokens that a draw has written so far hold a stop text, from its last token on."""
+
+_REFILL = 0.5
+"""Draws are admitted when fewer than this share of the most are under way."""
 
 
-@dataclass
-class Branches:
-    """The rows of a batch.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Draws that go on from one prompt.
 
     Attributes:
-        model: The causal language model.
-        cache: Keys and values, a row a branch.
-        seen: Which cached positions are tokens rather than padding, [branch, position] with room for all to come.
-        used: How many positions of `seen` are in the cache.
-        lengths: Tokens of each branch, [branch].
-        logits: Of each branch's next token, [branch, vocabulary].
+        key: The prompt's id, for the draws' numbers.
+        tokens: The prompt.
+        draws: The draws' numbers.
+        place: Where what they write belongs, such as the prompt's index.
     """
 
-    model: torch.nn.Module
-    cache: Cache
-    seen: torch.Tensor
-    used: int
-    lengths: torch.Tensor
-    logits: torch.Tensor
+    key: str
+    tokens: tuple[int, ...]
+    draws: range
+    place: int
 
-    @classmethod
-    def start(cls, model: torch.nn.Module, prompts: list[list[int]], room: int, device: torch.device) -> "Branches":
-        """Reads the prompts, a branch each, padded on the left.
 
-        Args:
-            model: The causal language model.
-            prompts: Token ids.
-            room: Most tokens that will be appended.
-            device: Where the model is.
+class Batch:
+    """Draws under way.
+
+    Args:
+        reader: Reads tokens.
+        sampling: How tokens are chosen.
+        seed: Where the draws' randomness comes from.
+        ends: The tokens that end a draw.
+        stops: Ends a draw at a stop text; only asked where `sampling` has stop texts.
+    """
+
+    def __init__(self, reader: Reader, sampling: Sampling, seed: int, ends: Nodes, stops: Stops) -> None:
+        self.reader = reader
+        self.sampling = sampling
+        self.seed = seed
+        self.ends = ends
+        self.stops = stops
+        self.prefilled = 0
+        limit = sampling.max_new_tokens
+        self._starts: list[Start] = []
+        self._from, self._number, self._node, self._length = (np.zeros(0, dtype=np.int64) for _ in range(4))
+        self._noise = np.zeros((0, limit), dtype=np.float32)
+        self._written = np.zeros((0, limit), dtype=np.int64)
+
+    def __len__(self) -> int:
+        """How many draws are under way."""
+        return len(self._node)
+
+    def admit(self, queue: "deque[Start]", most: int) -> None:
+        """Takes draws from a queue, and reads their prompts, until `most` are under way or memory for prompts is full.
+
+        Raises:
+            StepwardError: Not even one draw fits into memory.
         """
-        longest = max(map(len, prompts))
-        tokens = torch.zeros((len(prompts), longest), dtype=torch.long)
-        seen = torch.zeros((len(prompts), longest + room), dtype=torch.bool)
-        for row, prompt in enumerate(prompts):
-            tokens[row, longest - len(prompt) :] = torch.tensor(prompt)
-            seen[row, longest - len(prompt) :] = True
-        tokens, seen = tokens.to(device), seen.to(device)
-        real = seen[:, :longest]
-        # A padding position attends to itself alone, since a row of nothing would be NaN.
-        causal = torch.ones((longest, longest), dtype=torch.bool, device=device).tril()
-        mask = (causal & real[:, None, :]) | torch.eye(longest, dtype=torch.bool, device=device)
-        cache = roomy_cache()
-        found = model(
-            input_ids=tokens,
-            attention_mask=mask[:, None],
-            position_ids=(real.cumsum(1) - 1).clamp(min=0),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        return cls(model, cache, seen, longest, real.sum(1), found.logits[:, -1])
+        admitted: list[Start] = []
+        ends: list[int] = []
+        room, before = most - len(self), len(self.reader.tree)
+        chains: list[list[list[int]]] = []
+        level: dict[int, int] = {}
+        while queue and room > 0:
+            start = self._check(queue.popleft())
+            used = np.r_[self._node, np.array(ends, dtype=np.int64)]
+            # Half the memory is left to what is drawn.
+            full = len(self.reader.tree) - before > self.reader.tree.most // 2
+            if not self._make_room(len(start.tokens), used) or (full and len(used)):
+                queue.appendleft(start)
+                break
+            if len(start.draws) > room:
+                queue.appendleft(Start(start.key, start.tokens, start.draws[room:], start.place))
+                start = Start(start.key, start.tokens, start.draws[:room], start.place)
+            end, new = self.reader.tree.insert(start.tokens)
+            if new:
+                depth = level.get(int(self.reader.tree.parent[new[0]]), -1) + 1
+                chains.extend([] for _ in range(depth + 1 - len(chains)))
+                chains[depth].append(new)
+                level.update(dict.fromkeys(new, depth))
+            admitted.append(start)
+            ends.append(end)
+            room -= len(start.draws)
+        for one in chains:
+            self.reader.read(one, self.sampling, draws=False)
+        self.prefilled += len(level)
+        if admitted:
+            self._append(admitted, ends)
 
-    def advance(self, parents: NDArray[np.int64], tokens: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Goes on with one token appended to each of some branches; the others are dropped.
-
-        Args:
-            parents: The branch that each new one continues, sorted, [new].
-            tokens: The token it appends, [new].
+    def step(self) -> list[tuple[int, int, NDArray[np.int64]]]:
+        """Lets every draw walk as far as it can, and then reads tokens that draws wait for.
 
         Returns:
-            The row of each new branch, [new].
+            The draws that ended: their start's place, their number, and their tokens with the end token if there is
+            one.
         """
-        rows = _rows_for(parents)
-        source = np.empty(len(rows), dtype=np.int64)
-        source[rows] = parents
-        moved = np.flatnonzero(source != np.arange(len(rows)))
-        if len(moved) or len(rows) < len(self.lengths):
-            device = self.lengths.device
-            origin = torch.from_numpy(source).to(device)
-            targets = torch.from_numpy(moved).to(device)
-            move_rows(self.cache, targets, origin[targets], len(rows))
-            self.seen, self.lengths = self.seen[origin], self.lengths[origin]
-        appended = np.empty(len(rows), dtype=np.int64)
-        appended[rows] = tokens
-        self._append(torch.from_numpy(appended).to(self.lengths.device))
-        return rows
+        ended = self._walk()
+        found = [
+            (self._starts[self._from[draw]].place, int(self._number[draw]), self._written[draw, : self._length[draw]])
+            for draw in ended.tolist()
+        ]
+        if len(ended):
+            self._keep(np.setdiff1d(np.arange(len(self)), ended, assume_unique=True))
+        if len(self):
+            waiting = self.reader.rows(np.unique(self._node))
+            self.reader.read([[node] for node in waiting.tolist()], self.sampling, draws=True)
+        return found
 
-    def _append(self, tokens: torch.Tensor) -> None:
-        self.used += 1
-        found = self.model(
-            input_ids=tokens[:, None],
-            attention_mask=self.seen[:, None, None, : self.used],
-            position_ids=self.lengths[:, None],
-            past_key_values=self.cache,
-            use_cache=True,
-        )
-        self.lengths = self.lengths + 1
-        self.logits = found.logits[:, -1]
+    def park(self) -> list[Start]:
+        """Puts the younger half of the draws back, from their beginning: they would write the same again."""
+        kept = len(self) // 2
+        parked = [
+            Start(start.key, start.tokens, range(number, number + 1), start.place)
+            for start, number in (
+                (self._starts[self._from[draw]], int(self._number[draw])) for draw in range(kept, len(self))
+            )
+        ]
+        self._keep(np.arange(kept))
+        return parked
 
+    def fits(self) -> bool:
+        """Whether there is room for the next token of every draw, after what nobody needs is forgotten."""
+        return self._make_room(len(self), self._node)
 
-def _rows_for(parents: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows 0..n-1 for n new branches, so that as many as can be stay in their parent's row."""
-    count = len(parents)
-    first = np.r_[True, parents[1:] != parents[:-1]]
-    stays = first & (parents < count)
-    rows = np.full(count, -1, dtype=np.int64)
-    rows[stays] = parents[stays]
-    rows[~stays] = np.setdiff1d(np.arange(count), rows[stays], assume_unique=True)
-    return rows
+    def _make_room(self, nodes: int, used: Nodes) -> bool:
+        tree = self.reader.tree
+        while tree.room() < nodes:
+            dropped = tree.forget(used)
+            if len(dropped) == 0:
+                return False
+            self.reader.chances.forget(dropped)
+        return True
 
+    def _check(self, start: Start) -> Start:
+        limit, most = self.sampling.max_new_tokens, self.reader.tree.most
+        if len(start.tokens) + limit > most:
+            raise StepwardError(
+                f"prompt {start.key} has {len(start.tokens)} tokens and {limit} may follow, but the engine's memory "
+                f"holds {most}: raise its option memory or lower max_new_tokens"
+            )
+        return start
 
-@torch.inference_mode()
-def decode(
-    model: torch.nn.Module,
-    prompts: list[list[int]],
-    counts: list[int],
-    noise: NDArray[np.float32],
-    ends: NDArray[np.int64],
-    sampling: Sampling,
-    device: torch.device,
-) -> list[NDArray[np.int64]]:
-    """Draws continuations of prompts.
+    def _walk(self) -> Nodes:
+        """Draws tokens until every draw has ended or waits for its token to be read; gives those that ended."""
+        ended = []
+        ready = np.flatnonzero(self.reader.chances.known(self._node))
+        while len(ready):
+            at = self._length[ready]
+            tokens = self.reader.chances.draw(self._node[ready], self._noise[ready, at])
+            self._written[ready, at] = tokens
+            self._length[ready] += 1
+            over = np.isin(tokens, self.ends) | (at + 1 == self.sampling.max_new_tokens)
+            if self.sampling.stop:
+                over |= [self.stops(self._written[draw, : self._length[draw]]) for draw in ready.tolist()]
+            ended.append(ready[over])
+            ready, tokens = ready[~over], tokens[~over]
+            self._node[ready] = self._children(self._node[ready], tokens)
+            ready = ready[self.reader.chances.known(self._node[ready])]
+        return np.concatenate(ended) if ended else np.zeros(0, dtype=np.int64)
 
-    Args:
-        model: The causal language model.
-        prompts: Token ids of each prompt.
-        counts: How many draws each prompt gets.
-        noise: A uniform number in [0, 1) for each draw and token, [draw, token]; draws in the prompts' order.
-        ends: The tokens that end a draw.
-        sampling: How tokens are chosen.
-        device: Where the model is.
+    def _children(self, nodes: Nodes, tokens: NDArray[np.int64]) -> Nodes:
+        """The nodes of tokens after nodes, [draw]; those not there are added."""
+        tree = self.reader.tree
+        keys = nodes * self.reader.vocabulary + tokens
+        _, first, index = np.unique(keys, return_index=True, return_inverse=True)
+        found = []
+        for node, token in zip(nodes[first].tolist(), tokens[first].tolist(), strict=True):
+            known = tree.child(node, token)
+            found.append(tree.add(node, token) if known is None else known)
+        return np.array(found, dtype=np.int64)[index]
 
-    Returns:
-        The tokens of each draw with its end token; a draw that ran into the limit has none.
-    """
-    branches = Branches.start(model, prompts, sampling.max_new_tokens, device)
-    written = np.full((len(noise), sampling.max_new_tokens), -1, dtype=np.int64)
-    draws = np.arange(len(noise))
-    branch_of = np.repeat(np.arange(len(prompts)), counts)
-    for position in range(sampling.max_new_tokens):
-        tokens = choose(branches.logits, noise[draws, position], branch_of, sampling)
-        written[draws, position] = tokens
-        going = ~np.isin(tokens, ends)
-        draws, branch_of, tokens = draws[going], branch_of[going], tokens[going]
-        if len(draws) == 0 or position + 1 == sampling.max_new_tokens:
-            break
-        pairs = np.stack([branch_of, tokens], axis=1)
-        distinct, index = np.unique(pairs, axis=0, return_inverse=True)
-        branch_of = branches.advance(distinct[:, 0], distinct[:, 1])[index.reshape(-1)]
-    return [row[: int((row >= 0).sum())] for row in written]
+    def _append(self, starts: list[Start], ends: list[int]) -> None:
+        counts = [len(start.draws) for start in starts]
+        limit = self.sampling.max_new_tokens
+        noise = [uniforms(self.seed, start.key, draw, limit) for start in starts for draw in start.draws]
+        of = len(self._starts) + np.repeat(np.arange(len(starts)), counts)
+        self._starts += starts
+        self._from = np.r_[self._from, of]
+        self._number = np.r_[self._number, [draw for start in starts for draw in start.draws]]
+        self._node = np.r_[self._node, np.repeat(ends, counts)]
+        self._length = np.r_[self._length, np.zeros(len(noise), dtype=np.int64)]
+        self._noise = np.concatenate([self._noise, np.array(noise, dtype=np.float32).reshape(-1, limit)])
+        self._written = np.concatenate([self._written, np.zeros((len(noise), limit), dtype=np.int64)])
 
-
-def choose(
-    logits: torch.Tensor, noise: NDArray[np.float32], branch_of: NDArray[np.int64], sampling: Sampling
-) -> NDArray[np.int64]:
-    """Draws a token a draw by inverting its branch's cumulative distribution at the draw's uniform number.
-
-    Args:
-        logits: [branch, vocabulary].
-        noise: Uniform numbers in [0, 1), [draw].
-        branch_of: The branch of each draw, [draw].
-        sampling: Temperature and top_p.
-
-    Returns:
-        Token ids, [draw].
-    """
-    if sampling.temperature == 0:
-        return np.asarray(logits.argmax(-1).cpu().numpy()[branch_of])
-    cumulative = _chances(logits, sampling).cumsum(-1)
-    rows = torch.from_numpy(branch_of).to(logits.device)
-    points = torch.from_numpy(noise).to(logits.device)
-    tokens = torch.empty(len(rows), dtype=torch.long, device=logits.device)
-    part = max(1, _MOST_CHANCES // logits.shape[-1])
-    for start in range(0, len(rows), part):
-        own = cumulative[rows[start : start + part]]
-        # Scaled by the true total, so that rounding can't put the point past the last token; a token of chance 0 is
-        # never drawn because the search is for the first total above the point.
-        at = points[start : start + part, None] * own[:, -1:]
-        tokens[start : start + part] = torch.searchsorted(own, at, right=True).squeeze(1)
-    return np.asarray(tokens.clamp(max=logits.shape[-1] - 1).cpu().numpy())
-
-
-def _chances(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
-    """Next-token probabilities, [branch, vocabulary], with the tail that top_p drops at 0."""
-    chances = torch.softmax(logits.float() / sampling.temperature, -1)
-    if sampling.top_p < 1:
-        ordered, places = chances.sort(-1, descending=True)
-        dropped = ordered.cumsum(-1) - ordered >= sampling.top_p
-        chances = chances.scatter(-1, places, ordered.masked_fill(dropped, 0))
-    return chances
+    def _keep(self, draws: NDArray[np.int64]) -> None:
+        self._from, self._number, self._node = self._from[draws], self._number[draws], self._node[draws]
+        self._length, self._noise, self._written = self._length[draws], self._noise[draws], self._written[draws]

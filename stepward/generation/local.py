@@ -1,30 +1,45 @@
-"""The embedded engine: transformers on this machine, for the CPU and for small models.
+"""The embedded engine: transformers on this machine, for the CPU, for one GPU, and for small models.
 
-A prompt's prefix is computed once for all its draws, and so is whatever they go on to write alike (`decoding`).
+Every distinct path of tokens is read once (`tree`, `reading`): the question that prefixes share, the steps that
+solutions share, and whatever draws write alike. What is read is kept for later calls as far as memory goes, since
+labelling asks for the same prefixes in waves; a call that brings another question begins with an empty memory, so that
+a unit of work gives the same records whatever the process did before.
 
 How far batching changes what a record gets: each draw follows its own stream of uniform numbers (`uniforms`), so the
 batch decides only the rounding of the logits, about 1e-6. A token changes where a uniform number falls within that of
-a boundary between two tokens; tests/generation measures it. The same prompts in the same call give the same text.
+a boundary between two tokens; tests/generation measures it. The same calls in the same order give the same text.
+
+It rests on these calls of transformers, 5.3 to 5.19, and a test fails by their name when an upgrade changes them:
+`DynamicLayer.lazy_initialization` and `update`, `Cache(layer_class_to_replicate=...)`, and a causal model's
+`past_key_values`, `position_ids`, `logits_to_keep` and four-dimensional boolean `attention_mask`.
 """
 
+import os
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
-from stepward.generation.decoding import decode
-from stepward.generation.protocol import Completion, Prompt, Sampling, uniforms
+from stepward.generation.decoding import Batch, Start
+from stepward.generation.prompting import Prompter, Prompting
+from stepward.generation.protocol import Completion, Meter, Prompt, Sampling
+from stepward.generation.reading import Reader
+from stepward.generation.stop_texts import before_stop
 from stepward.models import load_causal_lm, load_tokenizer
-from stepward.rendering import Renderer, Rendering
 
-MAX_DRAWS = 1024
-"""Draws decoded together. Branches, and so rows of the batch, are fewer."""
+_BATCH = 1024
+_GIB = 1 << 30
 
 _MOST_TEXTS = 200_000
 """Decoded texts that are remembered: many draws are equal."""
+
+_TAIL = 4
+"""Tokens more than a stop text has bytes that are looked at for it: some have no text."""
 
 
 class LocalGenerator:
@@ -32,83 +47,199 @@ class LocalGenerator:
 
     Args:
         folder: A transformers model folder with its tokenizer.
-        rendering: How a prefix becomes tokens.
+        prompting: What stands around a question.
         name: The name that records carry; the folder's name by default.
         device: A torch device; a GPU where there is one, if not given.
+        dtype: What the weights are turned into.
+        batch: Most draws under way together. Rows of a batch are fewer, since draws share.
+        memory: GiB for what is read and for reading. If not given, six tenths of the memory that a GPU has free; of a
+            machine's a quarter, but 2 at most.
 
     Raises:
-        StepwardError: The folder holds no model or no tokenizer.
+        StepwardError: The folder holds no model or no tokenizer, the model names no token that ends a text, or an
+            option is none that there is.
     """
 
     def __init__(
         self,
         folder: str | Path,
-        rendering: Rendering | None = None,
+        prompting: Prompting | None = None,
+        *,
         name: str | None = None,
         device: str | None = None,
+        dtype: Literal["float32", "bfloat16", "float16"] = "float32",
+        batch: int = _BATCH,
+        memory: float | None = None,
+        **unknown: Any,
     ) -> None:
+        if unknown:
+            raise StepwardError(
+                f"options.{next(iter(unknown))}: no such option; expected one of device, dtype, batch, memory"
+            )
         self.name = name or Path(folder).name
+        self.meter = Meter()
+        self.device = _device(device)
+        weights = _dtype(dtype)
+        self.batch = _whole("batch", batch)
         self.tokenizer = load_tokenizer(folder)
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.model = load_causal_lm(folder).to(self.device).eval()
-        self.renderer = Renderer(self.tokenizer, rendering or Rendering())
-        ends = self.model.generation_config.eos_token_id
-        ends = self.tokenizer.eos_token_id if ends is None else ends
-        self.ends = np.array(sorted({ends} if isinstance(ends, int) else set(ends or [])), dtype=np.int64)
+        self.prompter = Prompter(self.tokenizer, prompting)
+        self.model = load_causal_lm(folder).to(self.device, weights).eval()
+        self.ends = _ends(folder, self.model, self.tokenizer)
+        self._ends = frozenset(self.ends.tolist())
+        self.context = _context(self.model.config)
+        with torch.inference_mode():
+            self.reader = Reader(self.model, self.device, _bytes(memory, self.device))
+        self._sampling: tuple[float, float] | None = None
+        self._questions: set[str] = set()
         self._texts: dict[bytes, str] = {}
 
+    @torch.inference_mode()
     def complete(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
         """Draws `prompt.count` completions for each prompt, in the order of the prompts.
 
+        A prompt that is longer than the context with `max_new_tokens` more gets completions with the fault `context`.
+
         Raises:
-            StepwardError: A prompt with `max_new_tokens` more is longer than the model's context.
+            StepwardError: A prompt has no text, or one draw of it does not fit into the memory given.
         """
-        ids = [self.renderer.prefix(prompt.question, prompt.steps) for prompt in prompts]
-        self._check_lengths(prompts, ids, sampling)
-        found: list[list[Completion]] = [[] for _ in prompts]
-        # Prompts of like length share a batch: padding is work.
-        order = sorted(range(len(prompts)), key=lambda index: (len(ids[index]), index))
-        for batch in _batches(order, [prompt.count for prompt in prompts]):
-            draws = [(index, draw) for index, first, count in batch for draw in range(first, first + count)]
-            limit = sampling.max_new_tokens
-            noise = np.stack([uniforms(seed, prompts[index].id, draw, limit) for index, draw in draws])
-            counts = [count for _, _, count in batch]
-            started = [ids[index] for index, _, _ in batch]
-            tokens = decode(self.model, started, counts, noise, self.ends, sampling, self.device)
-            for (index, _), row in zip(draws, tokens, strict=True):
-                found[index].append(self._completion(row))
-        return found
+        self._forget(prompts, sampling)
+        ids = [tuple(self.prompter.ids(prompt.question, prompt.steps)) for prompt in prompts]
+        found: list[list[Completion | None]] = [[None] * prompt.count for prompt in prompts]
+        queue: deque[Start] = deque()
+        for place in _ordered(prompts, ids):
+            prompt = prompts[place]
+            if self.context and len(ids[place]) + sampling.max_new_tokens > self.context:
+                found[place] = [Completion("", False, fault="context")] * prompt.count
+            elif prompt.count:
+                draws = range(prompt.first, prompt.first + prompt.count)
+                queue.append(Start(prompt.id, ids[place], draws, place))
+        self._draw(queue, sampling, seed, prompts, found)
+        return [[one for one in drawn if one is not None] for drawn in found]
 
-    def _check_lengths(self, prompts: Sequence[Prompt], ids: list[list[int]], sampling: Sampling) -> None:
-        context = getattr(self.model.config, "max_position_embeddings", None)
-        for prompt, tokens in zip(prompts, ids, strict=True):
-            if context and len(tokens) + sampling.max_new_tokens > context:
-                raise StepwardError(
-                    f"prompt {prompt.id} has {len(tokens)} tokens and {sampling.max_new_tokens} may follow, but "
-                    f"{self.name}'s context holds {context}: lower max_new_tokens or leave the problem out"
-                )
+    def _draw(
+        self,
+        queue: "deque[Start]",
+        sampling: Sampling,
+        seed: int,
+        prompts: Sequence[Prompt],
+        found: list[list[Completion | None]],
+    ) -> None:
+        total = sum(len(start.tokens) for start in queue)
+        batch = Batch(self.reader, sampling, seed, self.ends, lambda row: self._stops(row, sampling.stop))
+        computed, most = self.reader.computed, self.batch
+        while queue or len(batch):
+            if len(batch) <= most // 2:
+                batch.admit(queue, most)
+            while not batch.fits():
+                most = max(1, len(batch) // 2)
+                queue.extendleft(batch.park())
+            for place, number, row in batch.step():
+                found[place][number - prompts[place].first] = self._completion(row, sampling)
+        self.meter.prefilled += batch.prefilled
+        self.meter.reused += max(0, total - batch.prefilled)
+        self.meter.computed += self.reader.computed - computed - batch.prefilled
 
-    def _completion(self, row: NDArray[np.int64]) -> Completion:
-        finished = bool(np.isin(row[-1], self.ends))
+    def _forget(self, prompts: Sequence[Prompt], sampling: Sampling) -> None:
+        """Empties the memory for another question, and for whole solutions: prefixes are what waves ask again."""
+        questions = {prompt.question for prompt in prompts}
+        if not questions <= self._questions or not all(prompt.steps for prompt in prompts):
+            self.reader.clear()
+        self._questions = questions | self._questions if questions <= self._questions else questions
+        if not all(prompt.steps for prompt in prompts):
+            self._questions = set()
+        chosen = (sampling.temperature, sampling.top_p)
+        if chosen != self._sampling:
+            self.reader.chances.forget()
+        self._sampling = chosen
+        self.reader.tree.tick()
+
+    def _completion(self, row: NDArray[np.int64], sampling: Sampling) -> Completion:
+        text, stopped = before_stop(self._text(row), sampling.stop)
+        self.meter.completions += 1
+        self.meter.generated += len(row)
+        return Completion(text, stopped or int(row[-1]) in self._ends, len(row))
+
+    def _text(self, row: NDArray[np.int64]) -> str:
+        """What tokens say. Bytes that are no UTF-8 become U+FFFD."""
         key = row.tobytes()
         if key not in self._texts:
             if len(self._texts) >= _MOST_TEXTS:
                 self._texts.clear()
             self._texts[key] = str(self.tokenizer.decode(row.tolist(), skip_special_tokens=True))
-        return Completion(self._texts[key], finished)
+        return self._texts[key]
+
+    def _stops(self, row: NDArray[np.int64], stop: tuple[str, ...]) -> bool:
+        """Whether a stop text ends with these tokens; only the last few are decoded, and all where those say so."""
+        tail = row[-(max(len(one.encode()) for one in stop) + _TAIL) :]
+        text = self._text(tail)
+        return any(one in text for one in stop) and any(one in self._text(row) for one in stop)
 
 
-def _batches(order: list[int], counts: list[int]) -> list[list[tuple[int, int, int]]]:
-    """Splits prompts into batches of at most MAX_DRAWS draws, as (prompt, first draw, draws)."""
-    batches: list[list[tuple[int, int, int]]] = [[]]
-    room = MAX_DRAWS
-    for index in order:
-        first = 0
-        while first < counts[index]:
-            if room == 0:
-                batches.append([])
-                room = MAX_DRAWS
-            taken = min(room, counts[index] - first)
-            batches[-1].append((index, first, taken))
-            first, room = first + taken, room - taken
-    return [batch for batch in batches if batch]
+def _ordered(prompts: Sequence[Prompt], ids: list[tuple[int, ...]]) -> list[int]:
+    """Prompts of one question together, so that they share; and questions of like length, since padding is work."""
+    longest: dict[str, int] = {}
+    for prompt, tokens in zip(prompts, ids, strict=True):
+        longest[prompt.question] = max(longest.get(prompt.question, 0), len(tokens))
+    # The longest first: what is shorter lies on its path.
+    return sorted(
+        range(len(prompts)),
+        key=lambda place: (longest[prompts[place].question], prompts[place].question, -len(ids[place]), ids[place]),
+    )
+
+
+def _ends(folder: str | Path, model: Any, tokenizer: Any) -> NDArray[np.int64]:
+    """The tokens that end a text, as the generation config says, or else the tokenizer."""
+    ends = model.generation_config.eos_token_id
+    ends = tokenizer.eos_token_id if ends is None else ends
+    found = sorted({ends} if isinstance(ends, int) else set(ends or []))
+    if not found:
+        raise StepwardError(
+            f"{folder}: no token ends a text, so every completion would be cut; expected eos_token_id in "
+            "generation_config.json, or eos_token in tokenizer_config.json"
+        )
+    return np.array(found, dtype=np.int64)
+
+
+def _context(config: Any) -> int | None:
+    """The longest text that every layer sees as a whole; None where the model sets no bound."""
+    text = config.get_text_config()
+    bounds = [getattr(text, "max_position_embeddings", None)]
+    # Layers that see a window only are read like the others, which is the same within the window.
+    if getattr(text, "use_sliding_window", True):
+        bounds += [getattr(text, "sliding_window", None), getattr(text, "attention_chunk_size", None)]
+    return min((bound for bound in bounds if bound), default=None)
+
+
+def _device(name: str | None) -> torch.device:
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise StepwardError(
+            f"options.device: {name!r} is no device here; expected cpu, or cuda where there is one"
+        ) from error
+    return device
+
+
+def _dtype(name: str) -> torch.dtype:
+    known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if name not in known:
+        raise StepwardError(f"options.dtype: {name!r} is none of {', '.join(known)}")
+    return known[name]
+
+
+def _whole(name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise StepwardError(f"options.{name}: expected a whole number of at least 1, got {value!r}")
+    return value
+
+
+def _bytes(memory: Any, device: torch.device) -> int:
+    if memory is None:
+        if device.type == "cuda":
+            return int(0.6 * torch.cuda.mem_get_info(device)[0])
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return min(2 * _GIB, free // 4)
+    if not isinstance(memory, (int, float)) or isinstance(memory, bool) or not memory > 0:
+        raise StepwardError(f"options.memory: expected GiB above 0, got {memory!r}")
+    return int(memory * _GIB)

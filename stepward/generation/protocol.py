@@ -1,8 +1,12 @@
-"""What every engine takes and gives: prompts in, completions out, draws numbered so that they can be repeated."""
+"""What every engine takes and gives: prompts in, completions out, draws numbered so that they can be repeated.
+
+Draws are numbered a prompt: who asks for `count` draws from `first` on, and later for those after them, gets what he
+would have got at once. So stopping early, going on after a stop and growing K all draw nothing twice.
+"""
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -18,12 +22,14 @@ class Prompt:
         question: The problem's text.
         steps: The steps already written; empty for a whole solution.
         count: How many completions to draw.
+        first: The number of the first of them.
     """
 
     id: str
     question: str
     steps: tuple[str, ...]
     count: int
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +40,90 @@ class Sampling:
         temperature: Divides the logits; 0 is greedy.
         top_p: Keeps the smallest set of tokens with at least this probability, in (0, 1].
         max_new_tokens: The longest completion, in tokens.
+        stop: Texts that end a completion; what is given ends before the first of them.
     """
 
     temperature: float = 1.0
     top_p: float = 1.0
     max_new_tokens: int = 128
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A sampled continuation: its text after the prefix, and False in `finished` if the token limit cut it."""
+    """A sampled continuation.
+
+    Attributes:
+        text: What follows the prefix.
+        finished: False where the token limit cut it.
+        tokens: How many tokens it has, its end token among them.
+        fault: Why the engine could not give it, such as `context` for a prefix that is too long; empty where it could.
+    """
 
     text: str
     finished: bool
+    tokens: int = 0
+    fault: str = ""
+
+
+@dataclass(slots=True)
+class Meter:
+    """What an engine has done so far.
+
+    Attributes:
+        completions: Completions given, faulty ones not counted.
+        generated: Tokens they have.
+        computed: Positions that a model decoded for them; fewer than `generated` where draws share what they wrote.
+            0 where the engine can't tell.
+        prefilled: Tokens of prefixes that were read.
+        reused: Tokens of prefixes that had not to be read, because an earlier read was kept.
+        requests: Calls of a server.
+        errors: Failed calls, by kind; those that a later call made good are counted too.
+        cost: Money spent, in the currency of the prices given; 0 without prices.
+    """
+
+    completions: int = 0
+    generated: int = 0
+    computed: int = 0
+    prefilled: int = 0
+    reused: int = 0
+    requests: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    cost: float = 0.0
+
+    def since(self, before: "Meter") -> "Meter":
+        """What was done after `before`, which is a copy of this meter taken earlier."""
+        errors = {kind: count - before.errors.get(kind, 0) for kind, count in self.errors.items()}
+        numbers = ("completions", "generated", "computed", "prefilled", "reused", "requests", "cost")
+        return Meter(
+            **{name: getattr(self, name) - getattr(before, name) for name in numbers},
+            errors={kind: count for kind, count in errors.items() if count},
+        )
+
+    def copy(self) -> "Meter":
+        """As it stands now."""
+        return replace(self, errors=dict(self.errors))
 
 
 class Generator(Protocol):
     """An engine. Completion j of a prompt depends on (seed, prompt.id, j) only, as far as its docstring promises."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What records carry."""
+
+    @property
+    def meter(self) -> Meter:
+        """What it has done since it was made."""
 
     def complete(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
-        """Draws `prompt.count` completions for each prompt, in the order of the prompts."""
+        """Draws `prompt.count` completions for each prompt, in the order of the prompts.
+
+        A draw that can't be had for the prompt's own reasons is a `Completion` with a `fault`.
+
+        Raises:
+            StepwardError: No prompt can be completed: no server, wrong key, another model than asked.
+        """
         ...
 
 

@@ -3,9 +3,13 @@
 from collections.abc import Callable, Sequence
 
 from stepward import steps
+from stepward.errors import StepwardError
 from stepward.generation.protocol import Completion, Generator, Prompt, Sampling
 from stepward.grading import extract_answer
 from stepward.records import Problem, Solution, solution_id
+
+_ADVICE = {"context": "its question is too long for the context: lower max_new_tokens, or leave the problem out"}
+"""What mends a fault."""
 
 
 def draw_solutions(
@@ -30,12 +34,20 @@ def draw_solutions(
     Returns:
         The distinct solutions, problem by problem, in the order of first appearance; their `copies` add up to `count`
         a problem. A draw with no step at all is kept as a solution of one empty-answer step (see `EMPTY`).
+
+    Raises:
+        StepwardError: The engine could not give a draw; names the problem and the fault.
     """
     prompts = [Prompt(problem.id, problem.question, (), count) for problem in problems]
     found: list[Solution] = []
     for problem, drawn in zip(problems, generator.complete(prompts, sampling, seed), strict=True):
         merged: dict[tuple[tuple[str, ...], bool], int] = {}
         for completion in drawn:
+            if completion.fault:
+                raise StepwardError(
+                    f"problem {problem.id}: {generator.name} could not draw a solution ({completion.fault}); "
+                    + _ADVICE.get(completion.fault, "mend the engine, or leave the problem out")
+                )
             key = (_steps(completion), completion.finished)
             merged[key] = merged.get(key, 0) + 1
         for (written, finished), copies in merged.items():

@@ -1,5 +1,7 @@
 """The embedded engine on a tiny random model."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from tiny_llama import save_llama
@@ -10,6 +12,12 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
-def generator(tmp_path_factory: pytest.TempPathFactory) -> LocalGenerator:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model's folder."""
+    return save_llama(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def generator(folder: Path) -> LocalGenerator:
     """The engine."""
-    return LocalGenerator(save_llama(tmp_path_factory.mktemp("tiny")))
+    return LocalGenerator(folder)

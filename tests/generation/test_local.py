@@ -4,16 +4,24 @@ Measured on this model: of 480 draws (8,241 tokens), none changed when the promp
 batches of 3, 7, 64 or 480 draws. The tests allow 1 draw in 100, since another machine rounds otherwise.
 """
 
+import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tiny_llama import save_llama
+from tokenizers import Tokenizer, decoders, models
+from transformers import LlamaConfig, MistralConfig, PreTrainedTokenizerFast
 
 from stepward.errors import StepwardError
-from stepward.generation import local
-from stepward.generation.local import LocalGenerator
+from stepward.generation.cache import PooledLayer
+from stepward.generation.chances import Chances
+from stepward.generation.decoding import Batch, Start
+from stepward.generation.local import LocalGenerator, _context
 from stepward.generation.protocol import Completion, Prompt, Sampling
+from stepward.generation.tree import Tree
 
 PROMPTS = [Prompt(f"p{index}", "abc" * (1 + index % 3) + " 12", ("ab.",) * (index % 2), 5) for index in range(8)]
 SAMPLING = Sampling(max_new_tokens=24)
@@ -43,11 +51,27 @@ def test_batching_and_order_do_not_change_a_prompts_draws(generator: LocalGenera
     assert len({draw.text for draws in together for draw in draws}) > 30
 
 
-def test_small_batches_split_a_prompts_draws_without_changing_them(
-    generator: LocalGenerator, together: Draws, monkeypatch: pytest.MonkeyPatch
+def test_small_batches_and_little_memory_do_not_change_them(
+    folder: Path, together: Draws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "MAX_DRAWS", 3)
-    assert share_changed(generator.complete(PROMPTS, SAMPLING, seed=3), together) <= 0.01
+    """With room for about two of the 40 draws: the others are parked, forgotten and begun again."""
+    engine = LocalGenerator(folder, batch=3)
+    assert share_changed(engine.complete(PROMPTS, SAMPLING, seed=3), together) <= 0.01
+    engine = LocalGenerator(folder)
+    parked = []
+    park = Batch.park
+
+    def parking(batch: Batch) -> list[Start]:
+        parked.append(len(batch))
+        return park(batch)
+
+    monkeypatch.setattr(Batch, "park", parking)
+    engine.reader.tree = Tree(90)
+    assert share_changed(engine.complete(PROMPTS, SAMPLING, seed=3), together) <= 0.01
+    assert parked and len(engine.reader.tree) <= 90
+    engine.reader.tree = Tree(10)
+    with pytest.raises(StepwardError, match=r"prompt p6 has .* memory holds 10: raise its option memory"):
+        engine.complete(PROMPTS[6:7], SAMPLING, seed=3)
 
 
 def test_the_same_call_gives_the_same_text_and_another_seed_another(generator: LocalGenerator, together: Draws) -> None:
@@ -67,7 +91,7 @@ def test_the_engines_first_tokens_follow_the_softmax(generator: LocalGenerator) 
     draws = 1_000
     found = generator.complete([Prompt("p", "abc 12", (), draws)], Sampling(max_new_tokens=1), seed=5)[0]
     with torch.inference_mode():
-        logits = generator.model(torch.tensor([generator.renderer.prefix("abc 12", ())])).logits[0, -1]
+        logits = generator.model(torch.tensor([generator.prompter.ids("abc 12", ())])).logits[0, -1]
     chances = torch.softmax(logits.double(), -1)
     end = float(chances[generator.tokenizer.eos_token_id])
     assert sum(one.finished for one in found) / draws == pytest.approx(end, abs=4 * (end * (1 - end) / draws) ** 0.5)
@@ -79,7 +103,7 @@ def test_the_engines_first_tokens_follow_the_softmax(generator: LocalGenerator) 
 def test_greedy_equals_transformers_own(generator: LocalGenerator) -> None:
     mine = generator.complete(PROMPTS, GREEDY, seed=0)
     for prompt, draws in zip(PROMPTS, mine, strict=True):
-        ids = torch.tensor([generator.renderer.prefix(prompt.question, prompt.steps)])
+        ids = torch.tensor([generator.prompter.ids(prompt.question, prompt.steps)])
         theirs = generator.model.generate(
             ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=24, pad_token_id=0
         )[0, ids.shape[1] :]
@@ -110,15 +134,147 @@ def test_every_end_token_of_the_generation_config_ends(tmp_path: Path) -> None:
     assert any(one.text.endswith(("\n", ".")) for one in found)
 
 
-def test_a_prompt_that_is_too_long_for_the_context_is_refused(generator: LocalGenerator) -> None:
+def test_a_prefix_that_is_too_long_for_the_context_is_a_fault_of_its_draws_alone(generator: LocalGenerator) -> None:
     question = "a" * 100
-    length = len(generator.renderer.prefix(question, ()))
+    length = len(generator.prompter.ids(question, ()))
     fits = Sampling(max_new_tokens=128 - length)
-    assert len(generator.complete([Prompt("long", question, (), 1)], fits, seed=0)[0]) == 1
-    with pytest.raises(StepwardError, match=rf"prompt long has {length} tokens .* context holds 128: lower"):
-        generator.complete([PROMPTS[0], Prompt("long", question, (), 1)], Sampling(max_new_tokens=129 - length), seed=0)
+    assert not generator.complete([Prompt("long", question, (), 1)], fits, seed=0)[0][0].fault
+    over = Sampling(max_new_tokens=129 - length)
+    found = generator.complete([PROMPTS[0], Prompt("long", question, (), 2)], over, seed=0)
+    assert found[1] == [Completion("", False, 0, "context")] * 2
+    assert [one.fault for one in found[0]] == [""] * 5
 
 
 def test_its_name_is_the_folders_unless_given(generator: LocalGenerator, tmp_path: Path) -> None:
     assert generator.name.startswith("tiny")
     assert LocalGenerator(save_llama(tmp_path), name="mine").name == "mine"
+
+
+WAVES = [Prompt(f"w{index}", "abc 12", ("ab.", "cd.", "a1.")[:index], 8) for index in (1, 2, 3)]
+
+
+def test_waves_draw_what_one_call_draws_and_read_a_prefix_once(folder: Path) -> None:
+    engine = LocalGenerator(folder)
+    whole = engine.complete(WAVES, SAMPLING, seed=1)
+    assert engine.meter.completions == 24
+    assert engine.meter.generated == sum(one.tokens for drawn in whole for one in drawn) > engine.meter.computed > 0
+    longest = engine.prompter.ids("abc 12", ("ab.", "cd.", "a1."))
+    assert engine.meter.prefilled == len(longest)
+    assert engine.meter.reused == sum(len(engine.prompter.ids("abc 12", one.steps)) for one in WAVES) - len(longest)
+    again = LocalGenerator(folder)
+    waves: Draws = [[], [], []]
+    for first, count in ((0, 1), (1, 1), (2, 2), (4, 4)):
+        asked = [Prompt(one.id, one.question, one.steps, count, first) for one in WAVES]
+        for draws, more in zip(waves, again.complete(asked, SAMPLING, seed=1), strict=True):
+            draws += more
+    assert share_changed(waves, whole) <= 0.05
+    assert again.meter.prefilled == len(longest) and again.meter.computed <= engine.meter.computed + 5
+
+
+def test_what_a_unit_gets_does_not_depend_on_what_was_asked_before(folder: Path, generator: LocalGenerator) -> None:
+    fresh = LocalGenerator(folder).complete(WAVES, SAMPLING, seed=1)
+    before = generator.meter.copy()
+    generator.complete(WAVES[:1], SAMPLING, seed=9)
+    generator.complete([Prompt("other", "cba", ("ab.",), 3)], SAMPLING, seed=1)
+    generator.complete([Prompt("q", "abc 12", (), 3)], SAMPLING, seed=1)
+    assert generator.complete(WAVES, SAMPLING, seed=1) == fresh
+    assert generator.meter.since(before).completions == 38
+
+
+def test_another_temperature_draws_by_its_own_chances(folder: Path) -> None:
+    engine = LocalGenerator(folder)
+    engine.complete(WAVES, SAMPLING, seed=1)
+    warm = engine.complete(WAVES, Sampling(0.3, 0.9, max_new_tokens=24), seed=1)
+    assert share_changed(warm, LocalGenerator(folder).complete(WAVES, Sampling(0.3, 0.9, max_new_tokens=24), 1)) <= 0.05
+
+
+def test_without_kept_chances_the_same_is_drawn(folder: Path, together: Draws) -> None:
+    """As with a large vocabulary, whose chances are too large to keep."""
+    engine = LocalGenerator(folder)
+    assert engine.reader.chances.kept
+    engine.reader.chances = Chances(engine.reader.vocabulary, False, torch.device("cpu"))
+    assert share_changed(engine.complete(PROMPTS, SAMPLING, seed=3), together) <= 0.01
+    assert share_changed(engine.complete(PROMPTS, SAMPLING, seed=3), together) <= 0.01
+
+
+def test_a_completion_ends_before_the_first_stop_text(generator: LocalGenerator) -> None:
+    prompt = [Prompt("p", "abc 12", (), 60)]
+    long = Sampling(max_new_tokens=40)
+    whole = generator.complete(prompt, long, seed=0)[0]
+    before = generator.meter.copy()
+    stop = ("b", "ca", "\n")
+    found = generator.complete(prompt, Sampling(max_new_tokens=40, stop=stop), seed=0)[0]
+    changed = 0
+    for one, other in zip(whole, found, strict=True):
+        place = min((at for at in map(one.text.find, stop) if at >= 0), default=None)
+        expected = one.text if place is None else one.text[:place]
+        changed += (other.text, other.finished) != (expected, one.finished or place is not None)
+        assert other.tokens <= one.tokens
+    assert changed <= 1 and any(one.finished and not other.finished for one, other in zip(found, whole, strict=True))
+    assert generator.meter.since(before).generated < sum(one.tokens for one in whole) / 2
+
+
+def test_a_tokenizer_without_pad_token_serves(tmp_path: Path) -> None:
+    folder = save_llama(tmp_path, pad_token_id=None)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "pad_token": None}))
+    assert len(LocalGenerator(folder).complete(PROMPTS, SAMPLING, seed=3)) == len(PROMPTS)
+
+
+def test_a_model_that_names_no_end_is_refused(tmp_path: Path) -> None:
+    folder = save_llama(tmp_path, eos_token_id=None)
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token": None}))
+    with pytest.raises(StepwardError, match=r"no token ends a text.*eos_token_id in generation_config.json"):
+        LocalGenerator(folder)
+
+
+def test_a_model_that_never_stops_is_cut(folder: Path) -> None:
+    engine = LocalGenerator(folder)
+    engine.ends, engine._ends = np.array([10_000]), frozenset([10_000])
+    found = engine.complete(PROMPTS, SAMPLING, seed=3)
+    assert {(one.finished, one.tokens, one.fault) for drawn in found for one in drawn} == {(False, 24, "")}
+
+
+def test_tokens_that_are_no_utf8_are_replaced(folder: Path) -> None:
+    engine = LocalGenerator(folder)
+    tokenizer = Tokenizer(
+        models.BPE({letter: index for index, letter in enumerate(["\u0120", "a", "\u00c3", "b"])}, [])
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    engine.tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+    assert engine._text(np.array([1, 2, 3])) == "a\ufffdb"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch": 0}, "options.batch: expected a whole number of at least 1, got 0"),
+        ({"memory": -1}, "options.memory: expected GiB above 0, got -1"),
+        ({"memory": "2"}, "options.memory: expected GiB above 0, got '2'"),
+        ({"dtype": "int8"}, "options.dtype: 'int8' is none of float32, bfloat16, float16"),
+        ({"rows": 3}, "options.rows: no such option; expected one of device, dtype, batch, memory"),
+        ({"device": "toaster"}, "options.device: 'toaster' is no device here"),
+    ],
+)
+def test_a_wrong_option_is_refused_by_its_name(folder: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(StepwardError, match=message):
+        LocalGenerator(folder, **options)
+
+
+def test_half_precision_serves(folder: Path) -> None:
+    found = LocalGenerator(folder, dtype="bfloat16", memory=0.05).complete(PROMPTS, SAMPLING, seed=3)
+    assert all(one.tokens for drawn in found for one in drawn)
+
+
+def test_a_model_that_keeps_more_than_keys_and_values_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one would that is given a path and reads something else."""
+    monkeypatch.setattr(PooledLayer, "update", lambda layer, keys, values, *_: (keys[:, :, -1:], values[:, :, -1:]))
+    monkeypatch.setattr(PooledLayer, "get_seq_length", lambda layer: 0)
+    with pytest.raises((StepwardError, RuntimeError)):
+        LocalGenerator(folder)
+
+
+def test_a_window_bounds_the_context() -> None:
+    assert _context(LlamaConfig(max_position_embeddings=128)) == 128
+    assert _context(MistralConfig(max_position_embeddings=128, sliding_window=32)) == 32

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stepward.errors import StepwardError
 from stepward.generation.protocol import Completion, Prompt, Sampling
 from stepward.records import Problem, solution_id
 from stepward.solutions.sampling import EMPTY, draw_solutions
@@ -89,3 +91,8 @@ def test_a_draw_without_a_step_is_kept_as_a_wrong_solution() -> None:
 def test_the_same_text_is_graded_by_each_problems_own_reference() -> None:
     found, _ = draw([Completion("The answer is 2.", True)])
     assert [(one.problem_id, one.correct) for one in found] == [("p", False), ("q", True)]
+
+
+def test_a_draw_that_the_engine_could_not_give_is_refused_by_the_problems_name() -> None:
+    with pytest.raises(StepwardError, match=r"problem p: script could not draw a solution \(context\).*max_new_tokens"):
+        draw([Completion("1 + 2 = 3.", True), Completion("", False, fault="context")])
