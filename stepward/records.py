@@ -7,7 +7,7 @@ label never means sampling again.
 import hashlib
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,15 @@ class StepRollouts:
         id: `prefix_id(problem_id, steps)`.
         problem_id: The problem.
         steps: The prefix's steps, at least one.
-        drawn: Completions drawn, at least 1.
+        drawn: Completions that count: those with text. 0 where the completer gave none; such a prefix has no label.
         right: Completions among them whose answer equals the reference.
         complete: True for a whole solution: nothing was sampled, `drawn` is 1 and `right` is its grade.
         completer: Who wrote the completions.
+        empty: Draws in which the completer wrote nothing: they make no label, and erase none.
+        failed: Draws that the engine could not give.
+        fault: Why the last of them failed; empty where none did.
+        tokens: Tokens that all draws have, end tokens among them.
+        rule: When drawing stopped, as `labelling.stopping` writes it; what an unbiased estimate depends on.
     """
 
     id: str
@@ -77,6 +82,16 @@ class StepRollouts:
     right: int
     complete: bool = False
     completer: str = ""
+    empty: int = 0
+    failed: int = 0
+    fault: str = ""
+    tokens: int = 0
+    rule: str = ""
+
+    @property
+    def draws(self) -> int:
+        """Draws that were tried; the next one's number."""
+        return 0 if self.complete else self.drawn + self.empty + self.failed
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import types
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -53,15 +54,24 @@ def write_shard(path: Path, records: Sequence[Any], kind: type) -> None:
     Raises:
         StepwardError: The disc is full, or the folder can't be written.
     """
-    names = [field.name for field in dataclasses.fields(kind)]
-    columns = {name: [plain(getattr(record, name)) for record in records] for name in names}
-    table = pa.Table.from_pydict(columns, schema=schema_of(kind))
-    with atomic(path) as file:
-        pq.write_table(table, file, compression="zstd")
+    write_batches(path, [records], kind)
 
 
-def read_shard(path: Path, kind: type[Record]) -> list[Record]:
-    """Reads the records of one Parquet file.
+def write_batches(path: Path, batches: Iterable[Sequence[Any]], kind: type) -> None:
+    """Writes records that come batch by batch to one Parquet file, whole or not at all; holds one batch at a time.
+
+    Raises:
+        StepwardError: The disc is full, or the folder can't be written.
+    """
+    names, schema = [field.name for field in dataclasses.fields(kind)], schema_of(kind)
+    with atomic(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for records in batches:
+            columns = {name: [plain(getattr(record, name)) for record in records] for name in names}
+            writer.write_table(pa.Table.from_pydict(columns, schema=schema))
+
+
+def read_shard(path: Path, kind: type[Record], rows: slice = slice(None)) -> list[Record]:
+    """Reads the records of one Parquet file, or those of some of its rows.
 
     Raises:
         StepwardError: The file is missing, torn, or holds records of another kind or schema version.
@@ -84,7 +94,8 @@ def read_shard(path: Path, kind: type[Record]) -> list[Record]:
     if not version:
         raise StepwardError(f"{path}: schema version none, this Stepward reads {SCHEMA_VERSION}")
     record = record_maker(kind)
-    return [record(row) for row in table.to_pylist()]
+    first, end, _ = rows.indices(len(table))
+    return [record(row) for row in table.slice(first, max(0, end - first)).to_pylist()]
 
 
 def plain(value: Any) -> Any:
@@ -123,7 +134,8 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         StepwardError: The disc is full or can't be written; nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Two machines may be writing this file, by processes of one number.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:

@@ -158,7 +158,7 @@ def test_another_schema_version_is_named_before_its_columns(tmp_path: Path) -> N
     write_shard(path, [PROBLEM], Problem)
     table = pq.read_table(path).drop_columns("subject")
     pq.write_table(table.replace_schema_metadata({"stepward.schema": "1"}), path)
-    with pytest.raises(StepwardError, match="schema version 1, this Stepward reads 2"):
+    with pytest.raises(StepwardError, match=f"schema version 1, this Stepward reads {store.SCHEMA_VERSION}"):
         read_shard(path, Problem)
 
 
@@ -167,7 +167,7 @@ def test_another_schema_version_is_refused_naming_both(tmp_path: Path, monkeypat
     with monkeypatch.context() as later:
         later.setattr(store, "SCHEMA_VERSION", 99)
         write_shard(path, [PROBLEM], Problem)
-    with pytest.raises(StepwardError, match="schema version 99, this Stepward reads 2"):
+    with pytest.raises(StepwardError, match=f"schema version 99, this Stepward reads {store.SCHEMA_VERSION}"):
         read_shard(path, Problem)
     table = pq.read_table(path)
     pq.write_table(table.replace_schema_metadata({}), path)

@@ -1,15 +1,21 @@
-"""Draws K completions at every distinct prefix and counts the right ones.
+"""Draws completions at prefixes and counts the right ones, round by round.
 
-A prefix that several solutions of a problem share is one prefix, sampled once. A whole solution needs no sampling:
-its count is its own grade.
+A round asks a search which prefixes matter, a stopping rule how many completions each still needs, and an engine for
+all of them at once. Both decide from the counts alone, so whatever is counted already is never drawn again: a run that
+was cut, one that grows from 16 completions to 32, and one that searches all go on from their records.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from stepward import steps
+from stepward.errors import StepwardError
 from stepward.generation.protocol import Completion, Generator, Prompt, Sampling
 from stepward.grading import extract_answer
-from stepward.records import Problem, Solution, StepRollouts, prefix_id
+from stepward.labelling.prefixes import Prefix, Prefixes, prefixes_of
+from stepward.labelling.searches import Every, Search
+from stepward.labelling.stopping import Stopping, lacking
+from stepward.records import Problem, Solution, StepRollouts
 
 Grader = Callable[[str, str | None], bool]
 """Says whether an answer equals a reference, from (reference, answer)."""
@@ -21,52 +27,66 @@ def draw_rollouts(
     completer: Generator,
     grader: Grader,
     *,
-    completions: int,
+    stopping: Stopping,
+    search: Search | None = None,
     sampling: Sampling,
     seed: int,
+    before: Iterable[StepRollouts] = (),
 ) -> list[StepRollouts]:
-    """Counts, for each distinct prefix of the solutions, how many of its completions reach the reference answer.
+    """Counts, for distinct prefixes of the solutions, how many completions reach the reference answer.
 
     Args:
         problems: The problems of the solutions.
-        solutions: Graded solutions; their prefixes are what is sampled.
+        solutions: Graded solutions; their prefixes are what is completed.
         completer: Writes the completions.
         grader: Grades them.
-        completions: K, how many completions a prefix gets, at least 1.
-        sampling: How they are drawn.
+        stopping: When a prefix has enough of them.
+        search: Which prefixes are completed; every one if not given.
+        sampling: How completions are drawn.
         seed: Where the draws' randomness comes from, with the prefix's id.
+        before: What the same completer drew before with the same seed; it is gone on from.
 
     Returns:
-        A record a distinct prefix, in the order of first appearance.
+        A record a distinct prefix that was drawn from, was counted before, or is a whole solution, in the order of
+        first appearance.
+
+    Raises:
+        StepwardError: `before` holds another completer's counts, or the completer gives more than it was asked.
     """
     of = {problem.id: problem for problem in problems}
-    whole: dict[str, StepRollouts] = {}
-    stated: set[str] = set()
-    open_prefixes: dict[str, tuple[str, tuple[str, ...]]] = {}
-    order: dict[str, None] = {}
-    for solution in solutions:
-        for end in range(1, len(solution.steps) + 1):
-            prefix = solution.steps[:end]
-            key = prefix_id(solution.problem_id, prefix)
-            order.setdefault(key)
-            if end < len(solution.steps):
-                open_prefixes.setdefault(key, (solution.problem_id, prefix))
-            elif solution.answer is not None or key not in whole:
-                right = int(solution.correct)
-                whole[key] = StepRollouts(key, solution.problem_id, prefix, 1, right, True, completer.name)
-                stated |= {key} if solution.answer is not None else set()
-    # Where one solution continues another, the answer that the shorter one states is what the prefix is worth. One
-    # that states none (it was cut, or stopped early) is wrong, but says nothing of how the longer one began.
-    pending = {key: prefix for key, prefix in open_prefixes.items() if key not in stated}
-    prompts = [
-        Prompt(key, of[problem_id].question, prefix, completions) for key, (problem_id, prefix) in pending.items()
-    ]
-    counted = dict(whole)
-    for prompt, drawn in zip(prompts, completer.complete(prompts, sampling, seed), strict=True):
-        problem_id, prefix = pending[prompt.id]
-        right = sum(grader(of[problem_id].reference, completion_answer(prefix, draw)) for draw in drawn)
-        counted[prompt.id] = StepRollouts(prompt.id, problem_id, prefix, len(drawn), right, completer=completer.name)
-    return [counted[key] for key in order]
+    prefixes = prefixes_of(solutions)
+    search = search or Every()
+    counts = _earlier(prefixes, before, completer.name)
+    while wanted := _wanted(prefixes, counts, search, stopping):
+        prompts = [
+            Prompt(prefix.id, of[prefix.problem_id].question, prefix.steps, more, first=_draws(counts, prefix))
+            for prefix, more in wanted
+        ]
+        for (prefix, _), drawn in zip(wanted, complete(completer, prompts, sampling, seed), strict=True):
+            earlier = counts.get(prefix.id) or _nothing(prefix, completer.name)
+            reference = of[prefix.problem_id].reference
+            counts[prefix.id] = replace(counted(earlier, drawn, reference, grader), rule=str(stopping))
+    return records_of(prefixes, counts, completer.name)
+
+
+def complete(completer: Generator, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
+    """As many completions as each prompt asks; those that the engine left out are faulty ones.
+
+    Raises:
+        StepwardError: The engine gave more than was asked, or not one list a prompt: it can't be told what is what.
+    """
+    given = completer.complete(prompts, sampling, seed)
+    if len(given) != len(prompts):
+        raise StepwardError(f"completer {completer.name}: {len(given)} prefixes completed of {len(prompts)} asked")
+    for prompt, drawn in zip(prompts, given, strict=True):
+        if len(drawn) > prompt.count:
+            raise StepwardError(
+                f"completer {completer.name}: {len(drawn)} completions for prefix {prompt.id}, {prompt.count} asked"
+            )
+    return [[*drawn, *[_LEFT_OUT] * (prompt.count - len(drawn))] for prompt, drawn in zip(prompts, given, strict=True)]
+
+
+_LEFT_OUT = Completion("", False, fault="left out")
 
 
 def completion_answer(prefix: tuple[str, ...], completion: Completion) -> str | None:
@@ -75,3 +95,59 @@ def completion_answer(prefix: tuple[str, ...], completion: Completion) -> str | 
     if not completion.finished or not added:
         return None
     return extract_answer(steps.join((*prefix, *added)), "marked")
+
+
+def counted(earlier: StepRollouts, drawn: Sequence[Completion], reference: str, grader: Grader) -> StepRollouts:
+    """The counts with more completions in them. Those without text, and those that failed, are counted apart."""
+    given = [one for one in drawn if not one.fault]
+    written = [one for one in given if steps.split(one.text)]
+    right = sum(grader(reference, completion_answer(earlier.steps, one)) for one in written)
+    return replace(
+        earlier,
+        drawn=earlier.drawn + len(written),
+        right=earlier.right + right,
+        empty=earlier.empty + len(given) - len(written),
+        failed=earlier.failed + len(drawn) - len(given),
+        fault=next((one.fault for one in reversed(drawn) if one.fault), earlier.fault),
+        tokens=earlier.tokens + sum(one.tokens for one in given),
+    )
+
+
+def records_of(prefixes: Prefixes, counts: Mapping[str, StepRollouts], completer: str) -> list[StepRollouts]:
+    """A record a prefix that was counted or is a whole solution, in the prefixes' order."""
+    found = []
+    for prefix in prefixes.of.values():
+        if prefix.id in prefixes.graded:
+            right = int(prefixes.graded[prefix.id])
+            found.append(StepRollouts(prefix.id, prefix.problem_id, prefix.steps, 1, right, True, completer))
+        elif prefix.id in counts:
+            found.append(counts[prefix.id])
+    return found
+
+
+def _earlier(prefixes: Prefixes, before: Iterable[StepRollouts], completer: str) -> dict[str, StepRollouts]:
+    counts = {one.id: one for one in before if one.id in prefixes.of and not one.complete}
+    for one in counts.values():
+        if one.completer != completer:
+            raise StepwardError(
+                f"rollouts {one.id}: drawn by {one.completer!r}, and {completer!r} shall go on from them; "
+                "counts of several completers are kept apart"
+            )
+    return counts
+
+
+def _wanted(
+    prefixes: Prefixes, counts: dict[str, StepRollouts], search: Search, stopping: Stopping
+) -> list[tuple[Prefix, int]]:
+    """Prefixes with the completions each gets in this round."""
+    asked = search.asked(prefixes, counts, stopping)
+    wanted = [(prefix, lacking(stopping, counts.get(prefix.id))) for prefix in asked]
+    return [(prefix, more) for prefix, more in wanted if more]
+
+
+def _draws(counts: dict[str, StepRollouts], prefix: Prefix) -> int:
+    return counts[prefix.id].draws if prefix.id in counts else 0
+
+
+def _nothing(prefix: Prefix, completer: str) -> StepRollouts:
+    return StepRollouts(prefix.id, prefix.problem_id, prefix.steps, 0, 0, completer=completer)

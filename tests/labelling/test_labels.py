@@ -1,5 +1,7 @@
 """Labels of solutions, computed from counts, grades and an exact checker."""
 
+from dataclasses import replace
+
 import pytest
 
 from stepward.errors import StepwardError
@@ -63,3 +65,81 @@ def test_oracle_labels_are_right_up_to_the_first_wrong_step(wrong: int | None, l
 
     assert [one.labels for one in oracle_labels([RIGHT], oracle)] == [labels]
     assert asked == [("p", ("a", "b", "c"))]
+
+
+def test_a_prefix_whose_draws_are_all_void_has_no_label_and_the_others_keep_theirs() -> None:
+    void = StepRollouts(prefix_id("p", ("a",)), "p", ("a",), 0, 0, empty=7, failed=1)
+    for kind, second in (("hard", 1.0), ("soft", 1.0), ("er", 1.0)):
+        (labels,) = rollout_labels([RIGHT], COUNTS | {void.id: void}, kind)
+        assert labels.labels == (None, second, 1.0)
+
+
+def test_soft_labels_are_the_estimate_that_the_rule_allows() -> None:
+    early = [
+        replace(counted("a", right=1, drawn=4), rule="first_right(16)"),
+        replace(counted("a", "b", right=1, drawn=1), rule="first_right(16)"),
+    ]
+    rollouts = {one.id: one for one in early}
+    assert [rollout_labels([RIGHT], rollouts, kind)[0].labels for kind in ("hard", "soft", "er")] == [
+        (1.0, 1.0, 1.0), (0.0, 1.0, 1.0), (0.0, 1.0, 1.0),
+    ]  # fmt: skip
+    impossible = replace(early[0], drawn=5)
+    with pytest.raises(StepwardError, match="never comes to 1 right of 5"):
+        rollout_labels([RIGHT], rollouts | {impossible.id: impossible}, "soft")
+
+
+FALLEN = solved("a", "b", "x", "y", "z", correct=False)
+
+
+def of_counts(*right: int | None) -> dict[str, StepRollouts]:
+    """Counts of the first prefixes of `FALLEN`, None for one that was not asked."""
+    found = [counted(*FALLEN.steps[: end + 1], right=hits) for end, hits in enumerate(right) if hits is not None]
+    return {one.id: one for one in found}
+
+
+@pytest.mark.parametrize(
+    ("right", "keep", "drop", "zero"),
+    [
+        # Nothing is known, so nothing is concluded but the grade.
+        ((None,) * 4, (None,) * 4 + (0.0,), (None,) * 4 + (0.0,), (None,) * 4 + (0.0,)),
+        ((None, 4, 0, None), (1.0, 1.0, 0.0, None, 0.0), (1.0, 1.0, 0.0, None, None), (1.0, 1.0, 0.0, 0.0, 0.0)),
+        # What succeeds later does so from before, too, whatever few completions said.
+        ((0, 4, 0, None), (1.0, 1.0, 0.0, None, 0.0), (1.0, 1.0, 0.0, None, None), (1.0, 1.0, 0.0, 0.0, 0.0)),
+        ((0, 0, 0, 0), (0.0,) * 5, (0.0,) + (None,) * 4, (0.0,) * 5),
+        ((None, None, None, 1), (1.0,) * 4 + (0.0,), (1.0,) * 4 + (0.0,), (1.0,) * 4 + (0.0,)),
+        ((None, 1, None, 0), (1.0, 1.0, None, 0.0, 0.0), (1.0, 1.0, None, 0.0, None), (1.0, 1.0, None, 0.0, 0.0)),
+    ],
+)
+def test_what_a_search_left_out_is_inferred(
+    right: tuple[int | None, ...],
+    keep: tuple[float | None, ...],
+    drop: tuple[float | None, ...],
+    zero: tuple[float | None, ...],
+) -> None:
+    for after, expected in (("keep", keep), ("drop", drop), ("zero", zero)):
+        (labels,) = rollout_labels(
+            [FALLEN], of_counts(*right), "hard", missing="infer", after_first_error=after  # type: ignore[arg-type]
+        )  # fmt: skip
+        assert labels.labels == expected
+
+
+def test_a_right_solution_vouches_for_its_prefixes_in_hard_labels_alone() -> None:
+    (hard,) = rollout_labels([RIGHT], {}, "hard", missing="infer")
+    (soft,) = rollout_labels([RIGHT], {}, "soft", missing="infer")
+    assert (hard.labels, soft.labels) == ((1.0, 1.0, 1.0), (None, None, 1.0))
+    _, fallen = rollout_labels([RIGHT, FALLEN], {}, "hard", missing="infer")
+    assert fallen.labels == (1.0, 1.0, None, None, 0.0)
+
+
+def test_with_counts_everywhere_nothing_is_inferred_unless_asked() -> None:
+    counts = of_counts(0, 4, 0, 2)
+    labels = [rollout_labels([FALLEN], counts, kind)[0].labels for kind in ("hard", "soft")]
+    assert labels == [(0.0, 1.0, 0.0, 1.0, 0.0), (0.0, 0.5, 0.0, 0.25, 0.0)]
+    dropped = [
+        rollout_labels([FALLEN], counts, kind, after_first_error="drop")[0].labels for kind in ("hard", "soft", "er")
+    ]
+    assert dropped == [(0.0, None, None, None, None)] * 3
+    # A right solution has no first error, though some prefix of it never succeeded.
+    unlucky = COUNTS | {one.id: one for one in [counted("a", right=0)]}
+    (kept,) = rollout_labels([RIGHT], unlucky, "hard", after_first_error="drop")
+    assert kept.labels == (0.0, 1.0, 1.0)

@@ -1,55 +1,28 @@
 """Rollouts of a scripted completer: one draw of K a distinct prefix, and only whole, right completions count."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
+from labelling.completers import OTHER, PROBLEM, SAMPLING, ChanceCompleter, ScriptedCompleter, attempt, same, whole
 
+from stepward.errors import StepwardError
 from stepward.generation.protocol import Completion, Prompt, Sampling
 from stepward.labelling.rollouts import completion_answer, draw_rollouts
-from stepward.records import Problem, Solution, StepRollouts, prefix_id, solution_id
-
-PROBLEM = Problem("p", "What is 1 + 2 + 3?", "6")
-OTHER = Problem("q", "What is 1 + 1?", "2")
-SAMPLING = Sampling(0.7, 0.9, 20)
+from stepward.labelling.stopping import All, FirstRight, Interval, Stopping
+from stepward.records import Solution, StepRollouts, prefix_id
 
 
-class ScriptedCompleter:
-    """Answers every prefix with the completions listed for its last step, over and over."""
-
-    name = "script"
-
-    def __init__(self, script: dict[str, list[Completion]]) -> None:
-        self.script = script
-        self.asked: list[Prompt] = []
-        self.calls: list[tuple[Sampling, int]] = []
-
-    def complete(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
-        """The script's completions."""
-        self.asked += prompts
-        self.calls.append((sampling, seed))
-        return [
-            [options[draw % len(options)] for draw in range(prompt.count)]
-            for prompt in prompts
-            for options in [self.script.get(prompt.steps[-1], [whole("The answer is 0.")])]
-        ]
-
-
-def whole(text: str) -> Completion:
-    return Completion(text, True)
-
-
-def attempt(*steps: str, answer: str | None, cut: bool = False, problem: Problem = PROBLEM) -> Solution:
-    """A graded solution, as `draw_solutions` writes it."""
-    identity = solution_id(problem.id, steps) + ("+cut" if cut else "")
-    return Solution(identity, problem.id, steps, answer, answer == problem.reference, finished=not cut)
-
-
-def roll_out(solutions: Sequence[Solution], completer: ScriptedCompleter, count: int = 4) -> list[StepRollouts]:
+def roll_out(
+    solutions: Sequence[Solution],
+    completer: ScriptedCompleter | ChanceCompleter,
+    stopping: Stopping = All(4),  # noqa: B008
+    before: Sequence[StepRollouts] = (),
+) -> list[StepRollouts]:
     return draw_rollouts(
-        [PROBLEM, OTHER], solutions, completer, lambda reference, answer: reference == answer,
-        completions=count, sampling=SAMPLING, seed=7,
-    )  # fmt: skip
+        [PROBLEM, OTHER], solutions, completer, same, stopping=stopping, sampling=SAMPLING, seed=7, before=before
+    )
 
 
 def test_a_shared_prefix_is_sampled_once_and_its_right_completions_are_counted() -> None:
@@ -81,16 +54,18 @@ def test_a_shared_prefix_is_sampled_once_and_its_right_completions_are_counted()
         if not one.complete
     ]
     assert completer.calls == [(SAMPLING, 7)]
+    assert {(one.rule, one.tokens > 0) for one in found if not one.complete} == {("all(4)", True)}
 
 
-def test_cut_and_empty_completions_are_never_right() -> None:
+def test_a_cut_completion_is_wrong_and_an_empty_one_does_not_count() -> None:
     completer = ScriptedCompleter({
         "The answer is 6.": [
             whole(""), whole("\n \n"), Completion("The answer is 6.", False), whole("The answer is 6."),
         ],
     })  # fmt: skip
     found = roll_out([attempt("The answer is 6.", "So be it.", answer="6")], completer)
-    assert [(one.right, one.drawn, one.complete) for one in found] == [(1, 4, False), (1, 1, True)]
+    counts = [(one.right, one.drawn, one.empty, one.draws, one.complete) for one in found]
+    assert counts == [(1, 2, 2, 4, False), (1, 1, 0, 0, True)]
 
 
 @pytest.mark.parametrize(
@@ -143,3 +118,83 @@ def test_the_order_of_solutions_does_not_change_the_records() -> None:
     expected = set(roll_out(solutions, completer))
     assert len(expected) == 5
     assert all(set(roll_out(order, completer)) == expected for order in permutations(solutions))
+
+
+def broken(fault: str) -> Completion:
+    return Completion("", False, fault=fault)
+
+
+def test_failed_draws_are_recorded_with_their_reason() -> None:
+    completer = ScriptedCompleter({"a": [broken("timeout"), whole("The answer is 6."), broken("context"), whole("")]})
+    (prefix, _) = roll_out([attempt("a", "The answer is 6.", answer="6")], completer)
+    assert (prefix.drawn, prefix.right, prefix.empty, prefix.failed, prefix.fault) == (1, 1, 1, 2, "context")
+
+
+def test_a_completer_that_never_writes_is_asked_no_more_than_most() -> None:
+    for rule in (All(5), FirstRight(5), Interval(5, 0.4, 0.6)):
+        completer = ScriptedCompleter({"a": [whole("")]})
+        (prefix, _) = roll_out([attempt("a", "The answer is 6.", answer="6")], completer, rule)
+        assert (prefix.drawn, prefix.right, prefix.empty) == (0, 0, 5)
+        assert sum(prompt.count for prompt in completer.asked) == 5
+
+
+class Careless(ScriptedCompleter):
+    """Gives more or fewer completions than asked."""
+
+    def __init__(self, change: int, prefixes: int = 0) -> None:
+        super().__init__({"a": [whole("The answer is 6.")]})
+        self.change, self.prefixes = change, prefixes
+
+    def complete(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
+        given = super().complete(prompts, sampling, seed)
+        many = [[drawn[0]] * (len(drawn) + self.change) for drawn in given]
+        return many[: len(many) + self.prefixes]
+
+
+def test_completions_that_were_left_out_failed() -> None:
+    (prefix, _) = roll_out([attempt("a", "The answer is 6.", answer="6")], Careless(-3))
+    assert (prefix.drawn, prefix.right, prefix.failed, prefix.fault) == (1, 1, 3, "left out")
+
+
+def test_completions_or_prefixes_that_can_not_be_told_apart_are_refused() -> None:
+    solutions = [attempt("a", "The answer is 6.", answer="6")]
+    with pytest.raises(StepwardError, match=f"5 completions for prefix {prefix_id('p', ('a',))}, 4 asked"):
+        roll_out(solutions, Careless(1))
+    with pytest.raises(StepwardError, match="completer script: 0 prefixes completed of 1 asked"):
+        roll_out(solutions, Careless(0, -1))
+
+
+CHAIN = [attempt(*(f"{letter}{number}" for number in range(6)), answer=None) for letter in "abcde"]
+
+
+def chance(steps: tuple[str, ...]) -> float:
+    return {"a": 0.0, "b": 0.05, "c": 0.5, "d": 0.95, "e": 1.0}[steps[0][0]]
+
+
+@pytest.mark.parametrize("void", [0.0, 0.2])
+def test_growing_draws_only_what_is_new_and_gives_what_drawing_at_once_gives(void: float) -> None:
+    pairs = [(All(5), All(16)), (FirstRight(4), FirstRight(16)), (Interval(10, 0.25, 0.8), Interval(24, 0.25, 0.8))]
+    for small, large in pairs:
+        once, twice = (ChanceCompleter(chance, empty=void, failed=void / 2) for _ in range(2))
+        expected = roll_out(CHAIN, once, large)
+        first = roll_out(CHAIN, twice, small)
+        grown = roll_out(CHAIN, twice, large, before=first)
+        # A record that had enough keeps the rule that ended it.
+        assert [replace(one, rule="") for one in grown] == [replace(one, rule="") for one in expected]
+        assert twice.draws() == once.draws()
+        assert roll_out(CHAIN, twice, large, before=grown) == grown and twice.draws() == once.draws()
+
+
+def test_first_right_gives_the_hard_labels_of_all() -> None:
+    everything, early = ChanceCompleter(chance), ChanceCompleter(chance)
+    full = roll_out(CHAIN, everything, All(16))
+    found = roll_out(CHAIN, early, FirstRight(16))
+    assert [one.right > 0 for one in found] == [one.right > 0 for one in full]
+    assert early.draws() < everything.draws() / 2
+
+
+def test_another_completers_counts_are_not_gone_on_from() -> None:
+    solutions = [attempt("a", "The answer is 6.", answer="6")]
+    before = roll_out(solutions, ScriptedCompleter({}))
+    with pytest.raises(StepwardError, match="drawn by 'script', and 'chance' shall go on"):
+        roll_out(solutions, ChanceCompleter(chance), before=before)
