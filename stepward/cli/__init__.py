@@ -2,6 +2,7 @@
 
 import stepward.cli.data
 import stepward.cli.grading
+import stepward.cli.labels
 import stepward.cli.planning
 import stepward.cli.runs
 import stepward.cli.training  # noqa: F401  (each adds its verbs)

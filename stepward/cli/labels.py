@@ -1,0 +1,201 @@
+"""Verbs of labels from other sources than rollouts, and of how good a run's labels are."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from stepward.cli.program import app, say
+from stepward.errors import StepwardError
+
+if TYPE_CHECKING:
+    from stepward.evaluation.label_costs import LabelCost
+    from stepward.labelling.filters import Filtered
+    from stepward.pipeline.label_sources import KindNoise
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+
+evaluate = typer.Typer(help="Measure what a run made.", no_args_is_help=True)
+app.add_typer(evaluate, name="evaluate")
+
+
+@app.command()
+def judge(
+    folder: RunArgument,
+    url: Annotated[str, typer.Option(help="An OpenAI-compatible server, up to /v1.")],
+    model: Annotated[str, typer.Option(help="The model's name there.")],
+    key: Annotated[str | None, typer.Option(help="The environment variable that holds the server's key.")] = None,
+    votes: Annotated[int, typer.Option(min=1, help="Replies a solution; the most common verdict counts.")] = 1,
+    temperature: Annotated[float, typer.Option(min=0, help="0 is greedy, for one vote.")] = 0.0,
+    top_p: Annotated[float, typer.Option(help="Keeps the most likely tokens of this total probability.")] = 1.0,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="The longest reply, in tokens.")] = 4096,
+    seed: Annotated[int, typer.Option(help="Decides the draws, as far as the server keeps to it.")] = 0,
+    options: Annotated[
+        list[str] | None, typer.Option("--option", help="NAME=VALUE of the engine, such as concurrency=32.")
+    ] = None,
+) -> None:
+    """Ask a model for the first wrong step of every solution of a run, and label by it: RUN#judge."""
+    from stepward.generation.prompting import Prompting
+    from stepward.generation.protocol import Sampling
+    from stepward.generation.server import ServerGenerator
+    from stepward.pipeline.label_sources import judge_run
+
+    engine = ServerGenerator(url, model, key, Prompting(chat=True), **_options(options or []))
+    with _bar("judging") as (bar, task):
+        judgements, labels = judge_run(
+            folder, engine, sampling=Sampling(temperature, top_p, max_new_tokens), seed=seed, votes=votes,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+    unread, failed = sum(one.unparsed for one in judgements), sum(one.failed for one in judgements)
+    say(f"{sum(len(one.votes) for one in judgements):,} votes, {unread:,} unreadable and {failed:,} failed replies")
+    _say_labels(folder, "judge", labels)
+
+
+@app.command("match-steps")
+def match_steps(
+    folder: RunArgument,
+    nli: Annotated[
+        Path | None, typer.Option(help="A folder of a language-inference classifier; else steps must be equal.")
+    ] = None,
+    entailment: Annotated[str | None, typer.Option(help="Its label for entailment; found if not given.")] = None,
+    threshold: Annotated[float, typer.Option(help="A step is entailed if its chance is above this.")] = 0.5,
+    batch: Annotated[int, typer.Option(min=1, help="The most pairs of steps at once.")] = 32,
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
+) -> None:
+    """Label a run's steps by those of right solutions, as DIVERSE does: RUN#rules, or RUN#nli."""
+    from stepward.labelling.rules import rule_labels
+    from stepward.pipeline.label_sources import run_solutions, write_labels
+
+    solutions = run_solutions(folder)
+    if nli is None:
+        labels, kind, facts = rule_labels(solutions), "rules", {}
+    else:
+        from stepward.labelling.nli import EntailmentModel, nli_labels
+
+        model = EntailmentModel(nli, entailment, batch=batch, device=device)
+        labels, kind = nli_labels(solutions, model, threshold), "nli"
+        facts = {"pairs": model.asked, "too_long": model.too_long}
+        say(f"{model.asked:,} pairs of steps read, {model.too_long:,} too long for the model")
+    write_labels(folder, kind, labels, **facts)
+    _say_labels(folder, kind, labels)
+
+
+@app.command()
+def consensus(
+    folder: RunArgument,
+    one: Annotated[str, typer.Option(help="A kind of its labels.")] = "hard",
+    other: Annotated[str, typer.Option(help="Another kind.")] = "judge",
+    above: Annotated[float, typer.Option(help="A step is right if its label is above this; 0 for soft labels.")] = 0.5,
+) -> None:
+    """Keep the solutions on whose first error two kinds of a run's labels agree: RUN#consensus."""
+    from stepward.pipeline.label_sources import consensus_run
+
+    _say_labels(folder, "consensus", consensus_run(folder, one, other, above))
+
+
+@evaluate.command("labels")
+def evaluate_labels(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs in the arithmetic world.")],
+    to_json: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Also draw accuracy over tokens: a .svg or .png file.")] = None,
+) -> None:
+    """Compare the labels of runs, and what they cost, with the arithmetic world's oracle."""
+    from dataclasses import asdict
+
+    from stepward.pipeline.label_sources import compare_labels
+    from stepward.store import write_json
+
+    if plot is not None and plot.suffix not in (".svg", ".png"):
+        raise StepwardError(f"--plot {plot}: expected a name that ends in .svg or .png")
+    compared = [compare_labels(folder) for folder in folders]
+    costs, noise = [row for each, _ in compared for row in each], [row for _, each in compared for row in each]
+    if costs:
+        Console().print(_cost_table(costs))
+    if noise:
+        Console().print(_noise_table(noise))
+    if to_json is not None:
+        write_json(to_json, {"strategies": [asdict(row) for row in costs], "kinds": [asdict(row) for row in noise]})
+        say(f"Figures: {to_json}")
+    if plot is not None:
+        from stepward.report.label_plot import draw_label_costs
+
+        draw_label_costs(costs, plot)
+        say(f"Plot: {plot}")
+
+
+def _options(given: list[str]) -> dict[str, Any]:
+    """Options of an engine from NAME=VALUE, the value as YAML."""
+    found = {}
+    for one in given:
+        name, sign, value = one.partition("=")
+        if not (name and sign):
+            raise StepwardError(f"--option {one}: expected NAME=VALUE, such as concurrency=32")
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise StepwardError(f"--option {one}: {value!r} is no value") from error
+    return found
+
+
+def _cost_table(costs: "list[LabelCost]") -> Table:
+    """A row a way of drawing; shares in percent."""
+    table = _table("Hard labels beside the oracle", "~ computed from the counts of the way above it")
+    several = len({row.run for row in costs}) > 1, len({row.completer for row in costs}) > 1
+    names = [name for name, shown in zip(("run", "completer"), several, strict=True) if shown]
+    for title in (*names, "strategy"):
+        table.add_column(title, overflow="fold")
+    for title in ("prefixes", "completions", "tokens", "agree", "false +", "false -", "first error"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in costs:
+        shares = (row.agreement, row.false_positives, row.false_negatives, row.first_error)
+        table.add_row(
+            *(getattr(row, name) for name in names), f"{'~ ' if row.simulated else ''}{row.strategy}",
+            f"{row.prefixes:,}", f"{row.completions:,.0f}", "-" if row.tokens is None else f"{row.tokens:,.0f}",
+            *(f"{100 * share:.1f}" for share in shares),
+        )  # fmt: skip
+    return table
+
+
+def _noise_table(noise: "list[KindNoise]") -> Table:
+    """A row a kind of labels; shares of the solutions in percent."""
+    table = _table("First errors by kind of labels, % of solutions", "right: at its step, or rightly none")
+    several = len({row.run for row in noise}) > 1
+    for title in (*(["run"] if several else []), "labels"):
+        table.add_column(title, overflow="fold")
+    for title in ("solutions", "left out", "right", "early", "late", "missed", "invented"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in noise:
+        share = {one.case: one for one in row.noise.shares}
+        table.add_row(
+            *([row.run] if several else []), row.kind, f"{row.noise.solutions:,}",
+            f"{sum(row.noise.left_out.values()):,}", f"{100 * (share['exact'].share + share['none'].share):.1f}",
+            *(f"{100 * share[case].share:.1f}" for case in ("early", "late", "missed", "invented")),
+        )  # fmt: skip
+    return table
+
+
+def _table(title: str, caption: str) -> Table:
+    return Table(
+        title=title, caption=caption, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+
+
+def _say_labels(folder: Path, kind: str, labels: "Filtered") -> None:
+    steps = sum(value is not None for one in labels.labels for value in one.labels)
+    say(f"{len(labels.labels):,} solutions, {steps:,} steps labelled {kind}: {folder}#{kind}")
+    if labels.dropped:
+        say("without: " + ", ".join(f"{count:,} {reason}" for reason, count in labels.dropped.items()))
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[tuple[Progress, TaskID]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("left"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        yield bar, bar.add_task(what, total=None)

@@ -1,0 +1,215 @@
+"""Labels of a finished run's solutions from other sources than its rollouts, and all of them beside the oracle.
+
+What is made here lies in the run's folder and its manifest, so that `RUN#judge` is a source of labels like `RUN#hard`.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepward.errors import StepwardError
+from stepward.evaluation.label_costs import LabelCost, Way, label_costs
+from stepward.evaluation.label_noise import LabelNoise, label_noise
+from stepward.generation.protocol import Generator, Sampling
+from stepward.labelling.consensus import KIND as CONSENSUS
+from stepward.labelling.consensus import consensus
+from stepward.labelling.filters import Filtered
+from stepward.labelling.judge import KIND as JUDGE
+from stepward.labelling.judge import PROMPT, Judgement, judge_labels, judge_solutions
+from stepward.labelling.labels import oracle_labels
+from stepward.labelling.pooling import pool
+from stepward.manifest import Manifest
+from stepward.pipeline.layout import BY, Layout
+from stepward.pipeline.measure import has_oracle, oracle_of
+from stepward.recipes.schema import Recipe
+from stepward.records import Solution, StepLabels, StepRollouts
+from stepward.store import digest, locked, read_shard, write_shard
+
+JUDGEMENTS = "judgements"
+NOT_BY_STEP = ("orm", "oracle", "soft", "er")
+"""Kinds of labels that name no first error of their own: the grade, the truth itself, and shares."""
+
+
+@dataclass(frozen=True, slots=True)
+class KindNoise:
+    """How one kind of a run's labels errs beside the oracle's.
+
+    Attributes:
+        run: Which run.
+        kind: `hard`, `judge`, `rules`, `nli`, `consensus` or another that the run has.
+        tokens: Tokens that the judge wrote; None for other kinds.
+        noise: The four cases.
+    """
+
+    run: str
+    kind: str
+    tokens: int | None
+    noise: LabelNoise
+
+
+def write_labels(folder: Path, kind: str, made: Filtered, **facts: Any) -> Path:
+    """Writes labels of a kind into a run, in the place of those of that kind that it has.
+
+    Raises:
+        StepwardError: There are none.
+    """
+    if not made.labels:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in made.dropped.items())
+        raise StepwardError(f"{folder}: no {kind} labels come of it ({reasons or 'the run has no solutions'})")
+    path = Layout(folder).shard("labels", kind)
+    values = [value for one in made.labels for value in one.labels if value is not None]
+    write_shard(path, made.labels, StepLabels)
+    Manifest.read(folder).finish(
+        "labels", kind, path, solutions=len(made.labels), steps=len(values), mean=sum(values) / len(values), **facts
+    )
+    return path
+
+
+def judge_run(
+    folder: Path,
+    judge: Generator,
+    *,
+    sampling: Sampling,
+    seed: int = 0,
+    votes: int = 1,
+    unit: int = 200,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[list[Judgement], Filtered]:
+    """Asks a judge about every solution of a run's reward split, and writes its judgements and labels.
+
+    A shard of judgements is written for every `unit` solutions; asked again, what is judged is not judged again. The
+    shards of another judge, or of the same one asked otherwise, lie beside them.
+
+    Args:
+        folder: The run's folder.
+        judge: An engine that puts the question as it stands.
+        sampling: How replies are drawn.
+        seed: Decides the draws.
+        votes: Replies a solution.
+        unit: Solutions a shard.
+        progress: Told how many solutions are judged, of how many.
+
+    Returns:
+        The judgements, and the labels with how many solutions have none, and why.
+
+    Raises:
+        StepwardError: The run has no solutions, or the judge can't be asked.
+    """
+    solutions, layout = run_solutions(folder), Layout(folder)
+    with locked(folder):
+        problems, manifest = layout.problems("reward"), Manifest.read(folder)
+        settings = digest([judge.name, PROMPT, list(sampling.stop), sampling.temperature, sampling.top_p,
+                           sampling.max_new_tokens, seed, votes, unit])  # fmt: skip
+        judgements: list[Judgement] = []
+        for start in range(0, len(solutions), unit):
+            name = f"{settings}/reward-{start // unit:04d}"
+            path = layout.shard(JUDGEMENTS, name)
+            if not manifest.finished(JUDGEMENTS, name):
+                batch = solutions[start : start + unit]
+                made = judge_solutions(problems, batch, judge, sampling=sampling, seed=seed, votes=votes)
+                write_shard(path, made, Judgement)
+                manifest.finish(
+                    JUDGEMENTS, name, path, judge=judge.name, votes=votes, solutions=len(made),
+                    tokens=sum(one.tokens for one in made), unparsed=sum(one.unparsed for one in made),
+                    failed=sum(one.failed for one in made),
+                )  # fmt: skip
+            judgements += read_shard(path, Judgement)
+            progress(min(start + unit, len(solutions)), len(solutions))
+        labels = judge_labels(solutions, judgements)
+        write_labels(folder, JUDGE, labels, tokens=sum(one.tokens for one in judgements), judge=judge.name)
+    return judgements, labels
+
+
+def consensus_run(folder: Path, one: str, other: str, above: float) -> Filtered:
+    """Writes the labels of the solutions on whose first error two kinds of a run's labels agree.
+
+    Args:
+        folder: The run's folder.
+        one: The first kind, such as `hard`.
+        other: The second, such as `judge`.
+        above: A step is right, for both, if its label is above this.
+
+    Raises:
+        StepwardError: The run lacks one of them, or they agree nowhere.
+    """
+    manifest = Manifest.read(folder)
+    with locked(folder):
+        kept = consensus(_labels(manifest, one), _labels(manifest, other), one_above=above, other_above=above)
+        write_labels(folder, CONSENSUS, kept, of=[one, other])
+    return kept
+
+
+def _labels(manifest: Manifest, kind: str) -> list[StepLabels]:
+    if not manifest.finished("labels", kind):
+        known = ", ".join(sorted(manifest.units("labels"))) or "none"
+        raise StepwardError(f"{manifest.folder}: no labels of kind {kind!r}; it has {known}")
+    return read_shard(manifest.folder / manifest.units("labels")[kind]["path"], StepLabels)
+
+
+def compare_labels(folder: Path) -> tuple[list[LabelCost], list[KindNoise]]:
+    """Cost and quality of a run's rollouts, one completer and way after the other, and how its kinds of labels err.
+
+    Args:
+        folder: The run's folder; its problems are of the arithmetic world.
+
+    Raises:
+        StepwardError: It is no run, there is no oracle for it, or it has neither rollouts nor labels.
+    """
+    manifest = Manifest.read(folder)
+    recipe = Recipe.model_validate(manifest.content["recipe"])
+    if not has_oracle(recipe):
+        raise StepwardError(f"{folder}: no oracle for its problems; only a run of the arithmetic world can be compared")
+    layout = Layout(folder)
+    oracle = oracle_of(layout.problems("reward"))
+    solutions = layout.solutions("reward")
+    costs = []
+    for way, rollouts in _ways(manifest, recipe):
+        known = {one.problem_id for one in rollouts}
+        drawn_for = [solution for solution in solutions if solution.problem_id in known]
+        costs += label_costs(way, drawn_for, rollouts, oracle)
+    noise = _noise(manifest, oracle_labels(solutions, oracle))
+    if not costs and not noise:
+        raise StepwardError(f"{folder}: neither rollouts nor labels of single steps in it; run its recipe further")
+    return costs, noise
+
+
+def _ways(manifest: Manifest, recipe: Recipe) -> list[tuple[Way, list[StepRollouts]]]:
+    """The run's rollouts by completer, and those of all completers pooled where there are several."""
+    name = manifest.folder.resolve().name
+    units: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for unit, facts in sorted(manifest.units("rollouts").items()):
+        units[unit.partition(BY)[2]].append(facts)
+    found = []
+    for completer, each in units.items():
+        rollouts = [one for facts in each for one in read_shard(manifest.folder / facts["path"], StepRollouts)]
+        prefilled = sum(facts.get("prefilled", 0) for facts in each) or None
+        shown = completer or next((one.completer for one in rollouts), "")
+        found.append((Way(name, shown, recipe.rollouts.search, prefilled), rollouts))
+    if len(found) > 1:
+        together = pool(one for _, rollouts in found for one in rollouts)
+        found.append((Way(name, "pooled", recipe.rollouts.search), together))
+    return found
+
+
+def _noise(manifest: Manifest, truth: Sequence[StepLabels]) -> list[KindNoise]:
+    found = []
+    for kind, facts in sorted(manifest.units("labels").items()):
+        if kind not in NOT_BY_STEP and manifest.finished("labels", kind):
+            noise = label_noise(_labels(manifest, kind), truth)
+            found.append(KindNoise(manifest.folder.resolve().name, kind, facts.get("tokens"), noise))
+    return found
+
+
+def run_solutions(folder: Path) -> list[Solution]:
+    """The solutions of a run's reward split.
+
+    Raises:
+        StepwardError: It is no run, or has none.
+    """
+    Manifest.read(folder)
+    solutions = Layout(folder).solutions("reward")
+    if not solutions:
+        raise StepwardError(f"{folder}: no solutions in it; run its recipe first")
+    return solutions
