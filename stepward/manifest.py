@@ -47,7 +47,7 @@ class Manifest:
             manifest.save()
             return manifest
         manifest = cls.read(folder)
-        changed = _differences(manifest.content["recipe"], recipe)
+        changed = differences(manifest.content["recipe"], recipe)
         if changed:
             raise StepwardError(
                 f"{folder}: this run was started with another recipe; changed: {'; '.join(changed)}. "
@@ -73,6 +73,10 @@ class Manifest:
     def save(self) -> None:
         """Writes the manifest, whole or not at all."""
         write_json(self.folder / "manifest.json", self.content)
+
+    def replace_recipe(self, recipe: Mapping[str, Any]) -> None:
+        """Takes another recipe in the place of this run's; what it leaves undone is for the caller to say."""
+        self.content |= {"recipe": dict(recipe), "recipe_hash": digest(recipe)}
 
     def units(self, stage: str) -> dict[str, dict[str, Any]]:
         """What is done of a stage: the facts of each finished unit, by its name."""
@@ -137,12 +141,12 @@ def _revision() -> str | None:
     return answer.stdout.strip() or None
 
 
-def _differences(before: Any, after: Any, where: str = "") -> list[str]:
-    """The fields in which two recipes differ, as `field: before -> after`."""
+def differences(before: Any, after: Any, where: str = "") -> list[str]:
+    """The fields in which two recipes, as JSON, differ: each as `field: before -> after`."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         found = []
         for key in sorted({*before, *after}):
             inner = f"{where}.{key}" if where else key
-            found += _differences(before.get(key), after.get(key), inner)
+            found += differences(before.get(key), after.get(key), inner)
         return found
     return [] if before == after else [f"{where}: {before!r} -> {after!r}"]

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from stepward.cli.planning_rollouts import UTILISATION, is_run, plan_run
 from stepward.cli.program import app, say
 from stepward.errors import StepwardError
 
@@ -21,6 +22,9 @@ GIB = 2**30
 
 _PARTS = ("weights", "gradients", "optimiser", "activations", "reserve", "total")
 _ROWS = ("rows", "counted", "kept", "useful", "computed")
+
+_UTILISATION = 0.4
+"""Share of a card's matrix rate that training is assumed to reach."""
 
 _NO_DATA = "-"
 """Stands for the data in a plan without any."""
@@ -46,11 +50,20 @@ def plan(
     sharding: Annotated[str, typer.Option(help="none, zero1, zero2, zero3 or fsdp.")] = "none",
     tokens: Annotated[float | None, typer.Option(help="Computed tokens of an epoch, instead of counting them.")] = None,
     count: Annotated[int, typer.Option(min=1, help="Rows that are tokenised to count tokens.")] = 1000,
-    mfu: Annotated[float, typer.Option(help="Share of the card's rate that is assumed to be reached.")] = 0.4,
+    mfu: Annotated[
+        float | None, typer.Option(help="Share of the card's rate that is assumed; .4 in training, .1 in decoding.")
+    ] = None,
     reserve: Annotated[float, typer.Option(help="GiB for the CUDA context and what can't be used.")] = 1.0,
+    sample: Annotated[int, typer.Option(min=2, help="For a run's recipe: problems that are drawn to measure.")] = 20,
+    price: Annotated[float | None, typer.Option(help="For a run's recipe: an hour of one card, in money.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say what memory, tokens and hours a training needs on a card; exit code 1 where it doesn't fit."""
+    """Say what a training, or a run's rollouts, need on a card; exit code 1 where a training doesn't fit."""
+    if mfu is not None and not 0 < mfu <= 1:
+        raise StepwardError(f"--mfu: expected a share above 0 and at most 1, found {mfu:g}")
+    if is_run(words or []):
+        plan_run(words or [], sample, _card(card, memory, tflops), gpus, mfu or UTILISATION, price, as_json)
+        return
     from stepward.cli.training import recipe_of
     from stepward.pipeline.training_options import checked
 
@@ -59,9 +72,8 @@ def plan(
         data = data or _NO_DATA
     given = {"kind": kind, "model": model, "data.train": data, "data.format": form}
     recipe = checked(recipe_of(words or [], {name: value for name, value in given.items() if value}, config))
-    if not 0 < mfu <= 1:
-        raise StepwardError(f"--mfu: expected a share above 0 and at most 1, found {mfu:g}")
-    found = planned(recipe, _card(card, memory, tflops), gpus, sharding, tokens, count, mfu, int(reserve * GIB))
+    share = mfu or _UTILISATION
+    found = planned(recipe, _card(card, memory, tflops), gpus, sharding, tokens, count, share, int(reserve * GIB))
     if as_json:
         say(json.dumps(found))
     else:

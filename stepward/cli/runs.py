@@ -22,10 +22,15 @@ def run(
     runs: RunsOption = Path("runs"),
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; one a core if not given.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads a worker; 1 gives the same scores everywhere.")] = 1,
+    until: Annotated[str | None, typer.Option(help="The last stage to do, such as rollouts or labels.")] = None,
+    part: Annotated[str | None, typer.Option(help="I/N: do the I-th of N machines' share, to merge later.")] = None,
+    grow: Annotated[bool, typer.Option("--grow", help="Go on with more completions or completers.")] = False,
+    ray: Annotated[str | None, typer.Option(help="Work by Ray: local, auto, or a cluster's HOST:PORT.")] = None,
+    gpus: Annotated[float, typer.Option("--gpus-a-worker", min=0, help="With --ray: GPUs of each worker.")] = 0.0,
 ) -> None:
     """Run a recipe from its problems to its report; run it again to go on where it stopped."""
     from stepward.evaluation.folder import read
-    from stepward.pipeline.run import run_recipe
+    from stepward.pipeline.run import Ways, run_recipe
     from stepward.recipes.load import load_recipe
     from stepward.report.terminal import summary_table
     from stepward.report.wording import headline
@@ -33,14 +38,40 @@ def run(
     console = Console()
     plan = load_recipe(recipe, overrides or [])
     folder = runs / plan.name
-    manifest, worked = run_recipe(plan, folder, console, workers, threads)
+    ways = Ways(workers, threads, until, _part(part), grow, ray, gpus)
+    manifest, worked = run_recipe(plan, folder, console, ways)
+    total = manifest.content["seconds"]
+    state = f"done in {worked:.0f} s" if worked else f"everything was done before ({total:.0f} s of work)"
+    if ways.stages()[-1] != "report":
+        say(f"{plan.name}: {state}, until {ways.stages()[-1]}. Records: {folder}")
+        return
     evaluation, _ = read(folder / "evaluation")
     console.print(summary_table(evaluation))
     for line in headline(evaluation):
         say(line)
-    total = manifest.content["seconds"]
-    state = f"done in {worked:.0f} s" if worked else f"everything was done before ({total:.0f} s of work)"
     say(f"{plan.name}: {state}. Report: {folder / 'report.html'}")
+
+
+def _part(text: str | None) -> tuple[int, int] | None:
+    """A share `I/N` of the work."""
+    if text is None:
+        return None
+    share, _, of = text.partition("/")
+    if not (share.isdecimal() and of.isdecimal()):
+        raise StepwardError(f"--part {text}: expected I/N, such as 2/4")
+    return int(share), int(of)
+
+
+@app.command()
+def merge(
+    parts: Annotated[list[Path], typer.Argument(help="Folders of the parts of one run.")],
+    to: Annotated[Path, typer.Option("--to", help="The merged run's folder.")],
+) -> None:
+    """Join the parts of a run that several machines did; then run its recipe there to go on."""
+    from stepward.pipeline.merging import merge_runs
+
+    found = merge_runs(parts, to)
+    say(f"{to}: " + ", ".join(f"{stage} {units}" for stage, units in found.items()) + " finished units")
 
 
 @app.command()
@@ -65,24 +96,26 @@ def label(
     to: Annotated[Path | None, typer.Option("--to", help="The Parquet file to write.")] = None,
 ) -> None:
     """Label a run's solutions again from its stored counts; nothing is sampled."""
-    from stepward.labelling.labels import rollout_labels
     from stepward.manifest import Manifest
+    from stepward.pipeline.labels import Told, labels_by_batch
     from stepward.pipeline.layout import Layout
+    from stepward.recipes.schema import Recipe
     from stepward.records import StepLabels
-    from stepward.store import write_shard
+    from stepward.store import write_batches
 
+    if kind not in ("hard", "soft", "er"):
+        raise StepwardError(f"--kind {kind}: expected hard, soft or er")
     if not (math.isfinite(eta) and eta > 0):
         raise StepwardError(f"--eta: expected a number above 0, found {eta:g}")
-    Manifest.read(source)
-    layout = Layout(source)
-    counts = {prefix.id: prefix for prefix in layout.rollouts()}
-    if not counts:
+    manifest = Manifest.read(source)
+    if not manifest.units("rollouts"):
         raise StepwardError(f"{source}: no rollouts in it; run a recipe with hard, soft or er labels first")
-    labels = rollout_labels(layout.solutions("reward"), counts, kind, eta)
+    recipe, told = Recipe.model_validate(manifest.content["recipe"]), Told()
     path = to or source / "labels" / (f"er-eta-{eta:g}.parquet" if kind == "er" else f"{kind}.parquet")
-    write_shard(path, labels, StepLabels)
-    steps = sum(len(one.labels) for one in labels)
-    say(f"{len(labels):,} solutions, {steps:,} steps labelled {kind}: {path}")
+    write_batches(path, told.of(labels_by_batch(recipe, Layout(source), kind, eta)), StepLabels)
+    facts = told.facts()
+    without = f", {facts['without']:,} without a label" if facts["without"] else ""
+    say(f"{facts['solutions']:,} solutions, {facts['steps']:,} steps labelled {kind}{without}: {path}")
 
 
 @app.command()

@@ -69,7 +69,8 @@ def trainings(
 
 def recipe_of(words: list[str], given: dict[str, str], config: Path | None) -> Any:
     """The recipe that is named or put together, with the file's options and the overrides."""
-    from stepward.recipes.training import assign, load_content, parse_yaml, read_text, training_from
+    from stepward.recipes.load import parse_yaml, read_text
+    from stepward.recipes.training import assign, load_content, training_from
 
     named = bool(words) and "=" not in words[0]
     where = f"recipe {words[0]}" if named else "the command"

@@ -8,6 +8,7 @@ from typing import Any
 from stepward.answers import reference_fault
 from stepward.errors import StepwardError
 from stepward.evaluation.summary import n_of_choice
+from stepward.pipeline.engines import GENERATOR, completers
 from stepward.pipeline.layout import ARITHMETIC, SPLITS, Layout
 from stepward.problems import arithmetic
 from stepward.problems.files import read_problems
@@ -67,19 +68,25 @@ def needs_rollouts(recipe: Recipe) -> bool:
     return bool(set(recipe.labels.kinds) & set(ROLLOUT_KINDS))
 
 
-def check_models(recipe: Recipe) -> None:
+def check_models(recipe: Recipe, training: bool = True) -> None:
     """Looks into the folder of every model the recipe needs, so that none is missed after an hour's work.
+
+    Args:
+        recipe: What will be run.
+        training: Whether reward models will be trained, and so need a model to start from.
 
     Raises:
         StepwardError: A folder is missing, or lacks what every model has; names the recipe's field.
     """
-    own = recipe.generator.model
-    names = {"generator.model": own} if recipe.solutions.path is None else {}
+    used = {"generator.model": recipe.generator} if recipe.solutions.path is None else {}
     if needs_rollouts(recipe):
-        completer = recipe.rollouts.completer
-        names |= {"generator.model": own} if completer == "generator" else {"rollouts.completer": completer}
-    base = recipe.rewards.base
-    names |= {"generator.model": own} if base == "generator" else {"rewards.base": base}
+        first, *others = completers(recipe).items()
+        own = recipe.rollouts.completer == GENERATOR
+        used |= {"generator.model" if own else "rollouts.completer": first[1]}
+        used |= {f"rollouts.also.{name}.model": section for name, section in others}
+    names = {field_name: section.model for field_name, section in used.items() if section.engine != "server"}
+    if training:
+        names |= _base(recipe)
     for field_name, name in names.items():
         folder = Layout.model(name)
         if not folder.is_dir():
@@ -87,6 +94,15 @@ def check_models(recipe: Recipe) -> None:
         for what, patterns in _NEEDED.items():
             if not any(path for pattern in patterns for path in folder.glob(pattern)):
                 raise StepwardError(f"{field_name}: {folder}: no {what} in it; save the whole model there")
+
+
+def _base(recipe: Recipe) -> dict[str, str]:
+    """The model that reward models start from, by the field that names it."""
+    if recipe.rewards.base != GENERATOR:
+        return {"rewards.base": recipe.rewards.base}
+    if recipe.generator.engine == "server":
+        raise StepwardError("rewards.base: generator is a server's model here; expected a local model's folder")
+    return {"generator.model": recipe.generator.model}
 
 
 def _published(recipe: Recipe, path: str, sizes: dict[str, int]) -> Inputs:

@@ -12,6 +12,8 @@ from stepward.store import read_shard
 SPLITS = ("reward", "validation", "test")
 EMBEDDED = "embedded"
 ARITHMETIC = "arithmetic"
+BY = "+"
+"""Stands between a unit of rollouts and the name of the completer, where the recipe names several."""
 
 
 class Layout:
@@ -42,9 +44,25 @@ class Layout:
         return read_shard(self.shard("problems", split), Problem)
 
     def batch(self, unit: str, size: int) -> tuple[str, list[Problem]]:
-        """The split and the problems of a unit `<split>-<number>`."""
-        split, _, number = unit.rpartition("-")
-        return split, self.problems(split)[int(number) * size : (int(number) + 1) * size]
+        """The split and the problems of a unit `<split>-<number>`, or `<split>-<number>+<completer>`."""
+        split, number = unit.partition("-")[0], batch_number(unit)
+        return split, read_shard(self.shard("problems", split), Problem, slice(number * size, (number + 1) * size))
+
+    def of_batch(self, stage: str, unit: str, size: int, each: int) -> list[Path]:
+        """The finished shards of another stage that hold a unit's problems, and so little more than is needed.
+
+        Args:
+            stage: `solutions` or `rollouts`.
+            unit: The unit whose problems are meant.
+            size: Problems a unit of its kind.
+            each: Problems a unit of `stage`.
+        """
+        first = batch_number(unit) * size
+        wanted = {first // each + at for at in range((first % each + size - 1) // each + 1)}
+        split = unit.partition("-")[0]
+        units = Manifest.read(self.folder).units(stage)
+        named = [name for name in units if name.startswith(f"{split}-") and batch_number(name) in wanted]
+        return [self.folder / units[name]["path"] for name in sorted(named)]
 
     def solutions(self, split: str) -> list[Solution]:
         """A split's solutions, from every finished unit."""
@@ -64,6 +82,11 @@ class Layout:
 
     def _paths(self, stage: str, prefix: str) -> list[Path]:
         return Manifest.read(self.folder).paths(stage, prefix)
+
+
+def batch_number(unit: str) -> int:
+    """Which batch of problems a unit is of."""
+    return int(unit.partition(BY)[0].rpartition("-")[2])
 
 
 @cache

@@ -6,6 +6,7 @@ from stepward.evaluation import folder as evaluation_folder
 from stepward.evaluation.label_quality import LabelQuality, label_quality
 from stepward.evaluation.summary import evaluate
 from stepward.labelling.labels import Oracle
+from stepward.labelling.pooling import pool
 from stepward.pipeline.layout import ARITHMETIC, Layout
 from stepward.problems.checker import first_error
 from stepward.recipes.schema import Recipe
@@ -45,8 +46,9 @@ def evaluate_run(recipe: Recipe, layout: Layout, progress: Callable[[], None] = 
 
 def _label_quality(recipe: Recipe, layout: Layout) -> LabelQuality | None:
     """The rollouts' labels beside the oracle's, where both exist."""
-    rollouts = layout.rollouts()
-    if not has_oracle(recipe) or not rollouts:
+    # How labels get better with K is told by counts of a fixed number of completions; others stopped by what they saw.
+    rollouts = [one for one in pool(layout.rollouts()) if one.complete or (one.drawn and one.rule.startswith("all("))]
+    if not has_oracle(recipe) or all(one.complete for one in rollouts):
         return None
     oracle = oracle_of(layout.problems("reward"))
     return label_quality(rollouts, {prefix.id: oracle(prefix.problem_id, prefix.steps) is None for prefix in rollouts})

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,23 @@ from rich.console import Console
 
 from stepward.errors import StepwardError
 from stepward.grading.graders import load_grader
-from stepward.labelling.labels import oracle_labels, outcome_labels, rollout_labels
 from stepward.manifest import Manifest
 from stepward.pipeline import tasks
+from stepward.pipeline.drawing import Drawing
+from stepward.pipeline.engines import completers
+from stepward.pipeline.growing import grown
 from stepward.pipeline.inputs import check_models, needs_rollouts, read_inputs
-from stepward.pipeline.layout import SPLITS, Layout
-from stepward.pipeline.measure import evaluate_run, oracle_of
+from stepward.pipeline.labels import Told, labels_by_batch
+from stepward.pipeline.layout import BY, SPLITS, Layout, batch_number
+from stepward.pipeline.measure import evaluate_run
 from stepward.pipeline.page import report_run
 from stepward.pipeline.progress import StageProgress
-from stepward.pipeline.workers import Facts, Workers
+from stepward.pipeline.ray_crew import Team
+from stepward.pipeline.ray_workers import RayWorkers
+from stepward.pipeline.workers import Facts, Pool, Workers
 from stepward.recipes.schema import Recipe
 from stepward.records import Problem, Solution, StepLabels
-from stepward.store import locked, write_shard
+from stepward.store import locked, write_batches, write_shard
 
 
 @dataclass
@@ -40,14 +46,18 @@ class Run:
         manifest: What is done.
         workers: Who does it.
         console: Where progress is shown.
+        part: Which share of the solutions and rollouts to do, of how many; None: all of them.
+        training: Whether it shall come to reward models this time.
         worked: Seconds until the last unit that was finished this time; 0 while there is none.
     """
 
     recipe: Recipe
     folder: Path
     manifest: Manifest
-    workers: Workers
+    workers: Pool
     console: Console
+    part: tuple[int, int] | None = None
+    training: bool = True
 
     def __post_init__(self) -> None:
         self.layout = Layout(self.folder)
@@ -69,55 +79,60 @@ class Run:
     def problems(self) -> None:
         """Problems by split, and published solutions where the recipe names some."""
         missing = [split for split in SPLITS if not self.manifest.finished("problems", split)]
-        if self.recipe.solutions.path is not None:
-            missing += [split for split in SPLITS if not self.manifest.finished("solutions", f"{split}-0000")]
         if not missing:
             return
-        check_models(self.recipe)
+        check_models(self.recipe, self.training)
         with self.console.status("problems: reading or making them"):
             inputs = read_inputs(self.recipe)
-        for split, solutions in inputs.solutions.items():
-            path = self.layout.shard("solutions", f"{split}-0000")
-            write_shard(path, solutions, Solution)
-            right = sum(solution.correct for solution in solutions)
-            facts = {"solutions": len(solutions), "draws": len(solutions), "right": right}
-            self._finish("solutions", f"{split}-0000", path, **facts)
         for split, problems in inputs.problems.items():
+            if inputs.solutions:
+                self._publish(split, problems, inputs.solutions[split])
+            # After the solutions, so that these are there where the problems are.
             path = self.layout.shard("problems", split)
             write_shard(path, problems, Problem)
             self._finish("problems", split, path, problems=len(problems), **inputs.facts)
+
+    def _publish(self, split: str, problems: list[Problem], solutions: list[Solution]) -> None:
+        """Writes published solutions as sampled ones would lie: so many problems a shard, in the problems' order."""
+        size = self.recipe.solutions.unit
+        of: dict[str, list[Solution]] = {problem.id: [] for problem in problems}
+        for solution in solutions:
+            of[solution.problem_id].append(solution)
+        for number, start in enumerate(range(0, len(problems), size)):
+            members = [one for problem in problems[start : start + size] for one in of[problem.id]]
+            unit = f"{split}-{number:04d}"
+            path = self.layout.shard("solutions", unit)
+            write_shard(path, members, Solution)
+            facts = {"solutions": len(members), "draws": len(members), "right": sum(one.correct for one in members)}
+            self._finish("solutions", unit, path, **facts)
 
     def solutions(self) -> None:
         """Solutions of every split, drawn by the generator."""
         if self.recipe.solutions.path is None:
             units = [unit for split in SPLITS for unit in self._batches(split, self.recipe.solutions.unit)]
-            self._work("solutions", units, tasks.solve)
+            self._work("solutions", self._own(units, self.recipe.solutions.unit), tasks.solve)
 
     def rollouts(self) -> None:
         """Completions of every prefix of the reward split, where a label needs them."""
         if needs_rollouts(self.recipe):
-            self._work("rollouts", self._batches("reward", self.recipe.rollouts.unit), tasks.roll_out)
+            batches = self._batches("reward", self.recipe.rollouts.unit)
+            # One completer after the other: a worker holds one model at a time.
+            units = [f"{unit}{BY}{name}" if name else unit for name in completers(self.recipe) for unit in batches]
+            self._work(
+                "rollouts",
+                self._own(units, self.recipe.rollouts.unit),
+                tasks.roll_out,
+                self.recipe.rollouts.completions,
+            )
 
     def labels(self) -> None:
         """Labels of each kind, computed from the counts and the grades."""
         for kind in self.recipe.labels.kinds:
             if not self.manifest.finished("labels", kind):
-                labels = self._label(kind)
+                told = Told()
                 path = self.layout.shard("labels", kind)
-                write_shard(path, labels, StepLabels)
-                values = [value for one in labels for value in one.labels if value is not None]
-                self._finish(
-                    "labels", kind, path, solutions=len(labels), steps=len(values), mean=sum(values) / len(values)
-                )
-
-    def _label(self, kind: str) -> list[StepLabels]:
-        solutions = self.layout.solutions("reward")
-        if kind == "orm":
-            return outcome_labels(solutions)
-        if kind == "oracle":
-            return oracle_labels(solutions, oracle_of(self.layout.problems("reward")))
-        counts = {prefix.id: prefix for prefix in self.layout.rollouts()}
-        return rollout_labels(solutions, counts, kind, self.recipe.labels.eta)
+                write_batches(path, told.of(labels_by_batch(self.recipe, self.layout, kind)), StepLabels)
+                self._finish("labels", kind, path, **told.facts())
 
     def rewards(self) -> None:
         """A reward model for each kind and seed."""
@@ -150,6 +165,14 @@ class Run:
         self.manifest.content["seconds"] = round(self.earlier + self.worked, 3)
         self.manifest.finish(stage, unit, path, **facts)
 
+    def _own(self, units: list[str], size: int) -> list[str]:
+        """The units of this run's part, each of so many problems: in every stage those of the same problems."""
+        if self.part is None:
+            return units
+        share, of = self.part
+        block = lcm(self.recipe.solutions.unit, self.recipe.rollouts.unit)
+        return [unit for unit in units if batch_number(unit) * size // block % of == share - 1]
+
     def _models(self) -> list[str]:
         return [f"{kind}/seed-{seed}" for seed in self.recipe.rewards.seeds for kind in self.recipe.labels.kinds]
 
@@ -157,56 +180,104 @@ class Run:
         count = self.manifest.units("problems")[split]["problems"]
         return [f"{split}-{number:04d}" for number in range(-(-count // size))]
 
-    def _work(self, stage: str, units: list[str], task: Callable[..., Facts]) -> None:
+    def _work(self, stage: str, units: list[str], task: Callable[..., Facts], most: int | None = None) -> None:
         missing = [unit for unit in units if not self.manifest.finished(stage, unit)]
-        with StageProgress(self.console, stage, len(units), len(units) - len(missing)) as progress:
+        drawing = Drawing(most)
+        done = len(units) - len(missing)
+        with StageProgress(self.console, stage, len(units), done, more=drawing.sentence) as progress:
             for unit, facts in self.workers.run(task, missing, self.folder, self.recipe):
+                drawing.add(facts)
                 self._finish(stage, unit, facts.pop("path"), **facts)
                 progress.advance()
 
 
-STAGES: tuple[Callable[[Run], None], ...] = (
-    Run.problems,
-    Run.solutions,
-    Run.rollouts,
-    Run.labels,
-    Run.rewards,
-    Run.scores,
-    Run.evaluation,
-    Run.report,
-)
+STAGES: dict[str, Callable[[Run], None]] = {
+    "problems": Run.problems,
+    "solutions": Run.solutions,
+    "rollouts": Run.rollouts,
+    "labels": Run.labels,
+    "rewards": Run.rewards,
+    "scores": Run.scores,
+    "evaluation": Run.evaluation,
+    "report": Run.report,
+}
+"""In their order, by name."""
 
 
-def run_recipe(
-    recipe: Recipe, folder: Path, console: Console, workers: int | None = None, threads: int = 1
-) -> tuple[Manifest, float]:
+@dataclass(frozen=True)
+class Ways:
+    """How a recipe is run this time: nothing here changes a record.
+
+    Attributes:
+        workers: Worker processes; one a core, at most 8, if not given.
+        threads: torch threads a worker; more than one may change the last digit of a score.
+        until: The last stage to do.
+        part: Of how many machines this is which, from 1: it does that share of the solutions and rollouts, and stops
+            before what needs all of them; `merge` joins the parts.
+        grow: Whether a finished run may be gone on from with more completions, or one completer more.
+        ray: The address of a Ray cluster whose machines do the work, `auto` or `local` (docs/clusters.md); None: this
+            machine's own processes do.
+        gpus: GPUs of each of Ray's workers; a part of one lets workers share it.
+    """
+
+    workers: int | None = None
+    threads: int = 1
+    until: str | None = None
+    part: tuple[int, int] | None = None
+    grow: bool = False
+    ray: str | None = None
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raises StepwardError for a stage or part that there isn't."""
+        if self.until is not None and self.until not in STAGES:
+            raise StepwardError(f"--until {self.until}: expected one of {', '.join(STAGES)}")
+        if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
+            raise StepwardError(f"--part {self.part[0]}/{self.part[1]}: expected I/N with I from 1 to N, such as 2/4")
+        if self.gpus and self.ray is None:
+            raise StepwardError("--gpus-a-worker: expected together with --ray, which places workers by their GPUs")
+        if self.part is not None and self.until not in ("problems", "solutions", "rollouts", None):
+            raise StepwardError(f"--until {self.until}: a part ends with the rollouts; merge the parts, then go on")
+
+    def pool(self, folder: Path) -> Workers | RayWorkers:
+        """Who works on a run in that folder."""
+        if self.ray is None:
+            return Workers(self.workers or min(8, _cores()), self.threads)
+        return RayWorkers(Team(folder, self.ray, self.workers, self.threads, self.gpus))
+
+    def stages(self) -> list[str]:
+        """The stages to do, in order."""
+        last = self.until or ("rollouts" if self.part else "report")
+        return list(STAGES)[: list(STAGES).index(last) + 1]
+
+
+def run_recipe(recipe: Recipe, folder: Path, console: Console, ways: Ways | None = None) -> tuple[Manifest, float]:
     """Runs a recipe in a folder, going on from what is done there.
 
     Args:
         recipe: What to run.
         folder: The run's folder, made if it isn't there.
         console: Where progress is shown.
-        workers: Worker processes; one a core, at most 8, if not given.
-        threads: torch threads a worker; more than one may change the last digit of a score.
+        ways: By how many workers, and how far.
 
     Returns:
-        The finished run's manifest, and the seconds worked this time: 0 if everything was done before.
+        The run's manifest, and the seconds worked this time: 0 if everything was done before.
 
     Raises:
         StepwardError: Anything the user can mend; what is finished is kept.
     """
+    ways = ways or Ways()
     if recipe.solutions.path is not None and "oracle" in recipe.labels.kinds:
         raise StepwardError("labels.kinds: oracle can't label published solutions; use orm, hard, soft or er")
     load_grader(recipe.grader)  # better refused now than by a worker
-    count = workers or min(8, _cores())
     with locked(folder):
         _forget_unbegun(folder)
-        manifest = Manifest.start(folder, recipe.decisive())
-        with Workers(count, threads) as pool:
-            run = Run(recipe, folder, manifest, pool, console)
+        manifest = grown(folder, recipe) if ways.grow else Manifest.start(folder, recipe.decisive())
+        with ways.pool(folder) as pool:
+            run = Run(recipe, folder, manifest, pool, console, ways.part, "rewards" in ways.stages())
             run.remove_leftovers()
-            for stage in STAGES:
-                stage(run)
+            for stage in ways.stages():
+                STAGES[stage](run)
     return manifest, run.worked
 
 

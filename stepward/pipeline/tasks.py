@@ -5,35 +5,37 @@ A unit's work depends on the recipe and the unit's name alone, so a unit that wa
 
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from stepward.errors import StepwardError
-from stepward.generation.protocol import Sampling
+from stepward.generation.protocol import Generator, Meter, Sampling
 from stepward.grading.graders import load_grader
-from stepward.labelling.rollouts import draw_rollouts
-from stepward.pipeline.layout import Layout
+from stepward.labelling.prefixes import prefixes_of
+from stepward.labelling.rollouts import draw_rollouts, records_of
+from stepward.labelling.searches import search_of
+from stepward.labelling.stopping import stopping_of
+from stepward.labelling.tree_search import TreeSettings, TreeState, grow_trees, tree_rollouts
+from stepward.pipeline.engines import GENERATOR, Named, completers, engine_of, sampling_of, seed_of
+from stepward.pipeline.layout import BY, Layout
 from stepward.pipeline.workers import Facts
 from stepward.recipes.schema import Recipe
-from stepward.records import Scores, Solution, StepRollouts
+from stepward.records import Problem, Scores, Solution, StepRollouts
 from stepward.solutions.sampling import draw_solutions
-from stepward.store import write_shard
+from stepward.store import read_shard, write_shard
 
 
 def solve(unit: str, folder: Path, recipe: Recipe) -> Facts:
     """Draws and grades the solutions of one batch of problems."""
-    from stepward.generation.local import LocalGenerator
-
     start = time.monotonic()
     layout = Layout(folder)
     split, problems = layout.batch(unit, recipe.solutions.unit)
-    generator = _engine(LocalGenerator, "generator.model", layout.model(recipe.generator.model))
+    generator = engine_of(recipe.generator, "generator")
+    before = generator.meter.copy()
     count = getattr(recipe.solutions, split)
-    sampling = Sampling(recipe.generator.temperature, recipe.generator.top_p, recipe.generator.max_new_tokens)
     drawn = draw_solutions(
-        problems, generator, right_by(recipe.grader), count=count, sampling=sampling, seed=recipe.seed
-    )
+        problems, generator, right_by(recipe.grader),
+        count=count, sampling=sampling_of(recipe.generator), seed=recipe.seed,
+    )  # fmt: skip
     path = layout.shard("solutions", unit)
     write_shard(path, drawn, Solution)
     return {
@@ -43,27 +45,26 @@ def solve(unit: str, folder: Path, recipe: Recipe) -> Facts:
         "solutions": len(drawn),
         "right": sum(solution.copies for solution in drawn if solution.correct),
         "cut": sum(solution.copies for solution in drawn if not solution.finished),
+        **_metered(generator.meter.since(before)),
         "seconds": round(time.monotonic() - start, 3),
     }
 
 
 def roll_out(unit: str, folder: Path, recipe: Recipe) -> Facts:
-    """Completes every distinct prefix of one batch of problems."""
-    from stepward.generation.local import LocalGenerator
-
+    """Completes the prefixes of one batch of problems with one completer, going on from what its shard holds."""
     start = time.monotonic()
-    layout = Layout(folder)
-    split, problems = layout.batch(unit, recipe.rollouts.unit)
+    layout, asked = Layout(folder), recipe.rollouts
+    name = unit.partition(BY)[2]
+    _, problems = layout.batch(unit, asked.unit)
     wanted = {problem.id for problem in problems}
-    solutions = [solution for solution in layout.solutions(split) if solution.problem_id in wanted]
-    own = recipe.rollouts.completer == "generator"
-    model = recipe.generator.model if own else recipe.rollouts.completer
-    completer = _engine(LocalGenerator, "generator.model" if own else "rollouts.completer", layout.model(model))
-    sampling = Sampling(recipe.rollouts.temperature, recipe.rollouts.top_p, recipe.generator.max_new_tokens)
-    counted = draw_rollouts(
-        problems, solutions, completer, right_by(recipe.grader),
-        completions=recipe.rollouts.completions, sampling=sampling, seed=recipe.seed,
-    )  # fmt: skip
+    shards = layout.of_batch("solutions", unit, asked.unit, recipe.solutions.unit)
+    solutions = [one for shard in shards for one in read_shard(shard, Solution) if one.problem_id in wanted]
+    section = completers(recipe)[name]
+    completer = engine_of(section, f"rollouts.also.{name}" if name else _completer_field(recipe))
+    before = completer.meter.copy()
+    draw = _grow_trees if asked.search == "tree" else _draw_rollouts
+    named = Named(completer, name) if name else completer
+    counted = draw(unit, layout, recipe, problems, solutions, named, sampling_of(section), seed_of(recipe.seed, name))
     path = layout.shard("rollouts", unit)
     write_shard(path, counted, StepRollouts)
     sampled = [prefix for prefix in counted if not prefix.complete]
@@ -71,10 +72,51 @@ def roll_out(unit: str, folder: Path, recipe: Recipe) -> Facts:
         "path": path,
         "prefixes": len(counted),
         "sampled": len(sampled),
+        "asked": len(prefixes_of(solutions).open()),
+        "passed": sum(len(solution.steps) - 1 for solution in solutions),
         "completions": sum(prefix.drawn for prefix in sampled),
         "right": sum(prefix.right for prefix in sampled),
+        "empty": sum(prefix.empty for prefix in sampled),
+        "failed": sum(prefix.failed for prefix in sampled),
+        **_metered(completer.meter.since(before)),
         "seconds": round(time.monotonic() - start, 3),
     }
+
+
+def _draw_rollouts(
+    unit: str, layout: Layout, recipe: Recipe, problems: list[Problem], solutions: list[Solution],
+    completer: Generator, sampling: Sampling, seed: int,
+) -> list[StepRollouts]:  # fmt: skip
+    asked, path = recipe.rollouts, layout.shard("rollouts", unit)
+    return draw_rollouts(
+        problems, solutions, completer, right_by(recipe.grader),
+        stopping=stopping_of(asked.stop, asked.completions, asked.error, asked.level), search=search_of(asked.search),
+        sampling=sampling, seed=seed, before=read_shard(path, StepRollouts) if path.exists() else (),
+    )  # fmt: skip
+
+
+def _grow_trees(
+    unit: str, layout: Layout, recipe: Recipe, problems: list[Problem], solutions: list[Solution],
+    completer: Generator, sampling: Sampling, seed: int,
+) -> list[StepRollouts]:  # fmt: skip
+    """OmegaPRM's trees, kept whole beside the counts of their states."""
+    path = layout.shard("trees", unit)
+    states = grow_trees(
+        problems, solutions, completer, right_by(recipe.grader),
+        settings=TreeSettings(recipe.rollouts.completions, recipe.rollouts.budget), sampling=sampling, seed=seed,
+        before=read_shard(path, TreeState) if path.exists() else (),
+    )  # fmt: skip
+    write_shard(path, states, TreeState)
+    return [*records_of(prefixes_of(solutions), {}, completer.name), *tree_rollouts(states)]
+
+
+def _completer_field(recipe: Recipe) -> str:
+    return "generator" if recipe.rollouts.completer == GENERATOR else "rollouts.completer"
+
+
+def _metered(meter: Meter) -> Facts:
+    """What an engine did for a unit, without what it can't tell."""
+    return {name: value for name, value in asdict(meter).items() if value and name != "completions"}
 
 
 def train(unit: str, folder: Path, recipe: Recipe) -> Facts:
@@ -131,12 +173,3 @@ def right_by(name: str) -> Callable[[str, str | None], bool]:
     """Whether an answer equals its reference (reference first), as the named grader says."""
     grader = load_grader(name)
     return lambda reference, answer: grader(reference, answer).equal
-
-
-@lru_cache(maxsize=2)
-def _engine(kind: Callable[..., Any], field: str, folder: Path) -> Any:
-    """One loaded model a worker and folder: loading takes longer than a small unit. Errors name the recipe's field."""
-    try:
-        return kind(folder)
-    except StepwardError as error:
-        raise StepwardError(f"{field}: {error}") from error

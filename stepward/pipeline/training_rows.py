@@ -16,10 +16,11 @@ from stepward.errors import StepwardError
 from stepward.formats import FORMATS, Choices, NotWritable, paths, read
 from stepward.formats.dialogues import is_plain, parted
 from stepward.formats.run_folder import is_run
-from stepward.labelling.labels import rollout_labels
 from stepward.manifest import Manifest
+from stepward.pipeline.labels import labels_by_batch
 from stepward.pipeline.layout import ARITHMETIC, Layout
 from stepward.pipeline.training_world import world_preferences, world_solutions
+from stepward.recipes.schema import Recipe
 from stepward.recipes.training import Data, TrainingRecipe
 from stepward.records import LabelledSolution, Message, Preference, question_id
 from stepward.rows import BadRows, Fault, find_rows
@@ -189,16 +190,15 @@ def relabelled(folder: Path, labels: str, eta: float) -> Iterator[tuple[str, Lab
     Raises:
         StepwardError: The run has no rollouts.
     """
-    Manifest.read(folder)
-    layout = Layout(folder)
-    counts = {prefix.id: prefix for prefix in layout.rollouts()}
-    if not counts:
+    manifest, layout = Manifest.read(folder), Layout(folder)
+    if not manifest.units("rollouts"):
         raise StepwardError(f"{folder}: no rollouts in it to compute {labels} labels from")
+    recipe = Recipe.model_validate(manifest.content["recipe"])
     questions = {problem.id: problem.question for problem in layout.problems("reward")}
-    solutions = layout.solutions("reward")
-    for solution, steps in zip(solutions, rollout_labels(solutions, counts, labels, eta), strict=True):
-        question = questions[solution.problem_id]
-        yield solution.id, LabelledSolution(question, solution.steps, steps.labels, correct=solution.correct)
+    for solutions, batch in labels_by_batch(recipe, layout, labels, eta):
+        for solution, steps in zip(solutions, batch, strict=True):
+            question = questions[solution.problem_id]
+            yield solution.id, LabelledSolution(question, solution.steps, steps.labels, correct=solution.correct)
 
 
 def step_rows(where: str, record: LabelledSolution) -> list[Row]:

@@ -12,11 +12,19 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from stepward.errors import StepwardError
 
 Facts = dict[str, Any]
+
+
+class Pool(Protocol):
+    """Who does units of work: processes of this machine, or a cluster's."""
+
+    def run(self, task: Callable[..., Facts], units: Sequence[str], *arguments: Any) -> Iterator[tuple[str, Facts]]:
+        """Calls `task(unit, *arguments)` for every unit, and gives each unit's facts as it ends."""
+        ...
 
 
 class Workers:
@@ -60,7 +68,7 @@ class Workers:
             initializer=_start,
             initargs=(self.threads,),
         )
-        with _without_interrupts():
+        with without_interrupts():
             pending = {self._pool.submit(task, unit, *arguments): unit for unit in units}
         try:
             for future in as_completed(pending):
@@ -73,7 +81,7 @@ class Workers:
 
 
 @contextmanager
-def _without_interrupts() -> Iterator[None]:
+def without_interrupts() -> Iterator[None]:
     """Holds Ctrl-C back while processes start: they inherit that, and it reaches this one when the block ends.
 
     It is sent to every process of the terminal; this one ends the workers, without a traceback of each.
@@ -86,11 +94,16 @@ def _without_interrupts() -> Iterator[None]:
 
 
 def _start(threads: int) -> None:
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    prepare(threads)
+
+
+def prepare(threads: int) -> None:
+    """Makes this process a worker: so many torch threads, no downloads, and no progress bars but the run's own."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
     import torch
     import transformers
 

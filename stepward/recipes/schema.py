@@ -45,20 +45,70 @@ class Problems(_Section):
     test: Positive = 240
 
 
-class Generator(_Section):
-    """Who writes the solutions, and how they are drawn.
+class Example(_Section):
+    """A worked problem that is shown before the one to be solved.
 
     Attributes:
-        model: A local model folder, or `embedded`.
+        question: The problem's text.
+        solution: Its solution, a step a line.
+    """
+
+    question: str
+    solution: str
+
+
+class Prompting(_Section):
+    """How a problem is put to a model.
+
+    Attributes:
+        chat: Whether the tokenizer's or server's chat template is used: for instruct models; base models go without.
+        system: What the system turn says, or, without chat, what stands before everything.
+        examples: Worked problems shown first (few-shot).
+        question: The text that a question stands in, at `{question}`.
+    """
+
+    chat: bool = False
+    system: str = ""
+    examples: tuple[Example, ...] = ()
+    question: str = "{question}"
+
+
+class Generator(_Section):
+    """Who writes solutions or completions, and how they are drawn.
+
+    Attributes:
+        model: A local model folder, or `embedded`; for a server the model's name there.
+        engine: `transformers`, `vllm` (on this machine), or `server` (any OpenAI-compatible one).
+        url: The server's address up to `/v1`.
+        key: The name of the environment variable that holds the server's key; the key itself never stands here.
+        options: More of the engine's own settings (docs/engines.md names them).
+        prompt: How a problem is put to it.
         temperature: Divides the logits.
         top_p: Keeps the most likely tokens of this total probability.
         max_new_tokens: The longest solution, in tokens.
+        stop: Texts that end a solution.
     """
 
     model: str = "embedded"
+    engine: Literal["transformers", "vllm", "server"] = "transformers"
+    url: str | None = None
+    key: str | None = None
+    options: dict[str, Any] = {}
+    prompt: Prompting = Prompting()
     temperature: Annotated[float, Field(ge=0)] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     max_new_tokens: Positive = 128
+    stop: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Generator":
+        if (self.engine == "server") != (self.url is not None):
+            raise ValueError("engine: server and url belong together; expected both or neither")
+        if self.key is not None and self.engine != "server":
+            raise ValueError("key is for engine: server")
+        if "{question}" not in self.prompt.question:
+            raise ValueError("prompt.question has no {question} in it, where the problem's text goes")
+        return self
 
 
 class Solutions(_Section):
@@ -83,15 +133,29 @@ class Rollouts(_Section):
     """How prefixes are completed.
 
     Attributes:
-        completer: A local model folder, or `generator` for the one that wrote the solutions.
-        completions: K, the completions of each distinct prefix.
+        completer: `generator` for the one that wrote the solutions, or another model for the same engine.
+        also: More completers by name, whose counts are kept apart and pooled when labels are made.
+        completions: K, the most completions of each distinct prefix.
+        stop: When a prefix has enough: `all` draws K; `first_right` stops at the first right one, which decides a hard
+            label; `interval` stops where the share of right ones is known to within `error`.
+        error: For `interval`: half the width of the interval.
+        level: For `interval`: the chance that the share lies in it.
+        search: Which prefixes: `every`; `first_error` looks for the first one from which no completion is right, by
+            halves (OmegaPRM); `tree` is OmegaPRM's tree search.
+        budget: For `tree`: how many completions a problem gets, `completions` at each state of its tree.
         temperature: Divides the logits.
         top_p: Keeps the most likely tokens of this total probability.
         unit: Problems whose rollouts are one unit of work, and one shard.
     """
 
     completer: str = "generator"
+    also: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._]*$")], Generator] = {}
     completions: Positive = 16
+    stop: Literal["all", "first_right", "interval"] = "all"
+    error: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    search: Literal["every", "first_error", "tree"] = "every"
+    budget: Positive = 800
     temperature: Annotated[float, Field(ge=0)] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     unit: Positive = 20
@@ -103,10 +167,13 @@ class Labels(_Section):
     Attributes:
         kinds: `orm` (the solution's grade), `hard`, `soft`, `er`, `oracle` (arithmetic world only).
         eta: The entropy-regularised label's inverse temperature.
+        after_first_error: What becomes of a wrong solution's steps after the first from which no completion was right:
+            `keep` the labels they have, `drop` them, or `zero` them.
     """
 
     kinds: Several[Kind] = ("orm", "hard", "soft", "er")
     eta: Annotated[float, Field(gt=0)] = 2.0
+    after_first_error: Literal["keep", "drop", "zero"] = "keep"
 
 
 class Rewards(_Section):
@@ -168,6 +235,12 @@ class Recipe(_Section):
         if self.solutions.path is None and max(self.evaluation.ns) > self.solutions.test:
             raise ValueError(
                 f"evaluation.ns goes to {max(self.evaluation.ns)}, but solutions.test draws {self.solutions.test}"
+            )
+        shares = sorted({"soft", "er"} & set(self.labels.kinds))
+        if self.rollouts.stop == "first_right" and shares:
+            raise ValueError(
+                f"rollouts.stop: first_right decides hard labels, and leaves {' and '.join(shares)} ones the first "
+                "draw alone; take them out of labels.kinds, or use all or interval"
             )
         if "oracle" in self.labels.kinds and self.problems.path != "arithmetic":
             raise ValueError("labels.kinds: oracle needs problems.path: arithmetic, the only world with a checker")

@@ -13,8 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from stepward.errors import StepwardError
 from stepward.recipes.load import explained, nearest, parse_value, parted, read_fields, set_field, shipped
-from stepward.recipes.load import parse_yaml as parse_yaml  # for the command line, which reads options by them
-from stepward.recipes.load import read_text as read_text
 from stepward.recipes.schema import Recipe
 
 STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -1,0 +1,88 @@
+"""The engine that a recipe's section names, made once a process: loading a model takes longer than a small unit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from stepward.errors import StepwardError
+from stepward.generation.prompting import Prompting
+from stepward.generation.protocol import Completion, Meter, Prompt, Sampling
+from stepward.generation.protocol import Generator as Engine
+from stepward.pipeline.layout import Layout
+from stepward.recipes.schema import Generator, Recipe
+from stepward.store import digest
+
+GENERATOR = "generator"
+"""What `rollouts.completer` says where the solutions' generator completes them."""
+
+
+def completers(recipe: Recipe) -> dict[str, Generator]:
+    """The sections of all that complete prefixes, by name; the first is `rollouts.completer`, whose name is empty."""
+    rollouts = recipe.rollouts
+    drawn = {"temperature": rollouts.temperature, "top_p": rollouts.top_p}
+    other = {} if rollouts.completer == GENERATOR else {"model": rollouts.completer}
+    return {"": recipe.generator.model_copy(update=drawn | other), **rollouts.also}
+
+
+def sampling_of(section: Generator) -> Sampling:
+    """How a section draws."""
+    return Sampling(section.temperature, section.top_p, section.max_new_tokens, section.stop)
+
+
+def seed_of(seed: int, name: str) -> int:
+    """The seed of a completer's draws: each its own, or two that are alike would draw the same and be counted twice."""
+    return int(digest([seed, name]), 16) if name else seed
+
+
+def engine_of(section: Generator, field: str) -> Engine:
+    """The engine of a section.
+
+    Args:
+        section: Which model, and by what it is run.
+        field: The section's name in the recipe, for errors.
+
+    Raises:
+        StepwardError: The model can't be loaded, or the server can't be reached; names the field.
+    """
+    settings = section.model_dump(include={"model", "engine", "url", "key", "options", "prompt"}, mode="json")
+    try:
+        return _made(Generator.model_validate(settings).model_dump_json())
+    except StepwardError as error:
+        raise StepwardError(f"{field}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An engine under the name that a recipe gives it, so that two completers' counts can be told apart."""
+
+    engine: Engine
+    name: str
+
+    @property
+    def meter(self) -> Meter:
+        """The engine's."""
+        return self.engine.meter
+
+    def complete(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
+        """As the engine does."""
+        return self.engine.complete(prompts, sampling, seed)
+
+
+@lru_cache(maxsize=2)
+def _made(settings: str) -> Engine:
+    section = Generator.model_validate_json(settings)
+    examples = tuple((one.question, one.solution) for one in section.prompt.examples)
+    prompting = Prompting(section.prompt.chat, section.prompt.system, examples, section.prompt.question)
+    if section.engine == "server":
+        from stepward.generation.server import ServerGenerator
+
+        assert section.url is not None, "the schema asks for it"
+        return ServerGenerator(section.url, section.model, section.key, prompting, **section.options)
+    folder = Layout.model(section.model)
+    if section.engine == "vllm":
+        from stepward.generation.vllm import VLLMGenerator
+
+        return VLLMGenerator(folder, prompting, **section.options)
+    from stepward.generation.local import LocalGenerator
+
+    return LocalGenerator(folder, prompting, **section.options)
