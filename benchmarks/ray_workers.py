@@ -1,0 +1,87 @@
+"""Two one-core Ray workers beside one: rollouts of the arithmetic world, the same units, one machine, one run.
+
+    python benchmarks/ray_workers.py [--problems 240] [--unit 4] [--passes 2] [--address local]
+
+Each pool does all units once to start the actors and load the model, which is told apart as `start`; and then
+`--passes` times, of which the fastest counts. A pass must take longer than loading (10 s) for two workers to be warm.
+
+The last line is one JSON object; `ratio` is one worker's seconds over two's, and `load` the machine's load average
+before the first pass: on two cores it must be near 0 for the ratio to mean anything.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from stepward.manifest import Manifest
+from stepward.pipeline import tasks
+from stepward.pipeline.ray_crew import Team
+from stepward.pipeline.ray_workers import RayWorkers
+from stepward.pipeline.run import STAGES, Run
+from stepward.pipeline.workers import Workers
+from stepward.recipes.load import load_recipe
+from stepward.recipes.schema import Recipe
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--problems", type=int, default=240)
+    parser.add_argument("--unit", type=int, default=4)
+    parser.add_argument("--passes", type=int, default=2)
+    parser.add_argument("--address", default="local")
+    asked = parser.parse_args()
+    sizes = {
+        "problems.reward": asked.problems, "problems.validation": 1, "problems.test": 1,
+        "solutions.reward": 8, "solutions.validation": 1, "solutions.test": 1, "evaluation.ns": "1",
+        "rollouts.unit": asked.unit, "labels.kinds": "soft",
+    }  # fmt: skip
+    recipe = load_recipe("tiny-cpu", [f"{field}={value}" for field, value in sizes.items()])
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        units = prepare(recipe, Path(folder))
+        one, two = (passes(recipe, Team(Path(folder), asked.address, count), units, asked.passes) for count in (1, 2))
+    found = {
+        "ratio": round(min(one[1:]) / min(two[1:]), 3),
+        "one_seconds": round(min(one[1:]), 2),
+        "two_seconds": round(min(two[1:]), 2),
+        "start": [round(one[0], 2), round(two[0], 2)],
+        "units": len(units),
+        "problems": asked.problems,
+        "load": round(load, 2),
+        "load_after": round(os.getloadavg()[0], 2),
+        "cores": os.cpu_count(),
+    }
+    print(json.dumps(found))
+
+
+def prepare(recipe: Recipe, folder: Path) -> list[str]:
+    """Problems and solutions, and the units of the rollouts."""
+    manifest = Manifest.start(folder, recipe.decisive())
+    with Workers(2) as pool:
+        run = Run(recipe, folder, manifest, pool, Console(quiet=True))
+        for stage in ("problems", "solutions"):
+            STAGES[stage](run)
+    return [f"reward-{number:04d}" for number in range(-(-recipe.problems.reward // recipe.rollouts.unit))]
+
+
+def passes(recipe: Recipe, team: Team, units: list[str], count: int) -> list[float]:
+    """Seconds of a first pass over all units, in which workers start and load the model, and then of each other."""
+    seconds = []
+    with RayWorkers(team) as pool:
+        for _ in range(count + 1):
+            for path in (team.folder / "rollouts").glob("*.parquet"):
+                path.unlink()  # or they would be gone on from
+            start = time.perf_counter()
+            for _ in pool.run(tasks.roll_out, units, team.folder, recipe):
+                pass
+            seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
