@@ -24,9 +24,10 @@ demo: setup
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
-# The scores of trained folders by vLLM's CPU build; its packages are pinned apart, and none pulls in others.
+# Scores, draws and a server by vLLM's CPU build; its packages are pinned apart, and none pulls in others.
 test-vllm: setup $(VLLM)/.ready
-	OMP_NUM_THREADS=1 STEPWARD_VLLM_PYTHON=$(abspath $(VLLM))/bin/python $(BIN)/python -m pytest -m vllm tests/rewards/test_vllm.py
+	OMP_NUM_THREADS=1 STEPWARD_VLLM_PYTHON=$(abspath $(VLLM))/bin/python $(BIN)/python -m pytest -m vllm \
+		tests/rewards/test_vllm.py tests/generation/test_vllm_engine.py tests/generation/test_vllm_serve.py
 
 $(VLLM)/.ready: requirements-vllm.txt
 	$(PYTHON) -m venv $(VLLM)

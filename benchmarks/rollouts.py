@@ -227,18 +227,31 @@ def main() -> None:
 
 
 def by_vllm(interpreter: Path, world: World) -> dict[str, Any]:
-    """The figures of benchmarks/rollouts_vllm.py for the world's prefixes."""
+    """Labels a second of each way of benchmarks/rollouts_vllm.py for the world's prefixes, grading included."""
     hook = Path(__file__).with_name("rollouts_vllm.py")
     asked = {
         "folder": str(embedded_generator()), "draws": K, "seed": world.seed,
         "prefixes": [[one.id, world.of[one.problem_id].question, list(one.steps)] for one in world.open],
     }  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": str(hook.parent.parent)}
+    environment = os.environ | {"PYTHONPATH": str(hook.parent.parent), "OMP_NUM_THREADS": "1"}
     ran = subprocess.run(
         [interpreter, hook], input=json.dumps(asked), check=True, stdout=subprocess.PIPE, text=True, env=environment
     )
-    found: dict[str, Any] = json.loads(ran.stdout.strip().splitlines()[-1])
-    return found
+    ways: dict[str, Any] = {}
+    counts: dict[str, Counts] = {}
+    for way, given in json.loads(ran.stdout.strip().splitlines()[-1]).items():
+        start = time.process_time()
+        counts[way] = {
+            prefix.id: sum(text is not None and world.right(prefix, text) for text in texts)
+            for prefix, texts in zip(world.open, given.pop("texts"), strict=True)
+        }
+        seconds = given.pop("seconds") + time.process_time() - start
+        ways[way] = {"seconds": round(seconds, 2), "labels_per_second": round(len(world.open) / seconds, 2)} | given
+    for way, one in ways.items():
+        one["times_duplicated"] = round(ways["duplicated"]["seconds"] / one["seconds"], 2)
+        statistic, freedom = heterogeneity(counts["duplicated"], counts[way])
+        one["chi2_p"] = round(float(chi2.sf(statistic, freedom)), 4) if freedom else None
+    return {"labels": len(world.open)} | ways
 
 
 def summed(found: list[dict[str, Any]]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 A unit is the smallest thing that is done or not: one shard of records, one reward model, one page.
 """
 
+import json
 import platform
 import subprocess
 import sys
@@ -11,8 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from stepward.errors import StepwardError
-from stepward.store import digest, read_json, write_json
+from stepward.store import atomic, digest, read_json
 
 FORMAT = 1
 _PACKAGES = ("stepward", "torch", "transformers", "tokenizers", "accelerate", "numpy", "pyarrow")
@@ -72,7 +75,9 @@ class Manifest:
 
     def save(self) -> None:
         """Writes the manifest, whole or not at all."""
-        write_json(self.folder / "manifest.json", self.content)
+        # Written after every unit: of 40,000 units that is 15 MB, which json takes seconds for.
+        with atomic(self.folder / "manifest.json") as file:
+            file.write(orjson.dumps(self.content, option=orjson.OPT_INDENT_2))
 
     def replace_recipe(self, recipe: Mapping[str, Any]) -> None:
         """Takes another recipe in the place of this run's; what it leaves undone is for the caller to say."""
@@ -89,7 +94,12 @@ class Manifest:
         return facts is not None and (self.folder / facts["path"]).exists()
 
     def finish(self, stage: str, unit: str, path: Path, **facts: Any) -> None:
-        """Notes that a unit is done: where it lies and what is to be known of it."""
+        """Notes that a unit is done: where it lies and what is to be known of it.
+
+        Raises:
+            ValueError: A fact is no finite number, which would be written as null.
+        """
+        json.dumps(facts, allow_nan=False)
         self.units(stage)[unit] = {"path": str(path.relative_to(self.folder)), **facts}
         self.save()
 

@@ -15,9 +15,11 @@ import secrets
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -25,6 +27,9 @@ from stepward.errors import StepwardError
 from stepward.records import SCHEMA_VERSION
 
 Record = TypeVar("Record")
+
+_GROUP = 10_000
+"""Most rows of a group, which is what reading some rows reads."""
 
 _SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
@@ -67,7 +72,7 @@ def write_batches(path: Path, batches: Iterable[Sequence[Any]], kind: type) -> N
     with atomic(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for records in batches:
             columns = {name: [plain(getattr(record, name)) for record in records] for name in names}
-            writer.write_table(pa.Table.from_pydict(columns, schema=schema))
+            writer.write_table(pa.Table.from_pydict(columns, schema=schema), row_group_size=_GROUP)
 
 
 def read_shard(path: Path, kind: type[Record], rows: slice = slice(None)) -> list[Record]:
@@ -77,7 +82,7 @@ def read_shard(path: Path, kind: type[Record], rows: slice = slice(None)) -> lis
         StepwardError: The file is missing, torn, or holds records of another kind or schema version.
     """
     try:
-        table = pq.read_table(path)
+        table = _read_rows(path, rows)
     except FileNotFoundError as error:
         raise StepwardError(f"{path}: no such file; expected {kind.__name__} records") from error
     except (pa.ArrowInvalid, OSError) as error:
@@ -94,8 +99,18 @@ def read_shard(path: Path, kind: type[Record], rows: slice = slice(None)) -> lis
     if not version:
         raise StepwardError(f"{path}: schema version none, this Stepward reads {SCHEMA_VERSION}")
     record = record_maker(kind)
-    first, end, _ = rows.indices(len(table))
-    return [record(row) for row in table.slice(first, max(0, end - first)).to_pylist()]
+    return [record(row) for row in table.to_pylist()]
+
+
+def _read_rows(path: Path, rows: slice) -> pa.Table:
+    """Some rows of a file; only the groups that hold them are read."""
+    with pq.ParquetFile(path) as file:
+        first, end, _ = rows.indices(file.metadata.num_rows)
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+        starts = list(accumulate(sizes, initial=0))
+        wanted = [group for group, size in enumerate(sizes) if starts[group] < end and starts[group] + size > first]
+        table = file.read_row_groups(wanted)
+        return table.slice(first - starts[wanted[0]] if wanted else 0, max(0, end - first))
 
 
 def plain(value: Any) -> Any:
@@ -187,10 +202,10 @@ def read_json(path: Path) -> Any:
         StepwardError: The file is missing or not JSON.
     """
     try:
-        return json.loads(path.read_text("utf-8"))
+        return orjson.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise StepwardError(f"{path}: no such file") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except orjson.JSONDecodeError as error:
         raise StepwardError(f"{path}: not JSON ({error})") from error
 
 

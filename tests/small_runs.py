@@ -40,5 +40,6 @@ def content(folder: Path) -> dict[str, Any]:
     for stage in stages.values():
         for facts in stage["units"].values():
             facts.pop("seconds", None)
+            facts.pop("work", None)
     found["manifest.json"] = stages
     return found

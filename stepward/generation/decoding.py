@@ -21,9 +21,6 @@ from stepward.generation.tree import Nodes
 Stops = Callable[[NDArray[np.int64]], bool]
 """Says whether the tokens that a draw has written so far hold a stop text, from its last token on."""
 
-_REFILL = 0.5
-"""Draws are admitted when fewer than this share of the most are under way."""
-
 
 @dataclass(frozen=True, slots=True)
 class Start:

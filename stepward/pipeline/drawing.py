@@ -21,8 +21,10 @@ class Drawing:
 
     def add(self, facts: Mapping[str, Any]) -> None:
         """Takes in one more unit."""
-        self.errors.update(facts.get("errors", {}))
-        self.sums.update({name: value for name, value in facts.items() if isinstance(value, int | float)})
+        work = facts.get("work", {})
+        self.errors.update(work.get("errors", {}))
+        for part in (facts, work):
+            self.sums.update({name: value for name, value in part.items() if isinstance(value, int | float)})
 
     def saved(self) -> dict[str, float]:
         """The shares of the work that were not done, by why, each of what was left by those before it.

@@ -99,7 +99,7 @@ def _measured(
     if published is None:
         engine_of(recipe.generator, "generator")  # loading it is not part of the work
         facts, seconds = _timed(tasks.solve, "reward-0000", folder, recipe)
-        cost = facts.get("cost", 0.0)
+        cost = facts["work"].get("cost", 0.0)
         manifest.finish("solutions", "reward-0000", facts["path"])
     else:
         _keep(layout, manifest, published, {problem.id for problem in chosen})
@@ -110,9 +110,10 @@ def _measured(
         unit = f"reward-0000{BY}{name}" if name else "reward-0000"
         facts, more = _timed(tasks.roll_out, unit, folder, recipe)
         manifest.finish("rollouts", unit, facts["path"])
-        seconds, cost = seconds + more, cost + facts.get("cost", 0.0)
-        computed[section.model] = scale * (facts.get("computed") or facts.get("generated", 0))
-        prefilled[section.model] = scale * facts.get("prefilled", 0)
+        work = facts["work"]
+        seconds, cost = seconds + more, cost + work.get("cost", 0.0)
+        computed[section.model] = scale * (work.get("computed") or work.get("generated", 0))
+        prefilled[section.model] = scale * work.get("prefilled", 0)
     size = sum(path.stat().st_size for path in folder.rglob("*.parquet"))
     amounts = _amounts(layout, chosen, problems)
     return RolloutPlan(len(chosen), problems, amounts, computed, prefilled, seconds * scale, size * scale, cost * scale)

@@ -45,7 +45,7 @@ def solve(unit: str, folder: Path, recipe: Recipe) -> Facts:
         "solutions": len(drawn),
         "right": sum(solution.copies for solution in drawn if solution.correct),
         "cut": sum(solution.copies for solution in drawn if not solution.finished),
-        **_metered(generator.meter.since(before)),
+        "work": _metered(generator.meter.since(before)),
         "seconds": round(time.monotonic() - start, 3),
     }
 
@@ -78,7 +78,8 @@ def roll_out(unit: str, folder: Path, recipe: Recipe) -> Facts:
         "right": sum(prefix.right for prefix in sampled),
         "empty": sum(prefix.empty for prefix in sampled),
         "failed": sum(prefix.failed for prefix in sampled),
-        **_metered(completer.meter.since(before)),
+        "tokens": sum(prefix.tokens for prefix in sampled),
+        "work": _metered(completer.meter.since(before)),
         "seconds": round(time.monotonic() - start, 3),
     }
 
@@ -115,7 +116,7 @@ def _completer_field(recipe: Recipe) -> str:
 
 
 def _metered(meter: Meter) -> Facts:
-    """What an engine did for a unit, without what it can't tell."""
+    """What an engine did for a unit this time: less than its records hold, where the unit went on from some."""
     return {name: value for name, value in asdict(meter).items() if value and name != "completions"}
 
 

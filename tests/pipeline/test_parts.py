@@ -80,9 +80,8 @@ def test_growing_draws_only_what_is_new_and_ends_as_if_drawn_at_once(
     shards = [path for path in at_once if path.endswith(".parquet")]
     assert [path for path in shards if grown[path] != at_once[path]] == []
     units = json.loads((tmp_path / "grown" / "manifest.json").read_text())["stages"]["rollouts"]["units"]
-    fresh = at_once["manifest.json"]["rollouts"]["units"]
     for unit, facts in units.items():
-        assert facts["generated"] == fresh[unit]["generated"] - before[unit]["generated"], "the old ones were kept"
+        assert facts["work"]["generated"] == facts["tokens"] - before[unit]["tokens"], "the old ones were kept"
     less = stepward(*small, "name=grown", "--runs", tmp_path, "--grow")
     assert less.returncode == 1 and "rollouts.completions falls from 5 to 3" in less.stderr
     other = stepward(*small, *more, "seed=3", "name=grown", "--runs", tmp_path, "--grow")
