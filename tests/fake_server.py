@@ -28,6 +28,7 @@ class FakeServer:
     Attributes:
         misbehave: How requests are answered.
         models: The models it lists; a status in their place is answered instead of a list.
+        listed: What it says of each of them.
         asked: The fields of every request, in the order of arrival.
         headers: The headers of every request, likewise.
         most: The most requests that were under way at once. One that hangs is not under way: who asked may be gone.
@@ -37,6 +38,7 @@ class FakeServer:
     def __init__(self) -> None:
         self.misbehave: Misbehave = well
         self.models: list[str] | int = [MODEL]
+        self.listed: dict[str, Any] = {}
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.most = 0
@@ -84,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(models, int):
             self._send(models, b'{"error": {"message": "no list"}}')
         else:
-            self._send(200, json.dumps({"data": [{"id": name} for name in models]}).encode())
+            self._send(200, json.dumps({"data": [{"id": name, **self.fake.listed} for name in models]}).encode())
 
     def do_POST(self) -> None:
         fields = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

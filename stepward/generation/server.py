@@ -108,7 +108,10 @@ class ServerGenerator:
                 if isinstance(error, FailedCall) and error.unreadable:
                     return
                 raise StepwardError(f"{url}: {error}; expected an OpenAI-compatible server there") from None
-        names = [str(one.get("id")) for one in models if isinstance(one, dict)] if isinstance(models, list) else []
+        listed = [one for one in models if isinstance(one, dict)] if isinstance(models, list) else []
+        names = [str(one.get("id")) for one in listed]
+        lengths = [one.get("max_model_len") for one in listed if one.get("id") == self.name]
+        self._asking.context = next((length for length in lengths if isinstance(length, int)), None)
         if names and self.name not in names:
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             raise StepwardError(f"{url} has no model {self.name!r}; it has {', '.join(names[:5])}{more}")

@@ -31,6 +31,7 @@ class Asking:
         options: How the server is asked.
         meter: What was done so far.
         accepted: Whether it ever answered; before that, a refusal may be due to every request and not to a prompt.
+        context: The most tokens of a prompt and its completion, where the server says so.
     """
 
     url: str
@@ -39,6 +40,7 @@ class Asking:
     options: ServerOptions
     meter: Meter
     accepted: bool = False
+    context: int | None = None
 
     @property
     def path(self) -> str:
@@ -157,6 +159,8 @@ class Draws:
             await self._probe(prompt, error.kind)
             return f"failed: {error.kind}"
         asking.take(answer)
+        if asking.context is not None and answer.read + self.sampling.max_new_tokens > asking.context:
+            return "context"  # the server wrote what room there was, and did not say that it was less than asked
         if len(answer.choices) < count:
             asking.count_error("too few choices")
         found.update({start + index: self._ended(one) for index, one in answer.choices.items()})

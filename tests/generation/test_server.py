@@ -369,3 +369,10 @@ def test_it_runs_where_an_event_loop_runs_already(fake: FakeServer) -> None:
 def test_the_fake_server_itself_answers_well() -> None:
     assert well(0, {}) == "ok"
     assert [one["index"] for one in good_answer({"model": "m", "n": 3, "seed": 5})["choices"]] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("length", "faults"), [(10 + 128, {""}), (10 + 127, {"context"})])
+def test_a_prompt_that_leaves_less_room_than_asked_is_too_long(fake: FakeServer, length: int, faults: set[str]) -> None:
+    fake.listed = {"max_model_len": length}
+    drawn = engine(fake).complete([Prompt("p", "How many?", (), 3)], Sampling(max_new_tokens=128), 0)
+    assert {one.fault for one in drawn[0]} == faults
