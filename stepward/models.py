@@ -1,6 +1,8 @@
 """Loads model folders the one safe way: local, safetensors only, no remote code; errors say what is missing."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,22 @@ def load_tokenizer(folder: str | Path) -> Any:
 def is_hub_name(name: str | Path) -> bool:
     """Whether it names a model on the hub and not a folder: text of the form `owner/name` where no such path is."""
     return isinstance(name, str) and not Path(name).exists() and bool(re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps transformers' bars and its table of newly drawn weights, here always the head's, off the screen."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def load_causal_lm(folder: str | Path) -> Any:

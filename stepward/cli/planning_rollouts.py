@@ -35,12 +35,13 @@ def plan_run(
     words: list[str], sample: int, card: "Card", gpus: int, mfu: float, price: float | None, as_json: bool
 ) -> None:
     """Measures a sample of the recipe's rollouts and says what all of it takes."""
+    from stepward.models import quiet
     from stepward.pipeline.rollout_plan import plan_rollouts
     from stepward.recipes.load import load_recipe
 
     recipe = load_recipe(words[0], words[1:])
     console = Console(stderr=as_json)
-    with console.status(f"drawing the rollouts of {sample} problems"):
+    with console.status(f"drawing the rollouts of {sample} problems"), quiet():
         plan = plan_rollouts(recipe, sample)
     found = _facts(recipe, plan, card, gpus, mfu, price)
     if as_json:

@@ -151,8 +151,7 @@ def _clear(folder: Path) -> None:
 
 
 def _trainer(recipe: TrainingRecipe, config: Any, rows: Any, evaluation: Any) -> Any:
-    from stepward.models import load_tokenizer
-    from stepward.rewards.folder import quiet
+    from stepward.models import load_tokenizer, quiet
 
     name = model_folder(recipe.model)
     tokenizer = load_tokenizer(name)
@@ -186,8 +185,8 @@ def adapter_of(recipe: TrainingRecipe) -> Any:
 def _trained(trainer: Any, recipe: TrainingRecipe, folder: Path, console: Console) -> Facts:
     from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
+    from stepward.models import quiet
     from stepward.pipeline.training_progress import TrainingProgress
-    from stepward.rewards.folder import quiet
 
     for counts in trainer.counts.values():
         console.print(
@@ -242,8 +241,9 @@ def _mean_of_last_tenth(losses: list[float]) -> float | None:
 
 def _save(trainer: Any, recipe: TrainingRecipe, folder: Path, main: bool) -> None:
     """Saves the reward model whole; of an adapter both it and the model that it makes."""
+    from stepward.models import quiet
     from stepward.rewards.adapters import merged
-    from stepward.rewards.folder import quiet, write_description
+    from stepward.rewards.folder import write_description
 
     target = folder / "model"
     with quiet():

@@ -23,7 +23,7 @@ class Here(Workers):
         """Calls `task(unit, *arguments)` for every unit, and gives each unit's facts."""
         import torch
 
-        from stepward.rewards.folder import quiet
+        from stepward.models import quiet
 
         threads = torch.get_num_threads()
         torch.set_num_threads(1)

@@ -24,10 +24,9 @@ from transformers import (
     AutoModelForTokenClassification,
     PreTrainedModel,
 )
-from transformers.utils import logging
 
 from stepward.errors import StepwardError
-from stepward.models import is_hub_name
+from stepward.models import is_hub_name, quiet
 from stepward.rendering import Rendering
 from stepward.rewards.heads import Head
 from stepward.store import unwritable
@@ -165,20 +164,6 @@ def load_model(name: str | Path, head: Head, **settings: Any) -> PreTrainedModel
         # transformers draws what is missing at random: right for a new head, noise for anything else.
         raise StepwardError(f"the model {name} is not whole: its weights lack {', '.join(missing[:3])}")
     return model
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps transformers' bars and its table of newly drawn weights, here always the head's, off the screen."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 
 @contextmanager

@@ -10,10 +10,10 @@ from pathlib import Path
 from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, TrainerControl, TrainerState
 
-from stepward.models import load_tokenizer
+from stepward.models import load_tokenizer, quiet
 from stepward.records import Problem, Solution, StepLabels
 from stepward.rewards.columns import NO_LABEL, TOO_LONG
-from stepward.rewards.folder import quiet, written_whole
+from stepward.rewards.folder import written_whole
 from stepward.rewards.preparation import labelled_rows
 from stepward.rewards.settings import TrainingReport, TrainingSettings
 from stepward.rewards.stepwise import ORMTrainer, PRMTrainer, StepTrainer
