@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 import yaml
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from stepward.pipeline.label_sources import KindNoise
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
+
+Row = TypeVar("Row", "LabelCost", "KindNoise")
 
 evaluate = typer.Typer(help="Measure what a run made.", no_args_is_help=True)
 app.add_typer(evaluate, name="evaluate")
@@ -145,18 +148,16 @@ def _options(given: list[str]) -> dict[str, Any]:
 
 
 def _cost_table(costs: "list[LabelCost]") -> Table:
-    """A row a way of drawing; shares in percent."""
+    """A row a way of drawing, under its run where there are several; shares in percent."""
     table = _table("Hard labels beside the oracle", "~ computed from the counts of the way above it")
-    several = len({row.run for row in costs}) > 1, len({row.completer for row in costs}) > 1
-    names = [name for name, shown in zip(("run", "completer"), several, strict=True) if shown]
-    for title in (*names, "strategy"):
-        table.add_column(title, overflow="fold")
-    for title in ("prefixes", "completions", "tokens", "agree", "false +", "false -", "first error"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for row in costs:
+    several = len({row.completer for row in costs}) > 1
+    table.add_column("strategy")
+    _add_numbers(table, "prefixes", "drawn", "tokens", "agree", "false +", "false -", "first error")
+    for row in _under_runs(table, costs):
         shares = (row.agreement, row.false_positives, row.false_negatives, row.first_error)
+        by = f", {row.completer}" if several else ""
         table.add_row(
-            *(getattr(row, name) for name in names), f"{'~ ' if row.simulated else ''}{row.strategy}",
+            f"{'~ ' if row.simulated else ''}{row.strategy}{by}",
             f"{row.prefixes:,}", f"{row.completions:,.0f}", "-" if row.tokens is None else f"{row.tokens:,.0f}",
             *(f"{100 * share:.1f}" for share in shares),
         )  # fmt: skip
@@ -164,21 +165,35 @@ def _cost_table(costs: "list[LabelCost]") -> Table:
 
 
 def _noise_table(noise: "list[KindNoise]") -> Table:
-    """A row a kind of labels; shares of the solutions in percent."""
+    """A row a kind of labels, under its run where there are several; shares of the solutions in percent."""
     table = _table("First errors by kind of labels, % of solutions", "right: at its step, or rightly none")
-    several = len({row.run for row in noise}) > 1
-    for title in (*(["run"] if several else []), "labels"):
-        table.add_column(title, overflow="fold")
-    for title in ("solutions", "left out", "right", "early", "late", "missed", "invented"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for row in noise:
+    table.add_column("labels")
+    _add_numbers(table, "solutions", "left out", "right", "early", "late", "missed", "invented")
+    for row in _under_runs(table, noise):
         share = {one.case: one for one in row.noise.shares}
         table.add_row(
-            *([row.run] if several else []), row.kind, f"{row.noise.solutions:,}",
+            row.kind, f"{row.noise.solutions:,}",
             f"{sum(row.noise.left_out.values()):,}", f"{100 * (share['exact'].share + share['none'].share):.1f}",
             *(f"{100 * share[case].share:.1f}" for case in ("early", "late", "missed", "invented")),
         )  # fmt: skip
     return table
+
+
+def _add_numbers(table: Table, *titles: str) -> None:
+    for title in titles:
+        # A word a line, or there is no room for the last one on a terminal of 80 columns.
+        table.add_column(title.replace(" ", "\n"), justify="right", no_wrap=True)
+
+
+def _under_runs(table: Table, rows: "list[Row]") -> "Iterator[Row]":
+    """The rows, each run's after a line with its name, where there are several runs."""
+    several = len({row.run for row in rows}) > 1
+    before = None
+    for row in rows:
+        if several and row.run != before:
+            table.add_row(f"[bold]{escape(row.run)}[/]")
+        before = row.run
+        yield row
 
 
 def _table(title: str, caption: str) -> Table:
