@@ -47,7 +47,9 @@ def draw_label_costs(costs: Sequence[LabelCost], path: Path) -> None:
         _panel(panels[0], series, "agreement", "Labels that agree with the oracle, % of prefixes", counted)
         handles = _panel(panels[1], series, "first_error", "First errors rightly found, % of solutions", counted)
         # Names of runs and strategies are long: one a line.
-        figure.legend(handles, list(series), loc="outside lower center", ncols=1)
+        ways = [next(one.strategy for one in rows if not one.simulated) for rows in series.values()]
+        names = [f"{name}: {way}" for name, way in zip(series, ways, strict=True)]
+        figure.legend(handles, names, loc="outside lower center", ncols=1)
         if path.suffix == ".svg":
             content = _svg(figure, "label-costs").encode()
             with atomic(path) as file:
@@ -77,11 +79,11 @@ def _panel(
             face = "none" if one.simulated else colour
             (point,) = axes.plot(x, y, marker=marker, linestyle="", color=colour, markerfacecolor=face)
             handles += [] if one.simulated else [point]
-            told = one.strategy.removeprefix("every ")
-            # What is left of a line's end is told to its left, so that the two don't stand on one another.
-            offset, side = ((4, -9), "left") if "all(" in told else ((-4, 4), "right")
-            note = axes.annotate(told, (x, y), offset, textcoords="offset points", ha=side, fontsize=7, color=INK)
-            note.set_in_layout(False)
+            if one.strategy.startswith("every all("):
+                # Others are told apart by the legend: their names would stand on one another.
+                told = one.strategy.removeprefix("every ")
+                note = axes.annotate(told, (x, y), (4, -9), textcoords="offset points", fontsize=7, color=INK)
+                note.set_in_layout(False)
     axes.margins(x=0.15, y=0.12)
     return handles
 
