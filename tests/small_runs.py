@@ -12,6 +12,9 @@ import pyarrow.parquet as pq
 
 Stepward = Callable[..., subprocess.CompletedProcess[str]]
 
+ARITHMETIC = ("problems.path=arithmetic", "generator.model=embedded", "generator.max_new_tokens=96")
+"""What makes a small run one of the arithmetic world, where solutions of one problem are right and wrong."""
+
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "100", "NO_COLOR": "1"}
 
 

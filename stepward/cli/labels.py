@@ -103,6 +103,25 @@ def consensus(
     _say_labels(folder, "consensus", consensus_run(folder, one, other, above))
 
 
+@app.command()
+def trees(
+    folder: RunArgument,
+    to: Annotated[Path, typer.Option("--to", help="The JSONL file to write.")],
+) -> None:
+    """Write the trees that a run's search grew as OmegaPRM's rows, to train on or to convert."""
+    import orjson
+
+    from stepward.pipeline.label_sources import run_trees
+    from stepward.store import atomic
+
+    count = 0
+    with atomic(to) as file:
+        for row in run_trees(folder):
+            file.write(orjson.dumps(row) + b"\n")
+            count += 1
+    say(f"{count:,} trees: {to}")
+
+
 @evaluate.command("labels")
 def evaluate_labels(
     folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs in the arithmetic world.")],

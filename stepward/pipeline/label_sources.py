@@ -4,7 +4,7 @@ What is made here lies in the run's folder and its manifest, so that `RUN#judge`
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from stepward.labelling.judge import KIND as JUDGE
 from stepward.labelling.judge import PROMPT, Judgement, judge_labels, judge_solutions
 from stepward.labelling.labels import oracle_labels
 from stepward.labelling.pooling import pool
+from stepward.labelling.tree_rows import tree_rows
+from stepward.labelling.tree_search import TreeState
 from stepward.manifest import Manifest
 from stepward.pipeline.layout import BY, Layout
 from stepward.pipeline.measure import has_oracle, oracle_of
@@ -184,7 +186,7 @@ def _ways(manifest: Manifest, recipe: Recipe) -> list[tuple[Way, list[StepRollou
     found = []
     for completer, each in units.items():
         rollouts = [one for facts in each for one in read_shard(manifest.folder / facts["path"], StepRollouts)]
-        prefilled = sum(facts.get("prefilled", 0) for facts in each) or None
+        prefilled = sum(facts.get("work", {}).get("prefilled", 0) for facts in each) or None
         shown = completer or next((one.completer for one in rollouts), "")
         found.append((Way(name, shown, recipe.rollouts.search, prefilled), rollouts))
     if len(found) > 1:
@@ -200,6 +202,25 @@ def _noise(manifest: Manifest, truth: Sequence[StepLabels]) -> list[KindNoise]:
             noise = label_noise(_labels(manifest, kind), truth)
             found.append(KindNoise(manifest.folder.resolve().name, kind, facts.get("tokens"), noise))
     return found
+
+
+def run_trees(folder: Path) -> Iterator[dict[str, Any]]:
+    """The trees that a run's search grew, a row a problem and completer in OmegaPRM's published form.
+
+    Raises:
+        StepwardError: It is no run, or grew none.
+    """
+    manifest, layout = Manifest.read(folder), Layout(folder)
+    recipe = Recipe.model_validate(manifest.content["recipe"])
+    units = sorted(manifest.units("rollouts")) if recipe.rollouts.search == "tree" else []
+    if not units:
+        raise StepwardError(f"{folder}: no trees in it; run its recipe with rollouts.search=tree")
+    for unit in units:
+        _, problems = layout.batch(unit, recipe.rollouts.unit)
+        shards = layout.of_batch("solutions", unit, recipe.rollouts.unit, recipe.solutions.unit)
+        known = {problem.id for problem in problems}
+        solutions = [one for shard in shards for one in read_shard(shard, Solution) if one.problem_id in known]
+        yield from tree_rows(problems, solutions, read_shard(layout.shard("trees", unit), TreeState))
 
 
 def run_solutions(folder: Path) -> list[Solution]:

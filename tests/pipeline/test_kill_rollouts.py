@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from fake_server import MODEL, Way, good_answer, serving
 from killing import all_gone, below, kill_and_resume, start, wait_until
-from small_runs import Stepward
+from small_runs import ARITHMETIC, Stepward
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ STRATEGIES: dict[str, tuple[str, ...]] = {
     "first-right": ("rollouts.stop=first_right",),
     "interval": ("rollouts.stop=interval", "rollouts.error=0.3"),
     "first-error": ("rollouts.search=first_error", "rollouts.stop=first_right"),
-    "tree": ("rollouts.search=tree", "rollouts.budget=12"),
+    "tree": (*ARITHMETIC, "rollouts.search=tree", "rollouts.budget=40"),
     "two-completers": ("rollouts.also.warm={model: GENERATOR, max_new_tokens: 16, temperature: 1.3}",),
     "server": ("generator.engine=server", "generator.url=URL", f"generator.model={MODEL}"),
 }
@@ -41,6 +41,12 @@ def answered(number: int, fields: dict[str, Any]) -> Way:
         seed = fields["seed"] + choice["index"]
         choice["text"] = f"step {seed % 5}\nstep {seed % 7}\nThe answer is {seed % 3 + 1}."
     return {"choices": choices}
+
+
+def rows_of(shard: Path) -> list[dict[str, Any]]:
+    """A shard's records."""
+    rows: list[dict[str, Any]] = pq.read_table(shard).to_pylist()
+    return rows
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +69,8 @@ def test_killed_and_resumed_equals_undisturbed(
     start = time.monotonic()
     ended = stepward(*words, "name=whole", "--runs", tmp_path, "--workers", 1)
     assert ended.returncode == 0, ended.stderr
+    drawn = [row["drawn"] for path in (tmp_path / "whole" / "rollouts").iterdir() for row in rows_of(path)]
+    assert max(drawn) > 1, "there is something to lose"
     whole = tmp_path / "whole", time.monotonic() - start
     kills = -(-KILLS // (2 * len(STRATEGIES)))
     with ThreadPoolExecutor(2) as pool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from small_runs import Stepward, content
+from small_runs import ARITHMETIC, Stepward, content
 
 from stepward.errors import StepwardError
 from stepward.pipeline.merging import merge_runs
@@ -116,3 +116,22 @@ def test_another_completer_is_drawn_beside_the_first_and_pooled(
 def test_a_stage_or_part_that_there_is_not_is_refused(words: dict[str, object], message: str) -> None:
     with pytest.raises(StepwardError, match=message):
         Ways(**words)  # type: ignore[arg-type]
+
+
+def test_trees_grow_as_if_grown_at_once_and_are_written_as_rows(
+    small: tuple[str, ...], stepward: Stepward, tmp_path: Path
+) -> None:
+    search = (*ARITHMETIC, "rollouts.search=tree", "labels.kinds=hard", "problems.reward=8")
+    words = (*small, *search, "--runs", tmp_path, "--until", "labels")
+    done(stepward, *words, "name=grown", "rollouts.budget=6")
+    done(stepward, *words, "name=grown", "rollouts.budget=18", "--grow")
+    done(stepward, *words, "name=at-once", "rollouts.budget=18")
+    grown, at_once = (content(tmp_path / name) for name in ("grown", "at-once"))
+    shards = [path for path in at_once if path.endswith(".parquet")]
+    assert "trees/reward-0000.parquet" in shards
+    assert [path for path in shards if grown[path] != at_once[path]] == []
+    rows = tmp_path / "trees.jsonl"
+    said = done(stepward, "trees", tmp_path / "grown", "--to", rows)
+    problems = {row["problem_id"] for path in shards if path.startswith("trees/") for row in grown[path]}
+    assert f"{len(problems)} trees" in said and len(rows.read_text().splitlines()) == len(problems) > 0
+    assert "omegaprm" in done(stepward, "convert", rows, tmp_path / "steps.jsonl", "--to", "trl-stepwise")
