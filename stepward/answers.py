@@ -5,6 +5,7 @@ the other. The scanning is by hand and takes time in proportion to the text: the
 long, unbalanced or hostile, and a backtracking regular expression would be a way to hang a run.
 """
 
+import re
 import string
 
 MARKED = ("boxed", "gsm8k", "answer_line", "a_line")
@@ -93,8 +94,8 @@ def _boxed(text: str) -> str:
     open_braces: list[tuple[int, bool]] = []
     last = (-1, -1)
     index = 0
-    while index < len(text):
-        character = text[index]
+    while found := _BRACES.search(text, index):
+        index, character = found.start(), found[0]
         if character == "\\":
             command = next((name for name in _BOXES if text.startswith(name, index)), None)
             # A backslash takes the next character with it, so that \{ and \} are no braces.
@@ -147,8 +148,9 @@ def _formula(text: str) -> str:
     """The last formula between delimiters: one pass over the places where one opens or closes."""
     last, opened, closing = "", -1, ""
     index = 0
-    while index < len(text):
-        mark = text[index : index + 2] if text[index] in "\\$" else ""
+    while found := _MARKS.search(text, index):
+        index = found.start()
+        mark = text[index : index + 2]
         width = 2 if mark == "$$" or text[index] == "\\" else 1
         if closing and mark.startswith(closing):
             inner = text[opened:index].strip()
@@ -160,12 +162,15 @@ def _formula(text: str) -> str:
             else:
                 closing = ""
             width = max(len(closing), width)
-        elif not closing and mark and (mark in _DELIMITERS or mark[0] == "$"):
+        elif not closing and (mark in _DELIMITERS or mark[0] == "$"):
             closing = _DELIMITERS.get(mark, "$")
             opened = index + width
         index += width
     return last
 
+
+_BRACES, _MARKS = re.compile(r"[\\{}]"), re.compile(r"[\\$]")
+"""What a scan stops at; all between is skipped."""
 
 _DELIMITERS = {"\\(": "\\)", "\\[": "\\]", "$$": "$$"}
 

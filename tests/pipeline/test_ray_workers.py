@@ -249,7 +249,8 @@ def test_a_head_that_is_killed_and_started_again_loses_nothing(
     try:
         with pytest.raises(StepwardError, match=r"^the Ray cluster was lost: .* what is finished is kept, run again"):
             make(recipe, folder, HeadLost(team))
-        assert 0 < len(Manifest.read(folder).units("solutions")) < len(expected["manifest.json"]["solutions"]["units"])
+        # Units that were done when the head died are still reported, so how many of a stage there are is chance.
+        assert Manifest.read(folder).units("solutions") and not Manifest.read(folder).units("scores")
         assert make(recipe, folder, RayWorkers(team)) == expected
     finally:
         own.kill()
