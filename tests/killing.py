@@ -10,7 +10,7 @@ from random import Random
 
 from small_runs import ENVIRONMENT, command, content, run_stepward
 
-PATIENCE = 180.0
+PATIENCE = 300.0
 """Seconds for what takes milliseconds on an idle machine."""
 
 
@@ -37,7 +37,7 @@ def below(process: int) -> set[int]:
     return found
 
 
-def wait_until(true: Callable[[], bool], what: str) -> None:
+def wait_until(true: Callable[[], object], what: str = "it") -> None:
     """Looks every 20 ms."""
     end = time.monotonic() + PATIENCE
     while not true():

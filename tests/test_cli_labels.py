@@ -56,7 +56,7 @@ def make_run(folder: Path, completers: Sequence[str] = ("",), recipe: Recipe | N
         unit = f"reward-0000+{name}" if name else "reward-0000"
         counts = _counts(given, solutions, name or "first", random)
         write_shard(layout.shard("rollouts", unit), counts, StepRollouts)
-        manifest.finish("rollouts", unit, layout.shard("rollouts", unit), prefilled=77)
+        manifest.finish("rollouts", unit, layout.shard("rollouts", unit), work={"prefilled": 77})
     hard = rollout_labels(solutions, {one.id: one for one in counts}, "hard")
     write_shard(layout.shard("labels", "hard"), hard, StepLabels)
     manifest.finish("labels", "hard", layout.shard("labels", "hard"))

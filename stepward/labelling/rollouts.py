@@ -65,8 +65,8 @@ def draw_rollouts(
         for (prefix, _), drawn in zip(wanted, complete(completer, prompts, sampling, seed), strict=True):
             earlier = counts.get(prefix.id) or _nothing(prefix, completer.name)
             reference = of[prefix.problem_id].reference
-            counts[prefix.id] = replace(counted(earlier, drawn, reference, grader), rule=str(stopping))
-    return records_of(prefixes, counts, completer.name)
+            counts[prefix.id] = counted(earlier, drawn, reference, grader)
+    return records_of(prefixes, {key: _under(stopping, one) for key, one in counts.items()}, completer.name)
 
 
 def complete(completer: Generator, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
@@ -123,6 +123,14 @@ def records_of(prefixes: Prefixes, counts: Mapping[str, StepRollouts], completer
         elif prefix.id in counts:
             found.append(counts[prefix.id])
     return found
+
+
+def _under(stopping: Stopping, count: StepRollouts) -> StepRollouts:
+    """Counts with the rule that they are enough for: also those that a smaller rule ended, and this one ends as well.
+
+    Where a search has no more use for a prefix that this rule would draw on from, the rule that ended it stays.
+    """
+    return count if lacking(stopping, count) else replace(count, rule=str(stopping))
 
 
 def _earlier(prefixes: Prefixes, before: Iterable[StepRollouts], completer: str) -> dict[str, StepRollouts]:

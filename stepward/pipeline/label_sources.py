@@ -23,7 +23,7 @@ from stepward.labelling.pooling import pool
 from stepward.labelling.tree_rows import tree_rows
 from stepward.labelling.tree_search import TreeState
 from stepward.manifest import Manifest
-from stepward.pipeline.layout import BY, Layout
+from stepward.pipeline.layout import BY, TREES, Layout
 from stepward.pipeline.measure import has_oracle, oracle_of
 from stepward.recipes.schema import Recipe
 from stepward.records import Solution, StepLabels, StepRollouts
@@ -220,7 +220,7 @@ def run_trees(folder: Path) -> Iterator[dict[str, Any]]:
         shards = layout.of_batch("solutions", unit, recipe.rollouts.unit, recipe.solutions.unit)
         known = {problem.id for problem in problems}
         solutions = [one for shard in shards for one in read_shard(shard, Solution) if one.problem_id in known]
-        yield from tree_rows(problems, solutions, read_shard(layout.shard("trees", unit), TreeState))
+        yield from tree_rows(problems, solutions, read_shard(layout.shard(TREES, unit), TreeState))
 
 
 def run_solutions(folder: Path) -> list[Solution]:

@@ -12,6 +12,8 @@ from stepward.store import read_shard
 SPLITS = ("reward", "validation", "test")
 EMBEDDED = "embedded"
 ARITHMETIC = "arithmetic"
+TREES = "trees"
+"""Where a tree search keeps what its rollouts are counts of, a shard a unit of rollouts."""
 BY = "+"
 """Stands between a unit of rollouts and the name of the completer, where the recipe names several."""
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from stepward.errors import StepwardError
 from stepward.manifest import Manifest, differences
+from stepward.pipeline.layout import TREES, Layout
 from stepward.store import atomic, locked
 
 STAGES = ("problems", "solutions", "rollouts")
@@ -58,6 +59,13 @@ def _take(merged: Manifest, part: Manifest, stage: str, unit: str, facts: dict[s
                 "Stepward or of a model made one of them; keep one and remove the other part's"
             )
         return
-    with path.open("rb") as source, atomic(target) as file:
-        shutil.copyfileobj(source, file)
+    trees = Layout(part.folder).shard(TREES, unit)
+    if stage == "rollouts" and trees.is_file():
+        _copy(trees, Layout(merged.folder).shard(TREES, unit))
+    _copy(path, target)
     merged.finish(stage, unit, target, **facts)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as read, atomic(target) as file:
+        shutil.copyfileobj(read, file)

@@ -78,8 +78,10 @@ class Run:
 
     def problems(self) -> None:
         """Problems by split, and published solutions where the recipe names some."""
-        missing = [split for split in SPLITS if not self.manifest.finished("problems", split)]
-        if not missing:
+        done = all(self.manifest.finished("problems", split) for split in SPLITS)
+        if self.recipe.solutions.path is not None:
+            done = done and all(self.manifest.finished("solutions", unit) for unit in self.manifest.units("solutions"))
+        if done:
             return
         check_models(self.recipe, self.training)
         with self.console.status("problems: reading or making them"):
@@ -87,6 +89,8 @@ class Run:
         for split, problems in inputs.problems.items():
             if inputs.solutions:
                 self._publish(split, problems, inputs.solutions[split])
+            if self.manifest.finished("problems", split):
+                continue
             # After the solutions, so that these are there where the problems are.
             path = self.layout.shard("problems", split)
             write_shard(path, problems, Problem)
@@ -101,6 +105,8 @@ class Run:
         for number, start in enumerate(range(0, len(problems), size)):
             members = [one for problem in problems[start : start + size] for one in of[problem.id]]
             unit = f"{split}-{number:04d}"
+            if self.manifest.finished("solutions", unit):
+                continue
             path = self.layout.shard("solutions", unit)
             write_shard(path, members, Solution)
             facts = {"solutions": len(members), "draws": len(members), "right": sum(one.correct for one in members)}

@@ -16,7 +16,7 @@ from stepward.labelling.searches import search_of
 from stepward.labelling.stopping import stopping_of
 from stepward.labelling.tree_search import TreeSettings, TreeState, grow_trees, tree_rollouts
 from stepward.pipeline.engines import GENERATOR, Named, completers, engine_of, sampling_of, seed_of
-from stepward.pipeline.layout import BY, Layout
+from stepward.pipeline.layout import BY, TREES, Layout
 from stepward.pipeline.workers import Facts
 from stepward.recipes.schema import Recipe
 from stepward.records import Problem, Scores, Solution, StepRollouts
@@ -101,7 +101,7 @@ def _grow_trees(
     completer: Generator, sampling: Sampling, seed: int,
 ) -> list[StepRollouts]:  # fmt: skip
     """OmegaPRM's trees, kept whole beside the counts of their states."""
-    path = layout.shard("trees", unit)
+    path = layout.shard(TREES, unit)
     states = grow_trees(
         problems, solutions, completer, right_by(recipe.grader),
         settings=TreeSettings(recipe.rollouts.completions, recipe.rollouts.budget), sampling=sampling, seed=seed,

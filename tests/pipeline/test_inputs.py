@@ -94,6 +94,20 @@ def test_published_solutions_train_an_orm_that_is_measured_on_other_questions(
         assert len(candidates) == 4
         right += max(candidates, key=lambda solution: last[solution["id"]])["correct"]
     assert best["mean"] == pytest.approx(right / 8)
+    check_lost_shards_are_written_again(stepward, words, folder)
+
+
+def check_lost_shards_are_written_again(stepward: Stepward, words: tuple[object, ...], folder: Path) -> None:
+    """And only those: whatever is there stays as it is."""
+    lost = {folder / "solutions" / "test-0000.parquet", folder / "problems" / "reward.parquet"}
+    kept = {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet") if path not in lost}
+    before = {path: path.read_bytes() for path in lost}
+    for path in lost:
+        path.unlink()
+    ended = stepward(*words)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert {path: path.read_bytes() for path in lost} == before
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
 def test_too_many_candidates_asked_of_published_solutions_is_said_before_training(

@@ -134,4 +134,9 @@ def test_trees_grow_as_if_grown_at_once_and_are_written_as_rows(
     said = done(stepward, "trees", tmp_path / "grown", "--to", rows)
     problems = {row["problem_id"] for path in shards if path.startswith("trees/") for row in grown[path]}
     assert f"{len(problems)} trees" in said and len(rows.read_text().splitlines()) == len(problems) > 0
+    done(stepward, "merge", tmp_path / "grown", "--to", tmp_path / "merged")
+    merged = content(tmp_path / "merged")
+    assert {path: merged.get(path) for path in shards if path.startswith(("trees/", "rollouts/"))} == {
+        path: grown[path] for path in shards if path.startswith(("trees/", "rollouts/"))
+    }
     assert "omegaprm" in done(stepward, "convert", rows, tmp_path / "steps.jsonl", "--to", "trl-stepwise")

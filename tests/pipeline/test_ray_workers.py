@@ -6,8 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 import ray_tasks
+from killing import all_gone, wait_until
 from rich.console import Console
 from small_runs import content
 
@@ -33,9 +33,6 @@ pytestmark = [
     pytest.mark.ray,
     pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'stepward[ray]'"),
 ]
-
-PATIENCE = 300
-"""Seconds to wait for what takes some on an idle machine."""
 
 TESTS = Path(__file__).parents[1]
 UNITS = ["a", "b", "c", "d"]
@@ -72,22 +69,6 @@ class Cluster:
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-
-
-def wait_until(met: Callable[[], Any]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not met():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)
-
-
-def alive(process: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -186,7 +167,7 @@ def test_an_error_in_the_run_ends_the_actors(team: Team) -> None:
         assert next(pool.run(ray_tasks.linger, ["quick", "slow"], team.folder)) == ("quick", {})
         wait_until(lambda: noted.exists() and noted.read_text())
         raise KeyboardInterrupt
-    wait_until(lambda: not alive(int(noted.read_text())))
+    wait_until(lambda: all_gone({int(noted.read_text())}))
 
 
 RUN = """
@@ -211,10 +192,10 @@ def test_actors_end_with_a_run_that_is_killed(team: Team, tmp_path: Path) -> Non
     )
     wait_until(lambda: (noted.exists() and noted.read_text()) or run.poll() is not None)
     worker = int(noted.read_text())
-    assert alive(worker)
+    assert not all_gone({worker})
     run.kill()
     run.wait()
-    wait_until(lambda: not alive(worker))
+    wait_until(lambda: all_gone({worker}))
 
 
 def test_one_worker_makes_the_records_of_a_pool_of_processes(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killing import all_gone, wait_until
 
 from stepward.errors import StepwardError
 from stepward.pipeline.workers import Workers
@@ -50,23 +51,6 @@ def linger(unit: str, folder: Path) -> dict[str, Any]:
     return {}
 
 
-def alive(process: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
-
-
-def wait_until(met: Any) -> None:
-    """Waits, and fails when patience ends."""
-    end = time.monotonic() + PATIENCE
-    while not met():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
 def test_facts_errors_and_a_killed_worker_reach_the_caller() -> None:
     with Workers(1) as workers:
         assert list(workers.run(measure, [])) == [] and workers._pool is None, "nothing to do starts nothing"
@@ -83,7 +67,7 @@ def test_facts_errors_and_a_killed_worker_reach_the_caller() -> None:
         assert dict(workers.run(interrupt, ["a"])) == {"a": {}}
         with pytest.raises(StepwardError, match=r"a worker process died: .* what is finished is kept, run again"):
             list(workers.run(die, ["unit"]))
-    wait_until(lambda: not alive(process))
+    wait_until(lambda: all_gone({process}))
 
 
 def test_an_error_in_the_run_ends_the_workers_at_once(tmp_path: Path) -> None:
@@ -93,14 +77,14 @@ def test_an_error_in_the_run_ends_the_workers_at_once(tmp_path: Path) -> None:
         wait_until(lambda: noted.exists() and noted.read_text())
         started = time.monotonic()
         raise KeyboardInterrupt
-    wait_until(lambda: not alive(int(noted.read_text())))
+    wait_until(lambda: all_gone({int(noted.read_text())}))
     assert time.monotonic() - started < PATIENCE / 2, "the slow task was not waited for"
 
 
 RUN = """
 import sys
 from pathlib import Path
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from test_workers import linger
 from stepward.pipeline.workers import Workers
 if __name__ == "__main__":
@@ -111,11 +95,11 @@ if __name__ == "__main__":
 
 def test_workers_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
     script, noted = tmp_path / "run.py", tmp_path / "one"
-    script.write_text(RUN.format(tests=str(Path(__file__).parent)))
+    script.write_text(RUN.format(tests=[str(folder) for folder in Path(__file__).parents[:2]]))
     run = subprocess.Popen([sys.executable, str(script), str(tmp_path)])
     wait_until(lambda: (noted.exists() and noted.read_text()) or run.poll() is not None)
     worker = int(noted.read_text())
-    assert alive(worker)
+    assert not all_gone({worker})
     run.kill()
     run.wait()
-    wait_until(lambda: not alive(worker))
+    wait_until(lambda: all_gone({worker}))
