@@ -2,6 +2,7 @@
 
 import stepward.cli.data
 import stepward.cli.grading
+import stepward.cli.labelling
 import stepward.cli.labels
 import stepward.cli.planning
 import stepward.cli.runs

@@ -1,6 +1,5 @@
 """Verbs of a run: make it, look at it, label and score with it."""
 
-import math
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -86,36 +85,6 @@ def show(
 
     for part in show_problem(folder, split, problem, solutions):
         Console().print(part)
-
-
-@app.command()
-def label(
-    source: Annotated[Path, typer.Option("--from-rollouts", help="The run whose rollouts are labelled.")],
-    kind: Annotated[str, typer.Option(help="hard, soft or er.")] = "er",
-    eta: Annotated[float, typer.Option(help="For er: the label's inverse temperature.")] = 2.0,
-    to: Annotated[Path | None, typer.Option("--to", help="The Parquet file to write.")] = None,
-) -> None:
-    """Label a run's solutions again from its stored counts; nothing is sampled."""
-    from stepward.manifest import Manifest
-    from stepward.pipeline.labels import Told, labels_by_batch
-    from stepward.pipeline.layout import Layout
-    from stepward.recipes.schema import Recipe
-    from stepward.records import StepLabels
-    from stepward.store import write_batches
-
-    if kind not in ("hard", "soft", "er"):
-        raise StepwardError(f"--kind {kind}: expected hard, soft or er")
-    if not (math.isfinite(eta) and eta > 0):
-        raise StepwardError(f"--eta: expected a number above 0, found {eta:g}")
-    manifest = Manifest.read(source)
-    if not manifest.units("rollouts"):
-        raise StepwardError(f"{source}: no rollouts in it; run a recipe with hard, soft or er labels first")
-    recipe, told = Recipe.model_validate(manifest.content["recipe"]), Told()
-    path = to or source / "labels" / (f"er-eta-{eta:g}.parquet" if kind == "er" else f"{kind}.parquet")
-    write_batches(path, told.of(labels_by_batch(recipe, Layout(source), kind, eta)), StepLabels)
-    facts = told.facts()
-    without = f", {facts['without']:,} without a label" if facts["without"] else ""
-    say(f"{facts['solutions']:,} solutions, {facts['steps']:,} steps labelled {kind}{without}: {path}")
 
 
 @app.command()

@@ -2,8 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from stepward.labelling.filters import (
+    RIGHT_ABOVE,
+    Filtered,
+    certain,
+    drawn_enough,
+    thresholded,
+    until_first_error,
+)
 from stepward.labelling.labels import Missing, oracle_labels, outcome_labels, rollout_labels
 from stepward.labelling.pooling import pool
 from stepward.manifest import Manifest
@@ -55,6 +64,51 @@ def _shards(layout: Layout) -> list[tuple[str, Path]]:
     """The reward split's shards of solutions by their units."""
     units = Manifest.read(layout.folder).units("solutions")
     return [(unit, layout.folder / units[unit]["path"]) for unit in sorted(units) if unit.startswith("reward-")]
+
+
+@dataclass
+class Filters:
+    """Which of a run's rollout labels are taken away, batch by batch; none as it stands.
+
+    Attributes:
+        drawn: Those of fewer completions than this.
+        width: Those whose share of right completions is known to no narrower an interval than this.
+        level: The interval's level.
+        above: A step is right if its label is above this; the labels become hard where it is given.
+        wrong_up_to: A step is wrong if its label is at most this, and between the two it has no label.
+        first_error: Whether what follows the first wrong step is taken away.
+        dropped: How many labels were taken away so far, by reason.
+    """
+
+    drawn: int | None = None
+    width: float | None = None
+    level: float = 0.95
+    above: float | None = None
+    wrong_up_to: float | None = None
+    first_error: bool = False
+    dropped: Counter[str] = field(default_factory=Counter)
+
+    def of(self, recipe: Recipe, layout: Layout, batches: Iterable[Labelled]) -> Iterator[Labelled]:
+        """The batches with what is left of their labels.
+
+        Raises:
+            StepwardError: A threshold, a width or a level that can't be.
+        """
+        for (unit, _), (solutions, labels) in zip(_shards(layout), batches, strict=True):
+            counts = counts_of(recipe, layout, unit) if self.drawn is not None or self.width is not None else {}
+            if self.drawn is not None:
+                labels = self._left(drawn_enough(solutions, labels, counts, self.drawn))
+            if self.width is not None:
+                labels = self._left(certain(solutions, labels, counts, self.width, self.level))
+            if self.above is not None:
+                labels = self._left(thresholded(labels, self.above, self.wrong_up_to))
+            if self.first_error:
+                labels = self._left(until_first_error(labels, RIGHT_ABOVE if self.above is not None else 0.0))
+            yield solutions, labels
+
+    def _left(self, found: Filtered) -> list[StepLabels]:
+        self.dropped.update(found.dropped)
+        return found.labels
 
 
 class Told:

@@ -1,0 +1,105 @@
+"""Verbs of labels that exist: made again from a run's counts, filtered, and held against people's."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from stepward.cli.labels import evaluate
+from stepward.cli.program import app, say
+from stepward.errors import StepwardError
+
+if TYPE_CHECKING:
+    from stepward.records import LabelledSolution
+
+
+@app.command()
+def label(
+    source: Annotated[Path, typer.Option("--from-rollouts", help="The run whose rollouts are labelled.")],
+    kind: Annotated[str, typer.Option(help="hard, soft or er.")] = "er",
+    eta: Annotated[float, typer.Option(help="For er: the label's inverse temperature.")] = 2.0,
+    above: Annotated[float | None, typer.Option(help="Make labels hard: right is above this.")] = None,
+    wrong_up_to: Annotated[float | None, typer.Option(help="With --above: wrong is up to this; none between.")] = None,
+    drawn: Annotated[int | None, typer.Option(min=1, help="Drop labels of fewer completions.")] = None,
+    within: Annotated[float | None, typer.Option(help="Drop labels not known to an interval of this width.")] = None,
+    level: Annotated[float, typer.Option(help="With --within: the interval's level.")] = 0.95,
+    first_error: Annotated[
+        bool, typer.Option("--until-first-error", help="Drop what follows the first wrong step.")
+    ] = False,
+    to: Annotated[Path | None, typer.Option("--to", help="The Parquet file to write.")] = None,
+) -> None:
+    """Label a run's solutions again from its stored counts; nothing is sampled."""
+    from stepward.manifest import Manifest
+    from stepward.pipeline.labels import Filters, Told, labels_by_batch
+    from stepward.pipeline.layout import Layout
+    from stepward.recipes.schema import Recipe
+    from stepward.records import StepLabels
+    from stepward.store import write_batches
+
+    if kind not in ("hard", "soft", "er"):
+        raise StepwardError(f"--kind {kind}: expected hard, soft or er")
+    if not (math.isfinite(eta) and eta > 0):
+        raise StepwardError(f"--eta: expected a number above 0, found {eta:g}")
+    if wrong_up_to is not None and above is None:
+        raise StepwardError("--wrong-up-to: give --above too; labels between the two are dropped")
+    manifest = Manifest.read(source)
+    if not manifest.units("rollouts"):
+        raise StepwardError(f"{source}: no rollouts in it; run a recipe with hard, soft or er labels first")
+    recipe, told = Recipe.model_validate(manifest.content["recipe"]), Told()
+    filters, layout = Filters(drawn, within, level, above, wrong_up_to, first_error), Layout(source)
+    filtered = filters != Filters()
+    if filtered and to is None:
+        raise StepwardError("--to: name the file for filtered labels; the run's own stay as they are")
+    path = to or source / "labels" / (f"er-eta-{eta:g}.parquet" if kind == "er" else f"{kind}.parquet")
+    batches = labels_by_batch(recipe, layout, kind, eta)
+    write_batches(path, told.of(filters.of(recipe, layout, batches) if filtered else batches), StepLabels)
+    facts = told.facts()
+    without = f", {facts['without']:,} without a label" if facts["without"] else ""
+    say(f"{facts['solutions']:,} solutions, {facts['steps']:,} steps labelled {kind}{without}: {path}")
+    if filters.dropped:
+        say("Dropped: " + ", ".join(f"{count:,} {reason}" for reason, count in filters.dropped.items()))
+
+
+@evaluate.command("label-noise")
+def evaluate_label_noise(
+    given: Annotated[str, typer.Argument(help="Labels of any format that is read, such as RUN#hard.")],
+    truth: Annotated[str, typer.Argument(help="Labels of the same solutions that are known to be good.")],
+    above: Annotated[float, typer.Option(help="A given step is right if its label is above this.")] = 0.5,
+    true_above: Annotated[float, typer.Option(help="A true one, likewise.")] = 0.5,
+    to_json: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
+) -> None:
+    """Hold labels against people's, by the first wrong step: found, early, late, missed or invented."""
+    from dataclasses import asdict
+
+    from stepward.evaluation.label_noise import label_noise
+    from stepward.store import write_json
+
+    noise = label_noise(_labels(given), _labels(truth), above=above, true_above=true_above)
+    table = Table("case", "solutions", "share, %", "95% interval", box=None, pad_edge=False)
+    for one in noise.shares:
+        table.add_row(one.case, f"{one.count:,}", f"{100 * one.share:.1f}", f"{100 * one.low:.1f} {100 * one.high:.1f}")
+    Console().print(table)
+    found = "undefined: the truth has one class only" if noise.f1 is None else f"{100 * noise.f1:.1f}"
+    say(f"{noise.solutions:,} solutions of {noise.problems:,} problems; first-error F1 {found}")
+    if noise.left_out:
+        say("Left out: " + ", ".join(f"{count:,} {reason}" for reason, count in noise.left_out.items()))
+    if to_json is not None:
+        write_json(to_json, asdict(noise))
+
+
+def _labels(source: str) -> Iterator["LabelledSolution"]:
+    """Labelled solutions of any format; of steps that branch, every way through them."""
+    from stepward.formats import paths, read
+    from stepward.records import LabelledSolution
+
+    reading = read(source)
+    for record in reading:
+        if not isinstance(record, LabelledSolution):
+            raise StepwardError(
+                f"{source}: {reading.format.name} rows have no step labels; expected solutions with some"
+            )
+        yield from paths(record)

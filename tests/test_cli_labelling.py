@@ -1,0 +1,105 @@
+"""Labels made again by the command line, filtered and held against better ones."""
+# ruff: noqa: F401, F811  (fixtures of another file)
+
+import json
+from pathlib import Path
+
+import pytest
+from test_cli_labels import Said, make_run, run, said
+
+from stepward.labelling.filters import Filtered
+from stepward.labelling.labels import oracle_labels
+from stepward.pipeline.label_sources import write_labels
+from stepward.pipeline.layout import Layout
+from stepward.pipeline.measure import oracle_of
+from stepward.records import StepLabels, StepRollouts, prefix_id
+from stepward.store import read_shard
+
+
+def counts_of(run: Path) -> dict[str, StepRollouts]:
+    return {one.id: one for one in Layout(run).rollouts()}
+
+
+def test_filters_take_labels_away_and_say_how_many(run: Path, said: Said, tmp_path: Path) -> None:
+    plain, hard = tmp_path / "plain.parquet", tmp_path / "hard.parquet"
+    said("label", "--from-rollouts", run, "--kind", "soft", "--to", plain)
+    text = said(
+        "label", "--from-rollouts", run, "--kind", "soft", "--above", 0.5, "--wrong-up-to", 0.25,
+        "--until-first-error", "--to", hard,
+    )  # fmt: skip
+    between = after = 0
+    for soft, found in zip(read_shard(plain, StepLabels), read_shard(hard, StepLabels), strict=True):
+        wanted: list[float | None] = []
+        for value in soft.labels:
+            if 0.0 in wanted:
+                after += value <= 0.25 or value > 0.5
+                between += 0.25 < value <= 0.5
+                wanted.append(None)
+            elif 0.25 < value <= 0.5:
+                between += 1
+                wanted.append(None)
+            else:
+                wanted.append(float(value > 0.5))
+        assert (found.kind, list(found.labels)) == ("hard", wanted)
+    assert between > 0 and after > 0
+    assert f"Dropped: {between:,} between the thresholds, {after:,} after the first error" in text
+
+
+def test_labels_of_few_completions_are_dropped(run: Path, said: Said, tmp_path: Path) -> None:
+    path = tmp_path / "few.parquet"
+    text = said("label", "--from-rollouts", run, "--kind", "hard", "--drawn", 5, "--to", path)
+    assert "fewer than 5 completions" in text
+    counts = counts_of(run)
+    for found, solution in zip(read_shard(path, StepLabels), Layout(run).solutions("reward"), strict=True):
+        wanted = [
+            index == len(solution.steps) - 1
+            or counts[prefix_id(solution.problem_id, solution.steps[: index + 1])].complete
+            for index in range(len(solution.steps))
+        ]
+        assert [value is not None for value in found.labels] == wanted
+    text = said("label", "--from-rollouts", run, "--kind", "hard", "--within", 0.1, "--to", path)
+    assert "an interval wider than 0.1" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--above", 0.5), "--to: name the file for filtered labels"),
+        (("--wrong-up-to", 0.2, "--to", "x.parquet"), "--wrong-up-to: give --above too"),
+        (("--above", 1.5, "--to", "x.parquet"), "expected 0 <= wrong_up_to <= above < 1"),
+        (("--within", 2, "--to", "x.parquet"), "expected a width in (0, 1]"),
+    ],
+    ids=["no-file", "no-above", "threshold", "width"],
+)
+def test_filters_that_cannot_be_are_refused(
+    run: Path,
+    said: Said,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[object, ...],
+    why: str,
+) -> None:
+    monkeypatch.chdir(run)
+    assert why in said("label", "--from-rollouts", run, *words, code=1)
+    assert not (run / "x.parquet").exists()
+
+
+def test_labels_are_held_against_better_ones(run: Path, said: Said, tmp_path: Path) -> None:
+    layout = Layout(run)
+    truth = oracle_labels(layout.solutions("reward"), oracle_of(layout.problems("reward")))
+    write_labels(run, "oracle", Filtered(truth))
+    told = tmp_path / "noise.json"
+    text = said("evaluate", "label-noise", f"{run}#hard", f"{run}#oracle", "--json", told)
+    noise = json.loads(told.read_text())
+    cases = {one["case"]: one["count"] for one in noise["shares"]}
+    wrong = {one.solution_id: (*one.labels, 0.0).index(0.0) for one in truth}
+    found = {
+        one.solution_id: (*one.labels, 0.0).index(0.0) for one in read_shard(layout.shard("labels", "hard"), StepLabels)
+    }
+    ends = {one.solution_id: len(one.labels) for one in truth}
+    assert cases["exact"] == sum(found[key] == wrong[key] < ends[key] for key in wrong)
+    assert cases["none"] == sum(found[key] == wrong[key] == ends[key] for key in wrong)
+    assert cases["early"] == sum(found[key] < wrong[key] < ends[key] for key in wrong) > 0
+    assert sum(cases.values()) == len(truth) == noise["solutions"] and f"{len(truth)} solutions of 12 problems" in text
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text('{"chosen": "a", "rejected": "b"}\n')
+    assert "rows have no step labels" in said("evaluate", "label-noise", pairs, f"{run}#oracle", code=1)
