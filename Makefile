@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 VLLM := .venv-vllm
 
-.PHONY: setup demo test test-vllm check format lock clean
+.PHONY: setup demo study-bases test test-vllm check format lock clean
 
 setup: $(READY)
 
@@ -19,6 +19,13 @@ $(READY): requirements.lock pyproject.toml
 # The main job: problems -> solutions -> rollouts -> labels -> 20 reward models -> evaluation -> report.
 demo: setup
 	$(BIN)/stepward run tiny-cpu
+
+# The base models of the studies (docs/studies/bases.md), about half an hour of one core; what is there stays.
+study-bases: setup
+	for base in 0.2m 0.6m 1.6m 4m careful; do \
+		test -f runs/bases/$$base/config.json || \
+			$(BIN)/stepward demo-generator runs/bases/$$base --base $$base || exit 1; \
+	done
 
 # One thread a process: two OpenMP threads beside another busy process cost more than they give.
 test: setup

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from stepward.evaluation.answer_groups import grouped, same_by
 from stepward.evaluation.best_of_n import pass_at_n
-from stepward.evaluation.voting import draw_subsets, vote
+from stepward.evaluation.voting import Ballot, vote
 from stepward.generation.local import LocalGenerator
 from stepward.generation.protocol import Sampling
 from stepward.pipeline.layout import embedded_generator
@@ -80,9 +81,12 @@ def main() -> None:
 
 
 def majority_at_16(problem_id: str, own: list[Solution], copies: NDArray[np.int64]) -> float:
-    subsets = draw_subsets(copies, (16,), problem_id=problem_id, seed=0)
     correct = np.array([solution.correct for solution in own])
-    return float(vote(subsets, [solution.answer for solution in own], correct, np.ones((len(own), 1)))[0, 0])
+    answers = grouped([solution.answer for solution in own], correct, copies, same_by("math"))
+    right = np.zeros(answers.max() + 1, dtype=bool)
+    right[answers[correct]] = True
+    ballot = Ballot(problem_id, answers, right, copies)
+    return float(vote(ballot, (16,), np.empty((len(own), 0)), seed=0).majority[0])
 
 
 if __name__ == "__main__":

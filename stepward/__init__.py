@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from stepward.errors import StepwardError
     from stepward.records import Problem, Scores, Solution, StepLabels, StepRollouts
     from stepward.rewards.configs import ORMConfig, PreferenceConfig, PRMConfig
+    from stepward.rewards.hub_scorer import load_scorer
     from stepward.rewards.preference import PreferenceTrainer
-    from stepward.rewards.scorer import Scorer, SolutionScore, load_scorer
+    from stepward.rewards.scorer import Scorer, SolutionScore
     from stepward.rewards.stepwise import ORMTrainer, PRMTrainer
 
 __version__ = "0.1.0"
@@ -31,7 +32,7 @@ _HOMES = {
     "PreferenceConfig": "stepward.rewards.configs",
     "Scorer": "stepward.rewards.scorer",
     "SolutionScore": "stepward.rewards.scorer",
-    "load_scorer": "stepward.rewards.scorer",
+    "load_scorer": "stepward.rewards.hub_scorer",
 }
 
 __all__ = [

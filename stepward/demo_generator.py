@@ -1,6 +1,7 @@
 """Makes the embedded generator: a small Llama trained from nothing on careless solutions of the arithmetic world.
 
-It is made once, by `stepward demo-generator FOLDER`, and shipped. What was decided and why (docs/log.md has the runs):
+It is made once, by `stepward demo-generator FOLDER`, and shipped; the studies' other sizes and a more careful generator
+are made likewise (`BASES`). What was decided and why (docs/log.md has the runs):
 - Words and numbers up to the world's largest are single tokens; all other text falls back to bytes.
 - Muon for the matrices, AdamW for the rest: three times fewer tokens to the same loss than AdamW alone.
 - Short stories first: without them, finding the clause that a step speaks of takes most of the training.
@@ -9,7 +10,8 @@ It is made once, by `stepward demo-generator FOLDER`, and shipped. What was deci
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib import resources
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -65,6 +67,9 @@ class Settings:
         rounds: What it is trained on, one after the other.
         batch: Solutions a step.
         slip: Chance that a line's arithmetic is off, in the training solutions.
+        care: How much rarer misreadings are in them than the wordings say, in [0, 1].
+        tokenizer: The folder of a generator whose tokenizer is taken; None: one is trained.
+        start: The folder of a generator to go on from, with its size and tokenizer; None: from nothing.
         hidden: Width; a multiple of the head size.
         layers: Depth.
         inner: Width of the feed-forward layers.
@@ -75,10 +80,34 @@ class Settings:
     rounds: tuple[Round, ...] = ROUNDS
     batch: int = 48
     slip: float = 0.01
+    care: float = 0.0
+    tokenizer: Path | None = None
+    start: Path | None = None
     hidden: int = 96
     layers: int = 5
     inner: int = 256
     head: int = 32
+
+
+_SHIPPED = Path(str(resources.files("stepward"))) / "embedded"
+_ALIKE = Settings(
+    rounds=(Round(450, 14_400, 5e-3, levels=(1, 2, 3), curriculum=((0.15, 2), (1.0, 3))),),
+    batch=32,
+    tokenizer=_SHIPPED,
+)
+
+BASES = {
+    "0.2m": replace(_ALIKE, hidden=64, layers=4, inner=128),
+    "0.6m": replace(_ALIKE, hidden=96, layers=5, inner=256),
+    "1.6m": replace(_ALIKE, hidden=160, layers=5, inner=416),
+    "4m": replace(_ALIKE, hidden=256, layers=5, inner=680),
+    "careful": Settings(seed=7, rounds=(Round(120, 3_840, 1e-3),), batch=32, care=0.5, start=_SHIPPED),
+}
+"""What the studies start from beside the embedded generator, by name.
+
+The four sizes are trained from nothing on the same short stories in the same order: they differ in nothing but size.
+`careful` goes on from the embedded generator, on solutions with half the misreadings: it is the stronger generator.
+"""
 
 
 @dataclass(frozen=True)
@@ -102,14 +131,25 @@ def make(folder: Path, settings: Settings, report: Callable[[int, float], None] 
         report: Called after every step with the step's number and its loss.
     """
     texts = _texts(settings, 0)
-    tokenizer = train_tokenizer([question + "\n" + steps.join(written) for question, written, _ in texts[:20_000]])
+    tokenizer = _tokenizer(settings, texts)
     torch.manual_seed(settings.seed)
-    model = LlamaForCausalLM(_config(settings, tokenizer))
+    if settings.start is None:
+        model = LlamaForCausalLM(_config(settings, tokenizer))
+    else:
+        model = LlamaForCausalLM.from_pretrained(settings.start)
     for number in range(len(settings.rounds)):
         train_round(model, tokenizer, texts if number == 0 else _texts(settings, number), settings, number, report)
     model.generation_config.do_sample = True
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _tokenizer(settings: Settings, texts: list["Text"]) -> PreTrainedTokenizerFast:
+    taken = settings.start or settings.tokenizer
+    if taken is not None:
+        tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(taken)
+        return tokenizer
+    return train_tokenizer([question + "\n" + steps.join(written) for question, written, _ in texts[:20_000]])
 
 
 Text = tuple[str, list[str], int]
@@ -120,7 +160,7 @@ def _texts(settings: Settings, number: int) -> list[Text]:
     seed, this = settings.seed + 1_000 * number, settings.rounds[number]
     found = []
     for index, story in enumerate(islice(stories("generator", seed, this.levels), this.stories)):
-        written = careless_solution(story, Random(f"{seed}/{index}"), settings.slip)
+        written = careless_solution(story, Random(f"{seed}/{index}"), settings.slip, settings.care)
         found.append((story.text, written, this.levels[index % len(this.levels)]))
     return found
 

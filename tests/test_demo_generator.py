@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
-from stepward.demo_generator import ROUNDS, Round, Settings, make, train_tokenizer
+from stepward.demo_generator import BASES, ROUNDS, Round, Settings, make, train_tokenizer
 from stepward.generation.local import LocalGenerator
 from stepward.generation.protocol import Prompt, Sampling
 from stepward.pipeline.layout import embedded_generator
@@ -81,6 +81,27 @@ def test_the_same_settings_give_the_same_weights_and_another_seed_others(
     ]
     assert weights[0] == weights[1] != weights[2]
     assert (made[0] / "tokenizer.json").read_bytes() == (tmp_path / "again" / "tokenizer.json").read_bytes()
+
+
+def test_a_generator_goes_on_from_another_with_its_size_and_tokenizer(
+    made: tuple[Path, list[tuple[int, float]]], tmp_path: Path
+) -> None:
+    folder, before = made[0], AutoModelForCausalLM.from_pretrained(made[0]).state_dict()
+    still = Round(1, 20, 1e-9)
+    make(tmp_path / "on", replace(TINY, rounds=(still,), start=folder, hidden=64, care=1.0))
+    after = AutoModelForCausalLM.from_pretrained(tmp_path / "on").state_dict()
+    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
+    make(tmp_path / "like", replace(TINY, rounds=(still,), tokenizer=folder, hidden=64))
+    like = AutoModelForCausalLM.from_pretrained(tmp_path / "like")
+    assert like.config.hidden_size == 64 and like.config.vocab_size == len(AutoTokenizer.from_pretrained(folder))
+    for name in ("on", "like"):
+        assert (tmp_path / name / "tokenizer.json").read_bytes() == (folder / "tokenizer.json").read_bytes()
+
+
+def test_the_studies_sizes_differ_in_size_alone() -> None:
+    sizes = [settings for name, settings in BASES.items() if name != "careful"]
+    assert len({replace(one, hidden=0, layers=0, inner=0) for one in sizes}) == 1
+    assert all(one.hidden % one.head == 0 and one.head % 32 == 0 for one in sizes)
 
 
 def test_every_rounds_curriculum_ends_with_all_of_its_levels() -> None:

@@ -1,6 +1,5 @@
-"""Verbs of a run: make it, look at it, label and score with it."""
+"""Verbs of a run: make it, look at it, label with it."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -88,41 +87,6 @@ def show(
 
 
 @app.command()
-def report(
-    folder: Annotated[Path, typer.Argument(help="A run's folder.")],
-    picture: Annotated[Path | None, typer.Option(help="Also write the best-of-N curves to this SVG file.")] = None,
-) -> None:
-    """Draw a finished run's report again."""
-    from stepward.manifest import Manifest
-    from stepward.pipeline.layout import Layout
-    from stepward.pipeline.page import draw_picture, report_run
-    from stepward.recipes.schema import Recipe
-
-    recipe = Recipe.model_validate(Manifest.read(folder).content["recipe"])
-    report_run(recipe, Layout(folder))
-    if picture is not None:
-        draw_picture(Layout(folder), picture)
-    say(f"Report: {folder / 'report.html'}")
-
-
-@app.command()
-def score(
-    model: Annotated[Path, typer.Argument(help="A reward model's folder.")],
-    problem: Annotated[str, typer.Option(help="The problem's text.")],
-    solution: Annotated[str, typer.Option(help="The solution's text, a step a line; - reads standard input.")] = "-",
-) -> None:
-    """Score one solution, step by step."""
-    from stepward import load_scorer, steps
-
-    text = sys.stdin.read() if solution == "-" else solution
-    written = steps.split(text)
-    scored = load_scorer(model).score(problem, written)
-    for step, value in zip(written, scored.steps, strict=True):
-        say(f"{value:.3f}  {step}")
-    say(", ".join(f"{name} {getattr(scored, name):.3f}" for name in ("min", "prod", "last", "mean")))
-
-
-@app.command()
 def recipes() -> None:
     """List the recipes that come with Stepward."""
     from stepward.recipes.load import load_recipe, named_recipes
@@ -134,16 +98,23 @@ def recipes() -> None:
 @app.command("demo-generator")
 def demo_generator(
     folder: Annotated[Path, typer.Argument(help="Where the model goes.")],
-    seed: Annotated[int, typer.Option(help="Decides everything random in it.")] = 0,
+    base: Annotated[str | None, typer.Option(help="A model that the studies start from: its name.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides everything random in it.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="torch threads.")] = 1,
 ) -> None:
-    """Train the embedded generator again (about an hour on one core)."""
+    """Train the embedded generator again (about an hour on one core), or a base of the studies (minutes)."""
+    from dataclasses import replace
+
     import torch
 
-    from stepward.demo_generator import Settings, make
+    from stepward.demo_generator import BASES, Settings, make
+    from stepward.errors import StepwardError
 
+    if base is not None and base not in BASES:
+        raise StepwardError(f"--base {base}: no such base; expected one of {', '.join(BASES)}")
     torch.set_num_threads(threads)
-    settings = Settings(seed=seed)
+    settings = Settings() if base is None else BASES[base]
+    settings = settings if seed is None else replace(settings, seed=seed)
     columns = (
         TextColumn("training, loss {task.fields[loss]:.4f}"),
         BarColumn(),

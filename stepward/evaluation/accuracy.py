@@ -1,23 +1,32 @@
 """Every method's accuracy on every problem, from which means, intervals and slices are taken.
 
-Methods that need no reward model are `majority` and `pass`; each kind of reward model is used to pick the best-scored
-candidate (`best`) and to weigh a vote (`weighted`), under every aggregation.
+Methods that need no reward model are `majority` and `pass`. Each kind of reward model is used to pick the best-scored
+candidate (`best`) and to decide a vote, by the sum (`weighted`), the mean (`weighted_mean`) or the largest
+(`weighted_max`) of an answer's scores, under every aggregation.
+
+Measuring goes block by block of problems, so that beside the table and its step scores it holds little: 10^5 problems
+of 1,860 candidates are a matter of memory for the scores themselves.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stepward.evaluation.aggregation import AGGREGATIONS, vote_weights
-from stepward.evaluation.best_of_n import best_of_n, pass_at_n
-from stepward.evaluation.candidates import Candidates, ScoreTable
-from stepward.evaluation.voting import draw_subsets, vote
+from stepward.errors import StepwardError
+from stepward.evaluation.aggregation import AGGREGATIONS, ranks, vote_weights
+from stepward.evaluation.best_of_n import chosen, pass_at_n
+from stepward.evaluation.table import CandidateTable, ModelScores
+from stepward.evaluation.voting import Ballot, Ties, first_of_best, vote
 
 Floats = NDArray[np.float64]
+Longs = NDArray[np.int64]
 
-VOTINGS = ("best", "weighted")
+VOTINGS = ("best", "weighted", "weighted_mean", "weighted_max")
+
+_BLOCK = 1 << 16
+"""Most candidates of several problems that are aggregated at once; a larger problem is a block of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +34,12 @@ class Accuracies:
     """Expected accuracies in [0, 1].
 
     Attributes:
-        ns: The sizes of the candidate sets.
+        ns: The sizes of the candidate sets, ascending.
         majority: [problem, n].
         passed: pass@N [problem, n].
-        seeds: By kind, its models' seeds.
-        scored: By (kind, voting, aggregation) [seed, problem, n].
+        seeds: By method, its models' seeds.
+        scored: By (method, voting, aggregation) [seed, problem, n].
+        problems: The problems' ids [problem].
     """
 
     ns: tuple[int, ...]
@@ -37,55 +47,169 @@ class Accuracies:
     passed: Floats
     seeds: dict[str, tuple[int, ...]]
     scored: dict[tuple[str, str, str], Floats]
+    problems: Sequence[str] = ()
 
-    def at(self, kind: str, voting: str, aggregation: str, n: int) -> Floats:
+    def at(self, method: str, voting: str, aggregation: str, n: int) -> Floats:
         """One method's accuracy at one N, averaged over seeds [problem]."""
-        return np.asarray(self.scored[kind, voting, aggregation][:, :, self.ns.index(n)].mean(axis=0))
+        return np.asarray(self.scored[method, voting, aggregation][:, :, self.ns.index(n)].mean(axis=0))
 
 
-def measure(
-    candidates: Sequence[Candidates],
-    table: ScoreTable,
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What is measured [voting, column, problem, n], a column being an aggregation of a model, and without models."""
+
+    scored: Floats
+    majority: Floats
+    passed: Floats
+
+
+def measure_table(
+    table: CandidateTable,
+    models: Sequence[ModelScores],
     ns: Sequence[int],
     *,
     seed: int,
     subsets: int,
+    ties: Ties = "share",
+    aggregations: Sequence[str] = tuple(AGGREGATIONS),
     progress: Callable[[], None] = lambda: None,
 ) -> Accuracies:
     """Measures every method at every N.
 
     Args:
-        candidates: The problems' candidates, from `gather`.
-        table: Their scores, from `tabulate`.
-        ns: The sizes, none above a problem's number of candidates.
+        table: The candidates.
+        models: What each reward model gives them; of one method there may be several, with seeds of their own.
+        ns: The sizes, none above a problem's number of draws.
         seed: From which, with the problem's id, the subsets for voting are drawn.
         subsets: How many subsets a problem and N.
+        ties: Of votes of all candidates of a problem: whether tied answers share the win, or the first of them in the
+            table has it. Random subsets have no order, and best-of-N picks a candidate: there ties always share.
+        aggregations: Which to measure.
         progress: Called after each problem.
+
+    Raises:
+        StepwardError: There is no problem, or an N that a problem has too few candidates for; grades contradict one
+            another; or scores do not fit the table. Names the problem or model.
     """
-    sizes, models = tuple(ns), len(table.models)
-    best = np.empty((len(AGGREGATIONS), models, len(candidates), len(sizes)))
-    weighted = np.empty_like(best)
-    majority, passed = np.empty((2, len(candidates), len(sizes)))
-    for row, one in enumerate(candidates):
-        columns = [np.ones((len(one.solutions), 1))]
-        for which, name in enumerate(AGGREGATIONS):
-            rank = table.ranks[name][row]
-            for model in range(models):
-                best[which, model, row] = best_of_n(rank[:, model], one.correct, one.copies, sizes)
-            columns += [vote_weights(name, rank[:, model])[:, None] for model in range(models)]
-        drawn = draw_subsets(one.copies, sizes, problem_id=one.problem.id, seed=seed, subsets=subsets)
-        answers = [solution.answer for solution in one.solutions]
-        votes = vote(drawn, answers, one.correct, np.concatenate(columns, axis=1))
-        majority[row] = votes[:, 0]
-        weighted[:, :, row] = votes[:, 1:].T.reshape(len(AGGREGATIONS), models, len(sizes))
-        passed[row] = pass_at_n(one.correct, one.copies, sizes)
-        progress()
-    kinds = list(dict.fromkeys(model.kind for model in table.models))
-    scored: dict[tuple[str, str, str], Floats] = {}
-    for kind in kinds:
-        seeds = [index for index, model in enumerate(table.models) if model.kind == kind]
-        for voting, measured in zip(VOTINGS, (best, weighted), strict=True):
-            for which, name in enumerate(AGGREGATIONS):
-                scored[kind, voting, name] = measured[which, seeds]
-    seeds_of = {kind: tuple(model.seed for model in table.models if model.kind == kind) for kind in kinds}
-    return Accuracies(sizes, majority, passed, seeds_of, scored)
+    sizes = tuple(sorted(set(ns)))
+    _check(table, models, sizes)
+    columns, problems = len(aggregations) * len(models), len(table.problems)
+    measured = _Measured(np.empty((len(VOTINGS), columns, problems, len(sizes))), *np.empty((2, problems, len(sizes))))
+    for block in _blocks(table.starts):
+        ranked, weights = _aggregated(table, models, aggregations, block)
+        begin = table.starts[block.start]
+        for row in range(block.start, block.stop):
+            own = slice(table.starts[row] - begin, table.starts[row + 1] - begin)
+            ballot = _ballot(table, row)
+            _measure(measured, row, ballot, ranked[:, own], weights[:, own], sizes, seed, subsets, ties)
+            progress()
+    return _sorted_out(table, models, sizes, aggregations, measured)
+
+
+def _measure(
+    into: _Measured, row: int, ballot: Ballot, ranked: Floats, weights: Floats, ns: tuple[int, ...], seed: int,
+    subsets: int, ties: Ties,
+) -> None:  # fmt: skip
+    """Measures one problem, from its candidates' ranks and weights [column, candidate]."""
+    correct = np.append(ballot.right, False)[ballot.answers]  # -1, without an answer, is the last
+    picked = chosen(np.ascontiguousarray(ranked), ballot.answers, ballot.right, correct, ballot.copies, ns)
+    votes = vote(ballot, ns, weights.T, seed=seed, subsets=subsets, ties=ties)
+    total = int(ballot.copies.sum())
+    if ties == "first" and total in ns and total > 1:
+        picked[:, 1, ns.index(total)] = first_of_best(ballot, ranked)
+    into.scored[:, :, row] = picked[:, 0], votes.weighted, votes.weighted_mean, picked[:, 1]
+    into.majority[row] = votes.majority
+    into.passed[row] = pass_at_n(correct, ballot.copies, ns)
+
+
+def _sorted_out(
+    table: CandidateTable, models: Sequence[ModelScores], ns: tuple[int, ...], aggregations: Sequence[str],
+    measured: _Measured,
+) -> Accuracies:  # fmt: skip
+    """The columns by method, voting and aggregation."""
+    of = {method: [index for index, one in enumerate(models) if one.method == method] for method in _methods(models)}
+    scored = {
+        (method, voting, name): measured.scored[way, [which * len(models) + index for index in indices]]
+        for method, indices in of.items()
+        for way, voting in enumerate(VOTINGS)
+        for which, name in enumerate(aggregations)
+    }
+    seeds = {method: tuple(models[index].seed for index in indices) for method, indices in of.items()}
+    return Accuracies(ns, measured.majority, measured.passed, seeds, scored, table.problems)
+
+
+def _methods(models: Sequence[ModelScores]) -> list[str]:
+    return list(dict.fromkeys(model.method for model in models))
+
+
+def _blocks(starts: Longs) -> Iterator[slice]:
+    """The problems, so many at a time that they have `_BLOCK` candidates, or one that has more."""
+    first, problems = 0, len(starts) - 1
+    while first < problems:
+        fits = int(np.searchsorted(starts, starts[first] + _BLOCK, side="right")) - 1
+        last = min(max(fits, first + 1), problems)
+        yield slice(first, last)
+        first = last
+
+
+def _aggregated(
+    table: CandidateTable, models: Sequence[ModelScores], aggregations: Sequence[str], block: slice
+) -> tuple[Floats, Floats]:
+    """The ranks and vote weights of one block's candidates, each [column, candidate], a problem's one after another."""
+    begin, end = table.starts[block.start], table.starts[block.stop]
+    ranked = np.empty((len(aggregations) * len(models), end - begin))
+    weights = np.empty_like(ranked)
+    problems = table.starts[block] - begin
+    for index, model in enumerate(models):
+        starts = model.starts[begin : end + 1]
+        steps = np.asarray(model.steps[starts[0] : starts[-1]], dtype=np.float64)
+        for which, name in enumerate(aggregations):
+            column = which * len(models) + index
+            ranked[column] = ranks(name, steps, np.asarray(starts[:-1] - starts[0]))
+            weights[column] = vote_weights(name, ranked[column], problems)
+    return ranked, weights
+
+
+def _ballot(table: CandidateTable, row: int) -> Ballot:
+    own = slice(table.starts[row], table.starts[row + 1])
+    answers = np.array(table.answers[own], dtype=np.int32)
+    correct, problem = np.asarray(table.correct[own], dtype=bool), table.problems[row]
+    right = np.zeros(int(answers.max()) + 1, dtype=bool)
+    right[answers[correct & (answers >= 0)]] = True
+    if (np.append(right, False)[answers] != correct).any():
+        raise StepwardError(
+            f"problem {problem}: one answer is graded right in one candidate and wrong in another, or a candidate "
+            "without an answer is graded right; grade the answers again"
+        )
+    return Ballot(problem, answers, right, np.array(table.copies[own], dtype=np.int64))
+
+
+def _check(table: CandidateTable, models: Sequence[ModelScores], ns: tuple[int, ...]) -> None:
+    """That every problem has enough candidates, and every candidate scores that can be aggregated and voted with."""
+    if not ns or ns[0] < 1:
+        raise StepwardError(f"evaluation: the N to measure are {list(ns)}, expected at least one, each at least 1")
+    if not len(table.problems):
+        raise StepwardError("evaluation: there are no problems; expected at least one")
+    if (np.diff(table.starts) < 1).any():
+        problem = table.problems[int(np.argmax(np.diff(table.starts) < 1))]
+        raise StepwardError(f"problem {problem}: it has no candidates, expected at least {ns[-1]}")
+    drawn = np.add.reduceat(table.copies, table.starts[:-1])
+    if (drawn < ns[-1]).any():
+        short = int(np.argmax(drawn < ns[-1]))
+        raise StepwardError(
+            f"problem {table.problems[short]}: {drawn[short]} candidates, expected at least {ns[-1]}; "
+            "lower the largest N, or draw more"
+        )
+    seen: set[tuple[str, int]] = set()
+    for model in models:
+        name = f"scores by {model.method}, seed {model.seed}"
+        if (model.method, model.seed) in seen:
+            raise StepwardError(f"{name}: there twice; give each model its own name or seed")
+        seen.add((model.method, model.seed))
+        if len(model.starts) != len(table.answers) + 1 or model.starts[-1] != len(model.steps):
+            raise StepwardError(f"{name}: they are not one list a candidate; score every candidate once")
+        if (model.starts[1:] <= model.starts[:-1]).any():
+            raise StepwardError(f"{name}: a candidate has no step score; expected at least one")
+        # Both comparisons are false for NaN.
+        if not (model.steps.min() >= 0.0 and model.steps.max() <= 1.0):
+            raise StepwardError(f"{name}: a step score is not in [0, 1]; the logistic of a reward is")

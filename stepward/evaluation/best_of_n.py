@@ -1,12 +1,16 @@
-"""Best-of-N and pass@N, exactly: the mean over every N-subset of a problem's candidates, without drawing any.
+"""Best-of-N, pass@N and the vote by an answer's best score, exactly: means over every N-subset, without drawing any.
 
 Let's Verify Step by Step measured best-of-N by 400 random subsets; the mean over all subsets has a closed form, so the
-curve has no sampling noise of its own.
+curve has no sampling noise of its own. In each of them the best score of a subset is s with the probability that the
+subset lies within the candidates that score at most s, but not within those below s.
+
+What ties on the best score shares equally: among candidates for best-of-N, among answers for the vote, of which each
+then counts once, however often it was drawn. A candidate without an answer can be picked, and is wrong, but has no
+vote.
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +18,12 @@ from numpy.typing import NDArray
 from stepward.errors import StepwardError
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+_MOST_NODES = 64
+"""Integration is exact up to twice as many tied answers, and to 12 digits for thousands."""
 
 
 @lru_cache(maxsize=64)
@@ -21,7 +31,7 @@ def subset_shares(total: int, ns: tuple[int, ...]) -> Floats:
     """The share of the N-subsets of `total` candidates that lie within the first L: C(L, N) / C(total, N).
 
     Returns:
-        Shares [total + 1, n], row L, each the correctly rounded ratio of two exact integers.
+        Shares [total + 1, n], row L, to 12 digits and more for thousands of candidates.
 
     Raises:
         StepwardError: An N is below 1, or above `total`.
@@ -31,22 +41,54 @@ def subset_shares(total: int, ns: tuple[int, ...]) -> Floats:
             raise StepwardError(
                 f"best of {n} needs 1 to {total} candidates, as many as were drawn; draw more or lower N"
             )
-    shares = np.array([[comb(first, n) / comb(total, n) for n in ns] for first in range(total + 1)])
+    # C(L - 1, N) / C(L, N) = (L - N) / L: downwards from 1, and never a binomial, which would not fit in a float.
+    lengths = np.arange(total, 0, -1, dtype=np.float64)[:, None]
+    steps = np.maximum(lengths - np.array(ns, dtype=np.float64), 0.0) / lengths
+    shares = np.ascontiguousarray(np.concatenate([np.ones((1, len(ns))), np.cumprod(steps, axis=0)])[::-1])
     shares.setflags(write=False)  # the array is cached and shared
     return shares
 
 
-def best_of_n(scores: Floats, correct: NDArray[np.bool_], copies: NDArray[np.int64], ns: Sequence[int]) -> Floats:
-    """Expected accuracy of the best-scored candidate of a uniformly random N-subset of the drawn candidates.
+@lru_cache(maxsize=_MOST_NODES)
+def _legendre(nodes: int) -> tuple[Floats, Floats]:
+    """Gauss-Legendre nodes and weights on [0, 1]."""
+    places, weights = np.polynomial.legendre.leggauss(nodes)
+    return (np.asarray(places) + 1) / 2, np.asarray(weights) / 2
 
-    The best score of a subset is s with the probability that the subset lies within the candidates that score at most
-    s but not within those below s. Candidates that tie on the best score share the choice equally, so what is chosen
-    among them is correct with the share of correct candidates at that score.
+
+def chosen(ranks: Floats, answers: Ints, right: Bools, correct: Bools, copies: Longs, ns: Sequence[int]) -> Floats:
+    """Expected accuracies of best-of-N, and of the answer with the best-scored candidate (`weighted_max`).
 
     Args:
-        scores: Scores [distinct solution]; only their order counts.
-        correct: Grades [distinct solution].
-        copies: How many of the drawn candidates each distinct solution stands for [distinct solution].
+        ranks: A row of scores a method [method, candidate]; only their order counts, and minus infinity is the least.
+        answers: The number of each candidate's answer, -1 for none [candidate].
+        right: Grades [answer].
+        correct: Grades [candidate].
+        copies: How many draws each candidate stands for [candidate].
+        ns: The subset sizes.
+
+    Returns:
+        Accuracies [method, 2, n]: of best-of-N, then of the vote.
+
+    Raises:
+        StepwardError: An N is below 1, or above the number of drawn candidates.
+    """
+    from stepward.evaluation import kernels
+
+    shares = subset_shares(int(copies.sum()), tuple(ns))
+    nodes, weights = _legendre(min(max(len(right) + 1, 2) // 2, _MOST_NODES))
+    into = np.empty((len(ranks), 2, len(ns)))
+    kernels.choose(ranks, answers, right, correct, copies, shares, nodes, weights, into)
+    return into
+
+
+def best_of_n(scores: Floats, correct: Bools, copies: Longs, ns: Sequence[int]) -> Floats:
+    """Expected accuracy of the best-scored candidate of a uniformly random N-subset of the drawn candidates.
+
+    Args:
+        scores: Scores [candidate]; only their order counts.
+        correct: Grades [candidate].
+        copies: How many of the drawn candidates each one stands for [candidate].
         ns: The subset sizes.
 
     Returns:
@@ -55,15 +97,12 @@ def best_of_n(scores: Floats, correct: NDArray[np.bool_], copies: NDArray[np.int
     Raises:
         StepwardError: An N is below 1, or above the number of drawn candidates.
     """
-    levels, level = np.unique(scores, return_inverse=True)
-    drawn = np.bincount(level, weights=copies, minlength=len(levels))
-    right = np.bincount(level, weights=copies * correct, minlength=len(levels))
-    up_to = np.concatenate([[0], np.cumsum(drawn)]).astype(np.int64)
-    chance = np.diff(subset_shares(int(up_to[-1]), tuple(ns))[up_to], axis=0)
-    return np.asarray((right / drawn) @ chance)
+    answers, right = np.where(correct, 0, 1).astype(np.int32), np.array([True, False])
+    ranks = np.ascontiguousarray(scores, dtype=np.float64)[None]
+    return np.asarray(chosen(ranks, answers, right, correct, copies.astype(np.int64), ns)[0, 0])
 
 
-def pass_at_n(correct: NDArray[np.bool_], copies: NDArray[np.int64], ns: Sequence[int]) -> Floats:
+def pass_at_n(correct: Bools, copies: Longs, ns: Sequence[int]) -> Floats:
     """The chance [n] that a random N-subset holds a correct candidate, unbiased: 1 - C(total - right, N)/C(total, N).
 
     Raises:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
-from stepward.evaluation.aggregation import AGGREGATIONS, ranks
+from stepward.evaluation.answer_groups import Same, grouped
+from stepward.evaluation.table import CandidateTable, ModelScores
 from stepward.records import Problem, Scores, Solution
 
 Floats = NDArray[np.float64]
@@ -62,19 +63,6 @@ class RewardModel:
         return cls(kind, int(seed))
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreTable:
-    """Every model's scores of one set of problems' candidates.
-
-    Attributes:
-        models: The models, by kind and seed.
-        ranks: By aggregation and problem: `aggregation.ranks` of its candidates [distinct solution, model].
-    """
-
-    models: tuple[RewardModel, ...]
-    ranks: dict[str, list[Floats]]
-
-
 def gather(problems: Sequence[Problem], solutions: Sequence[Solution], *, at_least: int, part: str) -> list[Candidates]:
     """Each problem's candidates, by problem id.
 
@@ -86,7 +74,8 @@ def gather(problems: Sequence[Problem], solutions: Sequence[Solution], *, at_lea
 
     Raises:
         StepwardError: There is no problem; an id is there twice; a solution's problem is unknown, its copies are below
-            1 or it has no step; a problem has fewer candidates than `at_least`; one answer has two grades.
+            1 or it has no step; a problem has fewer candidates than `at_least`; one answer has two grades, or a
+            solution without an answer is graded right.
     """
     if not problems:
         raise StepwardError(f"evaluation: there are no {part} problems; ask for at least one in the recipe")
@@ -124,6 +113,10 @@ def _candidates(problem: Problem, by_id: dict[str, Solution], at_least: int, par
         )
     grades: dict[str, bool] = {}
     for solution in solutions:
+        if solution.answer is None and solution.correct:
+            raise StepwardError(
+                f"{part} solution {solution.id}: it has no answer and is graded right; grade the solutions again"
+            )
         if solution.answer is not None and grades.setdefault(solution.answer, solution.correct) != solution.correct:
             raise StepwardError(
                 f"{part} solution {solution.id}: its answer {solution.answer!r} is graded right in one solution of the "
@@ -137,8 +130,25 @@ def _candidates(problem: Problem, by_id: dict[str, Solution], at_least: int, par
     )
 
 
-def tabulate(candidates: Sequence[Candidates], scores: Sequence[Scores], *, part: str) -> ScoreTable:
-    """The scores of every model, aggregated in every way.
+def table_of(candidates: Sequence[Candidates], same: Same) -> CandidateTable:
+    """The candidates in columns, with their answers grouped.
+
+    Args:
+        candidates: From `gather`.
+        same: Whether two answers are one (`stepward.evaluation.answer_groups`).
+    """
+    numbers = [grouped([one.answer for one in each.solutions], each.correct, each.copies, same) for each in candidates]
+    return CandidateTable(
+        problems=tuple(each.problem.id for each in candidates),
+        starts=np.cumsum([0] + [len(each.solutions) for each in candidates]),
+        answers=np.concatenate(numbers),
+        correct=np.concatenate([each.correct for each in candidates]),
+        copies=np.concatenate([each.copies for each in candidates]),
+    )
+
+
+def tabulate(candidates: Sequence[Candidates], scores: Sequence[Scores], *, part: str) -> tuple[ModelScores, ...]:
+    """The scores of every model in columns, by kind and seed.
 
     Raises:
         StepwardError: A model's name is not `<kind>/seed-<seed>`; a solution has no score or two by one model; a score
@@ -151,17 +161,14 @@ def tabulate(candidates: Sequence[Candidates], scores: Sequence[Scores], *, part
         if record.solution_id in given:
             raise StepwardError(f"scores of {part} solution {record.solution_id} by {record.model}: there twice")
         given[record.solution_id] = record.scores
-    models = tuple(sorted(by_model, key=_listing))
     solutions = [solution for one in candidates for solution in one.solutions]
-    starts = np.cumsum([0] + [len(solution.steps) for solution in solutions])[:-1]
-    ends = np.cumsum([len(one.solutions) for one in candidates])[:-1]
-    flat = [_flat(solutions, by_model[model], f"{model.kind}/seed-{model.seed}", part) for model in models]
-    table: dict[str, list[Floats]] = {}
-    for name in AGGREGATIONS:
-        columns = [ranks(name, numbers, starts) for numbers in flat]
-        whole = np.stack(columns, axis=1) if columns else np.empty((len(solutions), 0))
-        table[name] = np.split(whole, ends)
-    return ScoreTable(models, table)
+    starts = np.cumsum([0] + [len(solution.steps) for solution in solutions])
+    return tuple(
+        ModelScores(
+            model.kind, model.seed, _flat(solutions, by_model[model], f"{model.kind}/seed-{model.seed}", part), starts
+        )
+        for model in sorted(by_model, key=_listing)
+    )
 
 
 def _listing(model: RewardModel) -> tuple[int, str, int]:

@@ -1,22 +1,45 @@
 """An evaluation on disk: `summary.json` and its neighbours, strict JSON that other programs read.
 
-Each file is written whole or not at all (stepward.store), so that no reader ever sees half of one.
+Each file is written whole or not at all (stepward.store), so that no reader ever sees half of one. Accuracies problem
+by problem, by which runs are compared, are a Parquet file: of thousands of problems they are millions of rows.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
 from stepward.errors import StepwardError
+from stepward.evaluation.accuracy import Accuracies
+from stepward.evaluation.figures import Choice, Evaluation, Margin, Row
 from stepward.evaluation.label_quality import Agreement, LabelQuality
-from stepward.evaluation.slices import QuintileRow
-from stepward.evaluation.summary import Choice, Evaluation, Margin, Row
-from stepward.store import write_json
+from stepward.evaluation.slices import QuintileRow, SliceRow
+from stepward.store import atomic, write_json
+
+ACCURACIES = pa.schema(
+    [
+        pa.field("problem_id", pa.string(), nullable=False),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("voting", pa.string()),
+        pa.field("aggregation", pa.string()),
+        pa.field("n", pa.int64(), nullable=False),
+        pa.field("accuracy", pa.float64(), nullable=False),
+    ]
+)
+"""The columns of `accuracies.parquet`: each method's accuracy on each problem at each N, averaged over seeds."""
 
 
 def write(evaluation: Evaluation, label_quality: LabelQuality | None, folder: Path) -> None:
-    """Writes `summary.json` (the rows, a list), `chosen.json`, `margins.json`, `quintiles.json` and `labels.json`.
+    """Writes the figures.
+
+    `summary.json` (the rows, a list), `chosen.json`, `margins.json`, `quintiles.json`, `slices.json`, `facts.json`,
+    `labels.json`, and `accuracies.parquet` where the evaluation holds what it was computed from.
 
     Args:
         evaluation: The figures.
@@ -30,12 +53,16 @@ def write(evaluation: Evaluation, label_quality: LabelQuality | None, folder: Pa
     write_json(folder / "chosen.json", [asdict(choice) for choice in evaluation.chosen])
     write_json(folder / "margins.json", [asdict(margin) for margin in evaluation.margins])
     write_json(folder / "quintiles.json", [asdict(row) for row in evaluation.quintiles])
+    write_json(folder / "slices.json", [asdict(row) for row in evaluation.slices])
+    write_json(folder / "facts.json", evaluation.facts)
     write_json(folder / "labels.json", asdict(label_quality) if label_quality else None)
+    if evaluation.accuracies is not None:
+        write_accuracies(evaluation.accuracies, folder)
     write_json(folder / "summary.json", [asdict(row) for row in evaluation.rows])
 
 
 def read(folder: Path) -> tuple[Evaluation, LabelQuality | None]:
-    """Reads what `write` wrote.
+    """Reads what `write` wrote, but for `accuracies.parquet` (`read_accuracies`).
 
     Raises:
         StepwardError: A file is missing, is not JSON, or lacks a field.
@@ -47,9 +74,65 @@ def read(folder: Path) -> tuple[Evaluation, LabelQuality | None]:
             chosen=tuple(chosen),
             margins=tuple(Margin(**row) for row in _rows(folder / "margins.json", Margin)),
             quintiles=tuple(QuintileRow(**row) for row in _rows(folder / "quintiles.json", QuintileRow)),
+            slices=tuple(SliceRow(**row) for row in _rows(folder / "slices.json", SliceRow)),
+            facts=_facts(folder / "facts.json"),
         ),
         _labels(folder / "labels.json"),
     )
+
+
+def write_accuracies(measured: Accuracies, folder: Path) -> None:
+    """Writes `accuracies.parquet`, a method and N after the other, so that no more than one is held in rows.
+
+    Raises:
+        StepwardError: The disc is full or the folder can't be written.
+    """
+    problems = pa.array(measured.problems, pa.string())
+    path = folder / "accuracies.parquet"
+    with atomic(path) as file, pq.ParquetWriter(file, ACCURACIES, compression="zstd") as writer:
+        for method, voting, aggregation, accuracy in _methods(measured):
+            for column, n in enumerate(measured.ns):
+                names = (method, voting, aggregation)
+                same = [pa.repeat(pa.scalar(name, pa.string()), len(problems)) for name in names]
+                ns = pa.repeat(pa.scalar(n, pa.int64()), len(problems))
+                values = pa.array(np.ascontiguousarray(accuracy[:, column]))
+                writer.write_table(pa.Table.from_arrays([problems, *same, ns, values], schema=ACCURACIES))
+
+
+def _methods(measured: Accuracies) -> Iterator[tuple[str, str | None, str | None, NDArray[np.float64]]]:
+    """Every method with its accuracies, averaged over seeds [problem, n]."""
+    yield "majority", None, None, measured.majority
+    yield "pass", None, None, measured.passed
+    for key, accuracy in measured.scored.items():
+        yield *key, accuracy.mean(axis=0)
+
+
+def read_accuracies(folder: Path) -> pa.Table:
+    """An evaluation's `accuracies.parquet`, with the columns of `ACCURACIES`.
+
+    Args:
+        folder: The evaluation's folder, `evaluation` in a run's.
+
+    Raises:
+        StepwardError: The file is missing or holds something else.
+    """
+    path = folder / "accuracies.parquet"
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise StepwardError(f"{path}: no such file; evaluate the run first") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StepwardError(f"{path}: not a whole Parquet file ({error}); evaluate the run again") from None
+    if not table.schema.equals(ACCURACIES):
+        raise StepwardError(f"{path}: expected columns {', '.join(ACCURACIES.names)}; evaluate the run again")
+    return table
+
+
+def _facts(path: Path) -> dict[str, int]:
+    content = _read(path)
+    if not isinstance(content, dict) or not all(isinstance(value, int) for value in content.values()):
+        raise StepwardError(f"{path}: expected an object of whole numbers; evaluate the run again")
+    return content
 
 
 def _labels(path: Path) -> LabelQuality | None:

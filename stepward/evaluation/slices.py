@@ -1,30 +1,61 @@
-"""Accuracy by difficulty: fifths of the problems by the generator's pass rate.
+"""Accuracy in parts of the problems: by difficulty, level, subject, number of steps and length.
 
-The pass rate is that of the very candidates the methods choose from (their own grades), not of other draws. So a
-problem that is hard by bad luck is in the hard fifth: the slices compare methods with one another, and say little about
-the slope of any one of them. Every row carries this in `by`.
+Difficulty is the generator's pass rate, and a pass rate of the very candidates that the methods choose from would be
+circular: a problem with bad luck in its draws would be called hard for it. So each problem's draws are cut in two by
+a hash of solution and draw. One half says which fifth of the problems it belongs to; the methods choose from the other
+half; then the other way round, and the two are averaged. Every row says so in `by`.
+
+Halves hold half as many candidates, so N is the N of choice or, where a half is smaller, the smallest half.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stepward.evaluation.accuracy import Accuracies, measure_table
 from stepward.evaluation.candidates import Candidates
+from stepward.evaluation.statistics import accuracy_interval, resampled_means
+from stepward.evaluation.table import CandidateTable, ModelScores
 
-BY = "pass rate of the same candidates, by their own grades"
+Floats = NDArray[np.float64]
+Longs = NDArray[np.int64]
+
+BY = "pass rate of one half of the draws; accuracy on the other half, both ways averaged"
+
+SAME = "pass rate of the same candidates, by their own grades"
+"""Where a problem has a single candidate, which can't be halved: such fifths compare methods, and nothing else."""
+
+PARTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A method and how its scores are used; `majority` and `pass` have neither voting nor aggregation."""
+
+    method: str
+    voting: str | None
+    aggregation: str | None
+
+    def accuracy(self, measured: Accuracies, n: int) -> Floats:
+        """Its accuracy at N, averaged over seeds [problem]."""
+        if self.voting is None or self.aggregation is None:
+            table = measured.majority if self.method == "majority" else measured.passed
+            return np.asarray(table[:, measured.ns.index(n)])
+        return measured.at(self.method, self.voting, self.aggregation, n)
 
 
 @dataclass(frozen=True, slots=True)
 class QuintileRow:
-    """One method's accuracy in one fifth of the problems.
+    """One method's accuracy in one fifth of the problems; a row of `quintiles.json`.
 
     Attributes:
         quintile: 1, the hardest, to 5, the easiest.
         by: What difficulty is measured by.
-        pass_low: The lowest pass rate in the fifth.
-        pass_high: The highest.
+        pass_low: The lowest pass rate in the fifth, mean of the two halves.
+        pass_high: The highest, likewise.
         problems: How many problems are in it.
         method: `majority`, `pass` or a kind of reward model.
         voting: `best`, `weighted` or None.
@@ -45,29 +76,201 @@ class QuintileRow:
     accuracy: float
 
 
-def quintiles(candidates: Sequence[Candidates]) -> list[NDArray[np.int64]]:
-    """Indices of the problems of each fifth, hardest first; of equal pass rates the smaller id comes first.
+@dataclass(frozen=True, slots=True)
+class SliceRow:
+    """One method's accuracy in one part of the problems; a row of `slices.json`.
+
+    Attributes:
+        slicing: `level`, `subject`, `steps` or `length`.
+        slice: The part: a level, a subject, a number or a range of numbers; `none` where the source states none.
+        by: What the slicing goes by.
+        problems: How many problems are in the part.
+        method: `majority`, `pass` or a kind of reward model.
+        voting: `best`, `weighted` or None.
+        aggregation: As chosen on validation problems; None without a reward model.
+        n: The size of the candidate sets.
+        accuracy: Mean over seeds and problems, in [0, 1].
+        low: Lower end of its 95% interval, bootstrapped over the part's problems.
+        high: Upper end.
+    """
+
+    slicing: str
+    slice: str
+    by: str
+    problems: int
+    method: str
+    voting: str | None
+    aggregation: str | None
+    n: int
+    accuracy: float
+    low: float
+    high: float
+
+
+def fifths(rates: Floats) -> list[Longs]:
+    """Indices of the problems of each fifth, the lowest pass rates first; of equal ones the earlier problem is first.
 
     With fewer than five problems, as many parts as there are problems.
     """
-    order = sorted(range(len(candidates)), key=lambda i: (candidates[i].pass_rate, candidates[i].problem.id))
-    return [np.asarray(part) for part in np.array_split(order, min(5, len(order)))]
+    return list(np.array_split(np.argsort(rates, kind="stable"), min(PARTS, len(rates))))
+
+
+def halves(candidates: Sequence[Candidates]) -> tuple[Longs, Longs]:
+    """How many draws of each distinct solution are in either half of its problem's draws [distinct solution].
+
+    The draws of a problem are put in the order of a hash of the solution's id and the draw's number, and cut in the
+    middle; of an odd number the first half has one less.
+    """
+    first: list[Longs] = []
+    for one in candidates:
+        owners = np.repeat(np.arange(len(one.solutions)), one.copies)
+        hashes = [
+            hashlib.sha256(f"{solution.id} {draw}".encode("utf-8", "surrogatepass")).digest()
+            for solution, copies in zip(one.solutions, one.copies.tolist(), strict=True)
+            for draw in range(copies)
+        ]
+        order = sorted(range(len(hashes)), key=hashes.__getitem__)
+        first.append(np.bincount(owners[order[: len(order) // 2]], minlength=len(one.solutions)))
+    whole = np.concatenate([one.copies for one in candidates])
+    return np.concatenate(first), whole - np.concatenate(first)
+
+
+def quintile_rows(
+    candidates: Sequence[Candidates],
+    table: CandidateTable,
+    models: Sequence[ModelScores],
+    uses: Sequence[Use],
+    at: int,
+    *,
+    seed: int,
+    subsets: int,
+) -> tuple[QuintileRow, ...]:
+    """Every method's accuracy in each fifth of the problems by difficulty.
+
+    Args:
+        candidates: The problems' candidates.
+        table: The same in columns.
+        models: Their scores.
+        uses: The methods.
+        at: The N of choice.
+        seed: As for `measure_table`.
+        subsets: As for `measure_table`.
+    """
+    split = halves(candidates)
+    smallest = min(int(np.add.reduceat(half, table.starts[:-1]).min()) for half in split)
+    n, by = (min(at, smallest), BY) if smallest else (at, SAME)
+    # (draws that decide the fifth, draws that methods choose from)
+    ways = [split, split[::-1]] if smallest else [(table.copies, table.copies)]
+    names = tuple(dict.fromkeys(use.aggregation for use in uses if use.aggregation is not None))
+    found = []
+    for deciding, chosen_from in ways:
+        right = np.add.reduceat(deciding * table.correct, table.starts[:-1])
+        rates = right / np.add.reduceat(deciding, table.starts[:-1])
+        drawn = drawn_part(table, models, chosen_from)
+        measured = measure_table(*drawn, (n,), seed=seed, subsets=subsets, aggregations=names)
+        found.append((rates, fifths(rates), measured))
+    rows = []
+    for use in uses:
+        accuracies = [use.accuracy(measured, n) for _, _, measured in found]
+        for part in range(len(found[0][1])):
+            own = [
+                (rates[parts[part]], each[parts[part]])
+                for (rates, parts, _), each in zip(found, accuracies, strict=True)
+            ]
+            rows.append(
+                QuintileRow(
+                    quintile=part + 1,
+                    by=by,
+                    pass_low=float(np.mean([rates.min() for rates, _ in own])),
+                    pass_high=float(np.mean([rates.max() for rates, _ in own])),
+                    problems=len(own[0][0]),
+                    method=use.method,
+                    voting=use.voting,
+                    aggregation=use.aggregation,
+                    n=n,
+                    accuracy=float(np.mean([each.mean() for _, each in own])),
+                )
+            )
+    return tuple(rows)
+
+
+def drawn_part(
+    table: CandidateTable, models: Sequence[ModelScores], copies: Longs
+) -> tuple[CandidateTable, tuple[ModelScores, ...]]:
+    """The candidates and scores of only some of the draws: `copies` of each candidate [candidate], 0 for none."""
+    kept = copies > 0
+    starts = np.concatenate([[0], np.cumsum(kept)])[table.starts]
+    part = CandidateTable(table.problems, starts, table.answers[kept], table.correct[kept], copies[kept])
+    scores = []
+    for model in models:
+        lengths = np.diff(model.starts)
+        steps = model.steps[np.repeat(kept, lengths)]
+        scores.append(ModelScores(model.method, model.seed, steps, np.concatenate([[0], np.cumsum(lengths[kept])])))
+    return part, tuple(scores)
 
 
 def slice_rows(
-    candidates: Sequence[Candidates],
-    method: str,
-    voting: str | None,
-    aggregation: str | None,
-    n: int,
-    per_problem: NDArray[np.float64],
-) -> list[QuintileRow]:
-    """One method's rows, a fifth each, from its accuracies [problem]."""
+    candidates: Sequence[Candidates], measured: Accuracies, uses: Sequence[Use], n: int, *, seed: int = 0
+) -> tuple[SliceRow, ...]:
+    """Every method's accuracy by level, subject, number of steps and length, where problems differ in it.
+
+    Args:
+        candidates: The problems' candidates.
+        measured: Accuracies on them.
+        uses: The methods.
+        n: The N.
+        seed: Seed of the bootstrap.
+    """
     rows = []
-    for number, members in enumerate(quintiles(candidates), start=1):
-        rates = [candidates[index].pass_rate for index in members]
-        accuracy = float(per_problem[members].mean())
-        rows.append(
-            QuintileRow(number, BY, min(rates), max(rates), len(members), method, voting, aggregation, n, accuracy)
-        )
-    return rows
+    accuracies = np.stack([use.accuracy(measured, n) for use in uses], axis=1)
+    for slicing, by, parts in _slicings(candidates):
+        for name, members in parts.items():
+            own = accuracies[members]
+            means, (lows, highs) = own.mean(axis=0), accuracy_interval(resampled_means(own, seed), own)
+            for use, mean, low, high in zip(uses, means.tolist(), lows.tolist(), highs.tolist(), strict=True):
+                way = (use.method, use.voting, use.aggregation)
+                rows.append(SliceRow(slicing, name, by, len(members), *way, n, mean, min(low, mean), max(high, mean)))
+    return tuple(rows)
+
+
+def _slicings(candidates: Sequence[Candidates]) -> list[tuple[str, str, dict[str, list[int]]]]:
+    """Each slicing's name, what it goes by, and the problems of its parts; those of one part only are left out."""
+    levels = [one.problem.level for one in candidates]
+    known = sorted({level for level in levels if level is not None})
+    subjects = [one.problem.subject for one in candidates]
+    named = sorted({subject for subject in subjects if subject is not None})
+    steps = [_median(one, lambda steps: len(steps)) for one in candidates]
+    lengths = [_median(one, lambda steps: sum(map(len, steps))) for one in candidates]
+    found = [
+        ("level", "the source's level", _named(levels, known)),
+        ("subject", "the source's subject", _named(subjects, named)),
+        ("steps", "the candidates' median number of steps", _ranges(steps)),
+        ("length", "the candidates' median length in characters", _ranges(lengths)),
+    ]
+    return [(slicing, by, parts) for slicing, by, parts in found if len(parts) > 1]
+
+
+def _median(one: Candidates, size: Callable[[tuple[str, ...]], int]) -> int:
+    """The lower median of a size over a problem's draws."""
+    sizes = np.array([size(solution.steps) for solution in one.solutions])
+    order = np.argsort(sizes, kind="stable")
+    return int(sizes[order][np.searchsorted(np.cumsum(one.copies[order]), (one.copies.sum() + 1) // 2)])
+
+
+def _named(values: Sequence[int | str | None], known: Sequence[int | str]) -> dict[str, list[int]]:
+    parts = {str(name): [index for index, value in enumerate(values) if value == name] for name in known}
+    rest = [index for index, value in enumerate(values) if value is None]
+    return parts | ({"none": rest} if rest else {})
+
+
+def _ranges(values: Sequence[int]) -> dict[str, list[int]]:
+    """At most five parts of about as many problems, in which equal values stay together."""
+    order = np.sort(np.asarray(values))
+    bounds = sorted({int(part[0]) for part in np.array_split(order, min(PARTS, len(order)))})
+    place = np.searchsorted(bounds, values, side="right") - 1
+    parts = {}
+    for number in range(len(bounds)):
+        members = np.flatnonzero(place == number).tolist()
+        low, high = min(values[index] for index in members), max(values[index] for index in members)
+        parts[str(low) if low == high else f"{low} to {high}"] = members
+    return parts

@@ -1,9 +1,17 @@
 """Means over seeds, and bootstrap intervals over problems.
 
 Seeds and problems are two sources of chance and are kept apart: the standard deviation is over seeds, with the problems
-fixed; the 95% interval is over problems, with each problem's accuracy averaged over seeds first. One matrix of
+fixed; the 95% interval is over problems, with each problem's accuracy averaged over seeds first. One set of
 resamples serves every method, which makes differences between methods paired.
+
+Which interval, was decided by its coverage (docs/evaluation.md has the figures). For a difference of two methods the
+percentile bootstrap holds, with its percentiles moved out for few problems. For one accuracy it does not: near 0 and 1
+it is too narrow, and a sample without any right answer, as 50 problems at 3% accuracy often are, gives no width at all.
+So accuracies are resampled on the score scale, where Wilson's interval for shares lives.
 """
+
+from collections.abc import Iterator
+from math import erf, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +19,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 RESAMPLES = 2000
+
+Z = 1.959963984540054
+"""Between minus and plus this lie 95% of the standard normal distribution."""
+
+_CELLS = 4_000_000
+"""Most weights that are held at once."""
 
 
 def spread(seed_means: Floats) -> float | None:
@@ -20,23 +34,110 @@ def spread(seed_means: Floats) -> float | None:
 
 def resamples(problems: int, seed: int, count: int = RESAMPLES) -> Floats:
     """Weights [resample, problem] of `count` bootstrap resamples of the problems, each row adding up to 1."""
+    return np.concatenate(list(_resamples(problems, seed, count)))
+
+
+def _resamples(problems: int, seed: int, count: int) -> Iterator[Floats]:
+    """The weights, some rows at a time: those of 10^5 problems are more than fit in memory."""
     generator = np.random.default_rng([seed, problems])
-    drawn = generator.multinomial(problems, np.full(problems, 1.0 / problems), size=count)
-    return np.asarray(drawn / problems)
+    even, rows = np.full(problems, 1.0 / problems), max(1, _CELLS // problems)
+    for start in range(0, count, rows):
+        yield generator.multinomial(problems, even, size=min(rows, count - start)) / problems
+
+
+def resampled_means(per_problem: Floats, seed: int, count: int = RESAMPLES) -> Floats:
+    """Bootstrap means over problems.
+
+    Args:
+        per_problem: A column a method [problem, method].
+        seed: Seed of the resamples, the same for all columns.
+        count: How many.
+
+    Returns:
+        Means [resample, method]; of a column in which all problems are equal, exactly that value.
+    """
+    # A mean is taken out first and put back, so that equal values give an interval of exactly no width.
+    centre = per_problem[0]
+    rest = per_problem - centre
+    parts = [weights @ rest for weights in _resamples(len(per_problem), seed, count)]
+    return np.asarray(np.concatenate(parts) + centre)
 
 
 def interval(weights: Floats, per_problem: Floats) -> tuple[Floats, Floats]:
-    """The 95% percentile bootstrap interval of a mean over problems.
+    """The 95% percentile bootstrap interval of a mean over problems, for paired differences above all.
 
     Args:
         weights: From `resamples` [resample, problem].
-        per_problem: Accuracies, or paired differences of two methods' accuracies [problem, ...].
+        per_problem: Paired differences of two methods' accuracies [problem, ...].
 
     Returns:
         Lower and upper ends [...]. Of a value that every problem shares, both ends are that value.
     """
-    # The mean is taken out first and put back, so that equal values give an interval of exactly no width.
     centre = per_problem.mean(axis=0)
     means = np.tensordot(weights, per_problem - centre, axes=1)
-    low, high = np.percentile(means, [2.5, 97.5], axis=0)
+    low, high = percentiles(means, weights.shape[1])
     return low + centre, high + centre
+
+
+def percentiles(means: Floats, problems: int) -> tuple[Floats, Floats]:
+    """The ends [...] of the 95% percentile interval of resampled means [resample, ...].
+
+    For few problems the percentiles are further out than 2.5 and 97.5, as Student's distribution is wider than the
+    normal one and a resample's variance smaller than the population's (Hesterberg 2015, "expanded percentile").
+    """
+    outer = 100 * _normal(-_student(problems - 1) * sqrt(problems / (problems - 1))) if problems > 1 else 0.0
+    low, high = np.percentile(means, [outer, 100 - outer], axis=0)
+    return low, high
+
+
+def accuracy_interval(means: Floats, per_problem: Floats) -> tuple[Floats, Floats]:
+    """The 95% interval of accuracies in [0, 1], by the bootstrap on the score scale.
+
+    A share's error grows with its distance from 0 and 1. So the percentiles are those of (m* - m)/sqrt(m(1 - m)), of
+    the resampled means m* and the mean m; and the ends are the shares p at which (p - m)/sqrt(p(1 - p)) is as much:
+    Wilson's interval, with the resamples in the place of the normal distribution. The variance is raised by the error
+    of its own estimate, 1 + sum d^4/(sum d^2)^2 of the deviations d: much only where few problems deviate. Where all
+    are 0 or all are 1, resamples tell nothing, and it is Wilson's own interval. Only of another value that every
+    problem shares are both ends that value.
+
+    Args:
+        means: From `resampled_means` [resample, method].
+        per_problem: Accuracies [problem, method].
+
+    Returns:
+        Lower and upper ends [method], in [0, 1].
+    """
+    problems, mean = len(per_problem), per_problem.mean(axis=0)
+    deviations = (per_problem - mean) ** 2
+    squares, fourths = deviations.sum(axis=0), (deviations**2).sum(axis=0)
+    unsure = np.divide(fourths, squares**2, out=np.zeros_like(squares), where=squares**2 > 0)
+    size = mean * (1 - mean)
+    inside = size > 0
+    widening = np.sqrt((1 + unsure) * problems / max(problems - 1, 1) / np.where(inside, size, 1.0))
+    low, high = np.percentile((means - mean) * widening, [2.5, 97.5], axis=0)
+    wilson = Z / sqrt(problems)
+    low, high = np.where(inside, low, -wilson), np.where(inside, high, wilson)
+    return _inverted(mean, low, -1.0), _inverted(mean, high, 1.0)
+
+
+def _inverted(mean: Floats, score: Floats, sign: float) -> Floats:
+    """The share p below (sign -1) or above (1) the mean with (mean - p)^2 = score^2 p (1 - p)."""
+    square = score**2
+    half = np.sqrt(square * (mean * (1 - mean) + square / 4))
+    return np.clip((mean + square / 2 + sign * half) / (1 + square), 0.0, 1.0)
+
+
+def _normal(value: float) -> float:
+    """The standard normal distribution function."""
+    return (1 + erf(value / sqrt(2))) / 2
+
+
+def _student(freedom: int) -> float:
+    """The 97.5% point of Student's distribution, to 3 digits from 5 degrees of freedom on (Cornish and Fisher)."""
+    cube, fifth, seventh = Z**3, Z**5, Z**7
+    terms = (
+        (cube + Z) / 4,
+        (5 * fifth + 16 * cube + 3 * Z) / 96,
+        (3 * seventh + 19 * fifth + 17 * cube - 15 * Z) / 384,
+    )
+    return Z + sum(term / float(freedom) ** power for power, term in enumerate(terms, start=1))

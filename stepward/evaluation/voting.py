@@ -1,17 +1,19 @@
 """Majority and reward-weighted voting over random N-subsets of a problem's candidates.
 
-Reward-weighted voting is Math-Shepherd's: the answer with the largest sum of the scores of the solutions that give it.
-Its mean over all N-subsets has no closed form, so subsets are drawn, seeded by the run's seed and the problem's id, and
-every method votes on the same ones: comparisons between methods are paired, and no arrival order changes a figure.
-One candidate and all candidates need no drawing and are exact.
+Reward-weighted voting is Math-Shepherd's: the answer with the largest sum of the scores of the solutions that give it;
+or, as others do, the answer with the largest mean. (The one with the largest score has a closed form:
+`stepward.evaluation.best_of_n`.) The mean of these votes over all N-subsets has none, so subsets are drawn, seeded by
+the run's seed and the problem's id, and every method votes on the same ones: comparisons between methods are paired,
+and no arrival order changes a figure. One candidate and all candidates need no drawing and are exact.
 
-A subset is its counts of each distinct solution, computed once; a vote of every model is then one product of matrices
-an answer.
+Answers that tie share the win equally, for a random subset has no order. All candidates of a file do have one: there
+the first of the tied answers may win, which is what `Counter.most_common` in other people's scripts does.
 """
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,96 +21,153 @@ from numpy.typing import NDArray
 from stepward.errors import StepwardError
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
 
-_TIE = 1e-12
-"""Sums this close, relative to the largest, are one sum rounded in two orders: a tie."""
+Ties = Literal["share", "first"]
 
 
 @dataclass(frozen=True, slots=True)
-class Subsets:
-    """N-subsets of one problem's candidates.
+class Ballot:
+    """One problem's candidates as a vote sees them.
 
     Attributes:
-        counts: How often each distinct solution is in each subset [subset, distinct solution].
-        shares: The weight of each subset in the mean [subset], adding up to 1.
+        problem: The problem's id.
+        answers: The number of each candidate's answer, from 0 in the order of first appearance; -1 for a candidate
+            without one, which votes for none [candidate].
+        right: Grades [answer].
+        copies: How many draws each candidate stands for [candidate].
     """
 
-    counts: Floats
-    shares: Floats
+    problem: str
+    answers: Ints
+    right: NDArray[np.bool_]
+    copies: Longs
+
+    @property
+    def drawn(self) -> Ints:
+        """The candidate that each draw is [draw]."""
+        return np.repeat(np.arange(len(self.copies), dtype=np.int32), self.copies)
 
 
-def draw_subsets(
-    copies: NDArray[np.int64], ns: Sequence[int], *, problem_id: str, seed: int, subsets: int = 400
-) -> list[Subsets]:
-    """Subsets for each N: every one for N = 1 and N = all candidates, `subsets` uniformly random ones between.
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """Accuracies of votes, means over subsets.
 
-    The subsets for different N are the first N of the same shuffles, so that curves over N are smooth.
+    Attributes:
+        majority: The most common answer's [n].
+        weighted: That of the answer with the largest sum of weights [method, n].
+        weighted_mean: That of the answer with the largest mean weight [method, n].
+    """
+
+    majority: Floats
+    weighted: Floats
+    weighted_mean: Floats
+
+
+def draw_orders(ballot: Ballot, most: int, *, seed: int, subsets: int = 400) -> Ints:
+    """Random subsets, as the first N of random orders of the drawn candidates.
+
+    The orders are decided by the seed, the problem's id and nothing else: a smaller N takes fewer of the same order,
+    so that curves over N are smooth, and more subsets come after the same ones.
+
+    Returns:
+        Candidates [subset, most].
+    """
+    from stepward.evaluation import kernels
+
+    digest = hashlib.sha256(f"{seed} {ballot.problem}".encode("utf-8", "surrogatepass")).digest()
+    orders = np.empty((subsets, most), dtype=np.int32)
+    kernels.shuffle(int.from_bytes(digest[:7], "big"), ballot.drawn, orders)
+    return orders
+
+
+def tally(ballot: Ballot, orders: Ints, ns: Sequence[int], weights: Floats, *, ties: Ties = "share") -> Votes:
+    """The votes of the first N of the given orders, each order counting the same.
+
+    Args:
+        ballot: The candidates.
+        orders: Candidates [subset, at least the largest N].
+        ns: The sizes, ascending.
+        weights: A column of weights a method, none below 0 [candidate, method].
+        ties: Whether tied answers share the win, or the first of them has it.
+    """
+    from stepward.evaluation import kernels
+
+    columns = weights.shape[1]
+    majority, weighted = np.zeros(len(ns)), np.zeros((len(ns), 2 * columns))
+    kernels.tally(
+        orders, np.array(ns, dtype=np.int32), ballot.answers, ballot.right, np.ascontiguousarray(weights),
+        ties == "first", majority, weighted,
+    )  # fmt: skip
+    weighted /= len(orders)
+    return Votes(majority / len(orders), weighted[:, :columns].T, weighted[:, columns:].T)
+
+
+def vote(
+    ballot: Ballot,
+    ns: Sequence[int],
+    weights: Floats,
+    *,
+    seed: int,
+    subsets: int = 400,
+    ties: Ties = "share",
+) -> Votes:
+    """Expected accuracy of every vote at every N: exact for N = 1 and all candidates, by drawn subsets between.
+
+    Args:
+        ballot: The candidates.
+        ns: The sizes, ascending.
+        weights: A column of weights a method, none below 0 [candidate, method].
+        seed: From which, with the problem's id, the subsets are drawn.
+        subsets: How many.
+        ties: Of all candidates: whether tied answers share the win, or the first of them has it. In a random subset,
+            which has no order, they share.
 
     Raises:
         StepwardError: An N is below 1, or above the number of drawn candidates.
     """
-    total = int(copies.sum())
+    total, methods = int(ballot.copies.sum()), weights.shape[1]
     for n in ns:
         if not 1 <= n <= total:
             raise StepwardError(
-                f"problem {problem_id}: a vote of {n} needs 1 to {total} candidates, as many as were drawn; "
+                f"problem {ballot.problem}: a vote of {n} needs 1 to {total} candidates, as many as were drawn; "
                 "draw more or lower N"
             )
-    digest = hashlib.sha256(problem_id.encode("utf-8", "surrogatepass")).digest()[:8]
-    generator = np.random.default_rng([seed, int.from_bytes(digest, "big")])
-    candidates = np.repeat(np.arange(len(copies)), copies)
-    shuffled = generator.permuted(np.tile(candidates, (subsets, 1)), axis=1)
-    return [_subsets_of(n, copies, shuffled) for n in ns]
+    votes = Votes(np.zeros(len(ns)), *np.zeros((2, methods, len(ns))))
+    if not ballot.right.any():
+        return votes
+    between = [n for n in ns if 1 < n < total]
+    if between:
+        orders = draw_orders(ballot, between[-1], seed=seed, subsets=subsets)
+        _fill(votes, ns, between, tally(ballot, orders, between, weights))
+    if total in ns:
+        _fill(votes, ns, [total], tally(ballot, ballot.drawn[None], [total], weights, ties=ties))
+    if 1 in ns and total > 1:
+        # A candidate alone wins with its answer, whatever its weight.
+        alone = ballot.copies @ (ballot.right[ballot.answers] & (ballot.answers >= 0)) / total
+        _fill(votes, ns, [1], Votes(np.full(1, alone), *np.full((2, methods, 1), alone)))
+    return votes
 
 
-def _subsets_of(n: int, copies: NDArray[np.int64], shuffled: NDArray[np.int64]) -> Subsets:
-    total, distinct, rows = int(copies.sum()), len(copies), len(shuffled)
-    if n == total:
-        return Subsets(copies[None, :].astype(np.float64), np.ones(1))
-    if n == 1:
-        return Subsets(np.eye(distinct), copies / total)
-    cells = np.arange(rows)[:, None] * distinct + shuffled[:, :n]
-    counts = np.bincount(cells.ravel(), minlength=rows * distinct).reshape(rows, distinct)
-    return Subsets(counts.astype(np.float64), np.full(rows, 1.0 / rows))
+def _fill(votes: Votes, ns: Sequence[int], some: Sequence[int], found: Votes) -> None:
+    places = [list(ns).index(n) for n in some]
+    votes.majority[places] = found.majority
+    votes.weighted[:, places] = found.weighted
+    votes.weighted_mean[:, places] = found.weighted_mean
 
 
-def vote(
-    subsets: Sequence[Subsets], answers: Sequence[str | None], correct: NDArray[np.bool_], weights: Floats
-) -> Floats:
-    """Expected accuracy of the answer with the largest sum of weights, over each N's subsets.
-
-    Answers are one where their strings are. Answers that tie share the win equally. A solution without an answer votes
-    for none; a subset in which no solution has an answer counts as wrong.
+def first_of_best(ballot: Ballot, ranks: Floats) -> NDArray[np.bool_]:
+    """Whether the first of the answers with the best-scored candidate is right, of all candidates [method].
 
     Args:
-        subsets: From `draw_subsets`, one an N.
-        answers: Each distinct solution's answer [distinct solution].
-        correct: Grades [distinct solution], the same for solutions with one answer.
-        weights: A column of weights a method, none below 0 [distinct solution, method]; ones give majority voting.
-
-    Returns:
-        Accuracies [n, method].
+        ballot: The candidates.
+        ranks: A row of scores a method [method, candidate].
     """
-    groups: dict[str, list[int]] = {}
-    for index, answer in enumerate(answers):
-        if answer is not None:
-            groups.setdefault(answer, []).append(index)
-    right = np.array([bool(correct[members[0]]) for members in groups.values()], dtype=bool)
-    accuracy = np.zeros((len(subsets), weights.shape[1]))
-    if right.any():
-        for row, drawn in enumerate(subsets):
-            accuracy[row] = drawn.shares @ _wins(drawn.counts, list(groups.values()), right, weights)
-    return accuracy
-
-
-def _wins(counts: Floats, groups: list[list[int]], right: NDArray[np.bool_], weights: Floats) -> Floats:
-    """The share of each subset's win that goes to right answers [subset, method]."""
-    votes = np.empty((len(groups), len(counts), weights.shape[1]))
-    for votes_of_answer, members in zip(votes, groups, strict=True):
-        drawn = counts[:, members]
-        np.matmul(drawn, weights[members], out=votes_of_answer)
-        votes_of_answer[drawn.sum(axis=1) == 0] = -1.0  # not in this subset: below a sum of zero weights
-    top = votes.max(axis=0)
-    winners = votes >= top - _TIE * np.abs(top)
-    share = winners[right].sum(axis=0) / winners.sum(axis=0)
-    return np.asarray(np.where(top < 0, 0.0, share))
+    voiced = ballot.answers >= 0
+    if not voiced.any():
+        return np.zeros(len(ranks), dtype=bool)
+    own = ranks[:, voiced]
+    tied = own == own.max(axis=1, keepdims=True)
+    earliest = np.where(tied, ballot.answers[voiced], len(ballot.right)).min(axis=1)
+    return np.asarray(ballot.right[earliest])

@@ -37,11 +37,21 @@ class Inputs:
 
 
 def read_inputs(recipe: Recipe) -> Inputs:
-    """Reads or makes the problems of every split.
+    """Reads or makes the problems of every split; of a run with another's reward models, those that are tested.
+
+    Such a run's problems are cut as if the others were wanted too, so that two runs of one file cut it in one way.
 
     Raises:
         StepwardError: A file is missing or broken, or has too few problems; names the file and the row.
     """
+    inputs = _read_inputs(recipe)
+    if recipe.rewards.of is None:
+        return inputs
+    solutions = {"reward": [], "test": inputs.solutions["test"]} if inputs.solutions else {}
+    return Inputs({"reward": [], "test": inputs.problems["test"]}, solutions, inputs.facts)
+
+
+def _read_inputs(recipe: Recipe) -> Inputs:
     sizes = {split: getattr(recipe.problems, split) for split in SPLITS}
     if recipe.solutions.path is not None:
         return _published(recipe, recipe.solutions.path, sizes)
@@ -65,7 +75,7 @@ def read_inputs(recipe: Recipe) -> Inputs:
 
 def needs_rollouts(recipe: Recipe) -> bool:
     """Whether any of the recipe's labels is computed from rollouts."""
-    return bool(set(recipe.labels.kinds) & set(ROLLOUT_KINDS))
+    return recipe.rewards.of is None and bool(set(recipe.labels.kinds) & set(ROLLOUT_KINDS))
 
 
 def check_models(recipe: Recipe, training: bool = True) -> None:
@@ -85,7 +95,7 @@ def check_models(recipe: Recipe, training: bool = True) -> None:
         used |= {"generator.model" if own else "rollouts.completer": first[1]}
         used |= {f"rollouts.also.{name}.model": section for name, section in others}
     names = {field_name: section.model for field_name, section in used.items() if section.engine != "server"}
-    if training:
+    if training and recipe.rewards.of is None:
         names |= _base(recipe)
     for field_name, name in names.items():
         folder = Layout.model(name)
@@ -114,7 +124,7 @@ def _published(recipe: Recipe, path: str, sizes: dict[str, int]) -> Inputs:
         if solution.problem_id in split_of:
             solutions[split_of[solution.problem_id]].append(solution)
     counts = {split: Counter(solution.problem_id for solution in members) for split, members in solutions.items()}
-    _check_candidates(recipe, {split: min(count.values()) for split, count in counts.items()}, path)
+    _check_candidates(recipe, {split: min(count.values(), default=0) for split, count in counts.items()}, path)
     facts = {"published": len(published.solutions), "grades_that_differ_from_the_published": len(published.mismatches)}
     return Inputs(problems, solutions, facts)
 
@@ -123,6 +133,8 @@ def _check_candidates(recipe: Recipe, fewest: dict[str, int], source: str) -> No
     """Best-of-N needs N candidates of every problem; better said before training than after it."""
     ns = recipe.evaluation.ns
     for split, needed in (("validation", n_of_choice(ns)), ("test", max(ns))):
+        if split == "validation" and recipe.rewards.of is not None:
+            continue  # they are another run's
         if fewest[split] < needed:
             raise StepwardError(
                 f"evaluation.ns: needs {needed} solutions of every {split} problem, but {source} gives "

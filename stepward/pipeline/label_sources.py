@@ -30,8 +30,8 @@ from stepward.records import Solution, StepLabels, StepRollouts
 from stepward.store import digest, locked, read_shard, write_shard
 
 JUDGEMENTS = "judgements"
-NOT_BY_STEP = ("orm", "oracle", "soft", "er")
-"""Kinds of labels that name no first error of their own: the grade, the truth itself, and shares."""
+NOT_BY_STEP = ("orm", "prm_outcome", "oracle", "soft", "er")
+"""Kinds of labels that name no first error of their own: of whole solutions, the truth itself, and shares."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,14 @@ from stepward.labelling.filters import (
     until_first_error,
 )
 from stepward.labelling.labels import Missing, oracle_labels, outcome_labels, rollout_labels
+from stepward.labelling.model_labels import model_labels
 from stepward.labelling.pooling import pool
 from stepward.manifest import Manifest
 from stepward.pipeline.layout import Layout
 from stepward.pipeline.measure import oracle_of
-from stepward.recipes.schema import Recipe
-from stepward.records import Solution, StepLabels, StepRollouts
+from stepward.pipeline.units import JUDGED
+from stepward.recipes.schema import BY_MODEL, Recipe
+from stepward.records import Scores, Solution, StepLabels, StepRollouts
 from stepward.store import read_shard
 
 Labelled = tuple[list[Solution], list[StepLabels]]
@@ -31,7 +33,7 @@ def labels_by_batch(recipe: Recipe, layout: Layout, kind: str, eta: float | None
     Args:
         recipe: The run's.
         layout: Where it lies.
-        kind: `orm`, `hard`, `soft`, `er` or `oracle`.
+        kind: One of `labels.kinds`.
         eta: For `er`; the recipe's if not given.
 
     Raises:
@@ -41,6 +43,10 @@ def labels_by_batch(recipe: Recipe, layout: Layout, kind: str, eta: float | None
         solutions = read_shard(path, Solution)
         if kind == "orm":
             yield solutions, outcome_labels(solutions)
+        elif kind in BY_MODEL:
+            scores = {one.solution_id: one.scores for one in read_shard(layout.shard(JUDGED, unit), Scores)}
+            asked = recipe.labels
+            yield solutions, model_labels(solutions, scores, kind, asked.right_from, asked.after_first_error)
         elif kind == "oracle":
             _, problems = layout.batch(unit, recipe.solutions.unit)
             yield solutions, oracle_labels(solutions, oracle_of(problems))

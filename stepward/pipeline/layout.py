@@ -1,5 +1,6 @@
 """Where everything of a run lies, and how it is read back."""
 
+import os
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -35,6 +36,12 @@ class Layout:
     def reward_model(self, unit: str) -> Path:
         """Where a reward model lies."""
         return self.folder / "rewards" / unit
+
+    def other(self, name: str) -> Path:
+        """The folder of another run: one beside this run's, or else the path itself."""
+        # As it is written: the run's own folder may not be there yet.
+        beside = Path(os.path.normpath(self.folder.parent / name))
+        return beside if (beside / "manifest.json").is_file() else Path(name)
 
     @staticmethod
     def model(name: str) -> Path:
@@ -84,6 +91,12 @@ class Layout:
 
     def _paths(self, stage: str, prefix: str) -> list[Path]:
         return Manifest.read(self.folder).paths(stage, prefix)
+
+
+def parted_model(named: str) -> tuple[str, str]:
+    """The run and the unit of a reward model named `RUN/KIND/seed-N`."""
+    run, kind, seed = named.rsplit("/", 2)
+    return run, f"{kind}/{seed}"
 
 
 def batch_number(unit: str) -> int:

@@ -8,9 +8,11 @@ from stepward.evaluation.summary import evaluate
 from stepward.labelling.labels import Oracle
 from stepward.labelling.pooling import pool
 from stepward.pipeline.layout import ARITHMETIC, Layout
+from stepward.pipeline.step_quality import step_quality
 from stepward.problems.checker import first_error
 from stepward.recipes.schema import Recipe
 from stepward.records import Problem, Scores
+from stepward.store import write_json
 
 
 def has_oracle(recipe: Recipe) -> bool:
@@ -39,9 +41,16 @@ def evaluate_run(recipe: Recipe, layout: Layout, progress: Callable[[], None] = 
     evaluation = evaluate(
         layout.problems("test"), candidates["test"], scores["test"],
         validation=(layout.problems("validation"), candidates["validation"], scores["validation"]),
-        ns=recipe.evaluation.ns, seed=recipe.seed, subsets=recipe.evaluation.subsets, progress=progress,
+        ns=recipe.evaluation.ns, seed=recipe.seed, subsets=recipe.evaluation.subsets, grader=recipe.grader,
+        progress=progress,
     )  # fmt: skip
-    evaluation_folder.write(evaluation, _label_quality(recipe, layout), layout.folder / "evaluation")
+    folder = layout.folder / "evaluation"
+    evaluation_folder.write(evaluation, _label_quality(recipe, layout), folder)
+    if has_oracle(recipe):
+        oracle = oracle_of([*layout.problems("validation"), *layout.problems("test")])
+        curves, found = step_quality(candidates, scores, oracle, recipe.seed)
+        write_json(folder / "calibration.json", curves)
+        write_json(folder / "first-errors.json", found)
 
 
 def _label_quality(recipe: Recipe, layout: Layout) -> LabelQuality | None:

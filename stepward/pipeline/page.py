@@ -1,34 +1,77 @@
-"""What a run's page shows: its figures, what else to know of it, and a few solutions with their scores."""
+"""What a run's page shows, gathered from its folder: figures, costs, and the test problems with their scores."""
 
-from collections import Counter
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from stepward.errors import StepwardError
 from stepward.evaluation import folder as evaluation_folder
 from stepward.evaluation.aggregation import aggregate
-from stepward.evaluation.summary import Choice, Evaluation
-from stepward.labelling.labels import Oracle
+from stepward.evaluation.calibration import Bin, Reliability
+from stepward.evaluation.compare import Difference, Measured, compare_runs
+from stepward.evaluation.external_folder import read
+from stepward.evaluation.statistics import spread
+from stepward.evaluation.summary import Evaluation
 from stepward.manifest import Manifest
 from stepward.pipeline.layout import SPLITS, Layout
 from stepward.pipeline.measure import has_oracle, oracle_of
 from stepward.recipes.schema import Recipe
 from stepward.records import Solution
-from stepward.store import atomic
+from stepward.store import atomic, read_json
 
 if TYPE_CHECKING:
-    from stepward.report.page import Example, ExampleSolution
+    from stepward.report.contents import ErrorsFound, ModelView, ProblemView, RunReport, StageCost
 
-_EXAMPLE_PROBLEMS = 5
+_STAGES = ("solutions", "rollouts", "rewards", "scores", "evaluation")
 
 
 def report_run(recipe: Recipe, layout: Layout) -> None:
-    """Draws the run's page."""
-    from stepward.report.page import ReportInput, write_report
+    """Draws the run's page, with its folder beside it."""
+    from stepward.report.contents import Report
+    from stepward.report.page import write_report
 
-    evaluation, labels = evaluation_folder.read(layout.folder / "evaluation")
-    facts = _facts(recipe, Manifest.read(layout.folder))
-    report = ReportInput(recipe.name, evaluation, labels, facts, _examples(recipe, layout, evaluation))
-    write_report(report, layout.folder / "report.html")
+    write_report(Report((_run(recipe, layout),)), layout.folder / "report.html")
+
+
+def report_runs(folders: Sequence[Path], to: Path | None = None, data: Path | None = None) -> Path:
+    """Draws one page of a run or several.
+
+    Args:
+        folders: The runs' folders.
+        to: The page; `report.html` in the first run's folder, or for several runs beside it, if not given.
+        data: The folder of its plots and of what it loads on demand; beside the page if not given.
+
+    Returns:
+        The page.
+
+    Raises:
+        StepwardError: A folder is no run, is not evaluated yet, or stands twice.
+    """
+    from stepward.report.contents import Report
+    from stepward.report.page import write_report
+
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise StepwardError(f"{', '.join(map(str, folders))}: a run stands twice; name each once")
+    recipes = [Recipe.model_validate(Manifest.read(folder).content["recipe"]) for folder in folders]
+    names = [recipe.name for recipe in recipes]
+    runs = tuple(
+        # Runs of one name are told apart by their folders.
+        _run(recipe, Layout(folder), name=recipe.name if names.count(recipe.name) == 1 else str(folder))
+        for recipe, folder in zip(recipes, folders, strict=True)
+    )
+    several = len(folders) > 1
+    path = to or (folders[0].parent / "report.html" if several else folders[0] / "report.html")
+    differences: tuple[Difference, ...] = ()
+    if several:
+        measured = [read(folder, run.name) for folder, run in zip(folders, runs, strict=True)]
+        differences = _differences(measured, recipes[0].seed)
+    write_report(Report(runs, differences), path, data)
+    return path
 
 
 def draw_picture(layout: Layout, path: Path) -> None:
@@ -40,23 +83,86 @@ def draw_picture(layout: Layout, path: Path) -> None:
         file.write(best_of_n_curves(evaluation, "best").encode("utf-8"))
 
 
+def _run(recipe: Recipe, layout: Layout, name: str | None = None) -> "RunReport":
+    from stepward.report.contents import RunReport
+
+    folder = layout.folder / "evaluation"
+    evaluation, labels = evaluation_folder.read(folder)
+    manifest = Manifest.read(layout.folder)
+    models = _models(recipe, evaluation)
+    return RunReport(
+        name=name or recipe.name,
+        evaluation=evaluation,
+        labels=labels,
+        facts=_facts(recipe, manifest),
+        about=recipe.about,
+        recipe=recipe.decisive(),
+        parameters=_parameters(layout, manifest),
+        calibration=_calibration(folder / "calibration.json"),
+        errors=_errors(folder / "first-errors.json"),
+        costs=_costs(manifest),
+        models=models,
+        views=partial(_views, recipe, layout, models),
+        oracle=has_oracle(recipe),
+    )
+
+
+def _calibration(path: Path) -> dict[str, Reliability]:
+    """Reliability by kind; nothing where the run has no labels to measure it by."""
+    if not path.exists():
+        return {}
+    try:
+        return {
+            row["method"]: Reliability(
+                bins=tuple(Bin(**bin) for bin in row["bins"]), ece=row["ece"], brier=row["brier"], auc=row["auc"]
+            )
+            for row in read_json(path)
+        }
+    except (KeyError, TypeError) as error:
+        raise StepwardError(f"{path}: a row lacks {error}; evaluate the run again") from None
+
+
+def _errors(path: Path) -> "tuple[ErrorsFound, ...]":
+    """How well each kind finds first errors, over its seeds; nothing where the run has no oracle."""
+    from stepward.report.contents import ErrorsFound
+
+    rows = read_json(path) if path.exists() else []
+    try:
+        kinds = dict.fromkeys(row["method"] for row in rows)
+        return tuple(
+            ErrorsFound(
+                kind,
+                *(
+                    _with_deviation([row[field] for row in rows if row["method"] == kind])
+                    for field in ("f1", "with_error", "without_error")
+                ),
+            )
+            for kind in kinds
+        )
+    except (KeyError, TypeError) as error:
+        raise StepwardError(f"{path}: a row lacks {error}; evaluate the run again") from None
+
+
+def _with_deviation(shares: Sequence[float | None]) -> str:
+    from stepward.report.wording import percent
+
+    known = np.array([share for share in shares if share is not None])
+    if len(known) < len(shares):
+        return ""
+    deviation = spread(known)
+    return percent(float(known.mean())) + (f" ± {percent(deviation)}" if deviation is not None else "")
+
+
+def _total(units: Mapping[str, Mapping[str, Any]], fact: str) -> float:
+    return sum(float(unit.get(fact, 0)) for unit in units.values())
+
+
 def _facts(recipe: Recipe, manifest: Manifest) -> dict[str, str]:
-    """What else to know of the run: its sizes, models, times and versions."""
-
-    def total(stage: str, fact: str) -> float:
-        return sum(float(unit.get(fact, 0)) for unit in manifest.units(stage).values())
-
-    sizes = manifest.units("problems")
-    drawn, distinct = total("solutions", "draws"), total("solutions", "solutions")
-    facts = {
-        "Problems": ", ".join(f"{sizes[split]['problems']:,} {split}" for split in SPLITS),
-        "Solutions drawn": f"{drawn:,.0f}, {distinct:,.0f} of them distinct",
-        "Solutions cut at the token limit": f"{total('solutions', 'cut'):,.0f}",
-    }
-    if manifest.units("rollouts"):
-        completions, prefixes = total("rollouts", "completions"), total("rollouts", "sampled")
-        facts["Completions"] = f"{completions:,.0f} from {prefixes:,.0f} distinct prefixes"
-    too_long = max(unit["too_long"] for unit in manifest.units("rewards").values())
+    """What else to know of the run: its sizes, models and versions."""
+    sizes, solutions = manifest.units("problems"), manifest.units("solutions")
+    facts = {"Problems": ", ".join(f"{sizes[split]['problems']:,} {split}" for split in SPLITS if split in sizes)}
+    facts["Solutions cut at the token limit"] = f"{_total(solutions, 'cut'):,.0f}"
+    too_long = max((unit.get("too_long", 0) for unit in manifest.units("rewards").values()), default=0)
     eta = f" (eta {recipe.labels.eta:g})" if "er" in recipe.labels.kinds else ""
     facts |= {
         "Solutions too long to train on": f"{too_long:,}",
@@ -64,62 +170,90 @@ def _facts(recipe: Recipe, manifest: Manifest) -> dict[str, str]:
         "Seeds": ", ".join(map(str, recipe.rewards.seeds)),
         "Generator": recipe.solutions.path or recipe.generator.model,
     }
-    for stage in ("solutions", "rollouts", "rewards", "scores"):
-        if total(stage, "seconds"):
-            facts[f"Worker time, {stage}"] = f"{total(stage, 'seconds'):,.0f} s"
-    versions = manifest.content["versions"].items()
-    facts["Versions"] = ", ".join(f"{name} {version}" for name, version in versions)
+    facts["Versions"] = ", ".join(f"{name} {version}" for name, version in manifest.content["versions"].items())
     facts["Recipe hash"] = manifest.content["recipe_hash"]
     return facts
 
 
-def _examples(recipe: Recipe, layout: Layout, evaluation: Evaluation) -> list["Example"]:
-    """For a few test problems, the reward model's favourite beside the majority's: where they differ first."""
-    from stepward.report.page import Example
+def _costs(manifest: Manifest) -> "tuple[StageCost, ...]":
+    """Worker time by stage, and what it made."""
+    from stepward.report.contents import StageCost
 
-    method = next((kind for kind in ("er", "hard", "soft", "oracle", "orm") if kind in evaluation.methods), None)
-    if method is None:
-        return []
-    choice = evaluation.choice(method, "best")
-    model = f"{method}/seed-{recipe.rewards.seeds[0]}"
-    scores = {score.solution_id: score.scores for score in layout.scores() if score.model == model}
-    by_problem: dict[str, list[Solution]] = {}
+    def made(stage: str) -> str:
+        units = manifest.units(stage)
+        told = {
+            "solutions": f"{_total(units, 'draws'):,.0f} drawn, {_total(units, 'solutions'):,.0f} of them distinct",
+            "rollouts": f"{_total(units, 'completions'):,.0f} completions of {_total(units, 'sampled'):,.0f} prefixes",
+            "rewards": f"{len(units)} models, {_total(units, 'tokens'):,.0f} tokens in all",
+            "scores": f"{_total(units, 'solutions'):,.0f} solutions scored",
+        }.get(stage, "")
+        tokens = _total(units, "tokens") if stage != "rewards" else 0
+        return f"{told}, {tokens:,.0f} tokens" if tokens else told
+
+    shown = [stage for stage in _STAGES if manifest.units(stage)]
+    return tuple(StageCost(stage, _total(manifest.units(stage), "seconds"), made(stage)) for stage in shown)
+
+
+def _parameters(layout: Layout, manifest: Manifest) -> int | None:
+    """How many parameters a reward model of the run has, by the heading of its weights; None where there are none."""
+    paths = [path / "model.safetensors" for path in manifest.paths("rewards")]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        return None
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        tensors = json.loads(file.read(length))
+    total = 0
+    for name, tensor in tensors.items():
+        size = 1
+        for side in tensor.get("shape", ()):
+            size *= side
+        total += size if name != "__metadata__" else 0
+    return total
+
+
+def _models(recipe: Recipe, evaluation: Evaluation) -> "tuple[ModelView, ...]":
+    """The reward model of the first seed of every kind, the leading kind first, as validation chose for best-of-N."""
+    from stepward.report import wording
+    from stepward.report.contents import ModelView
+
+    first = wording.leading(evaluation)
+    kinds = sorted(evaluation.methods, key=lambda kind: kind != first)
+    return tuple(ModelView(kind, wording.name(kind), evaluation.choice(kind, "best").aggregation) for kind in kinds)
+
+
+def _views(recipe: Recipe, layout: Layout, models: "Sequence[ModelView]") -> "list[ProblemView]":
+    """The test problems with their candidates, scored by the models and judged by the oracle where there is one."""
+    from stepward.report.contents import Candidate, ProblemView
+
+    problems = layout.problems("test")
+    names = [f"{model.method}/seed-{recipe.rewards.seeds[0]}" for model in models]
+    scores: dict[str, dict[str, tuple[float, ...]]] = {name: {} for name in names}
+    for score in layout.scores():
+        if score.model in scores:
+            scores[score.model][score.solution_id] = score.scores
+    oracle = oracle_of(problems) if has_oracle(recipe) else None
+    by_problem: dict[str, list[Solution]] = {problem.id: [] for problem in problems}
     for solution in layout.solutions("test"):
-        by_problem.setdefault(solution.problem_id, []).append(solution)
-    found = []
-    for problem in layout.problems("test"):
-        favourite, usual = _pair(by_problem[problem.id], scores, choice)
-        if favourite.id != usual.id:
-            found.append((problem, favourite, usual))
-    # Both kinds of disagreement are shown: where the reward model is right, and where it is not.
-    found.sort(key=lambda one: (one[1].correct == one[2].correct, one[0].id))
-    right = [one for one in found if one[1].correct][: _EXAMPLE_PROBLEMS - 2]
-    wrong = [one for one in found if not one[1].correct][: _EXAMPLE_PROBLEMS - len(right)]
-    oracle = oracle_of(layout.problems("test")) if has_oracle(recipe) else None
+        by_problem[solution.problem_id].append(solution)
+
+    def candidate(solution: Solution) -> Candidate:
+        given = tuple(scores[name][solution.id] for name in names)
+        totals = tuple(aggregate(model.aggregation, one) for model, one in zip(models, given, strict=True))
+        return Candidate(solution, given, totals, oracle(solution.problem_id, solution.steps) if oracle else None)
+
     return [
-        Example(problem, [_shown(solution, scores, method, oracle) for solution in (favourite, usual)])
-        for problem, favourite, usual in right + wrong
+        ProblemView(problem, [candidate(one) for one in sorted(by_problem[problem.id], key=lambda one: one.id)])
+        for problem in problems
     ]
 
 
-def _pair(solutions: list[Solution], scores: dict[str, tuple[float, ...]], choice: Choice) -> tuple[Solution, Solution]:
-    """The solution the reward model likes best, and the most drawn one with the most common answer."""
-    favourite = max(solutions, key=lambda one: (aggregate(choice.aggregation, scores[one.id]), one.id))
-    votes: Counter[str | None] = Counter()
-    for solution in solutions:
-        votes[solution.answer] += solution.copies
-    answer = max(votes, key=lambda one: (one is not None, votes[one], one or ""))
-    usual = max((one for one in solutions if one.answer == answer), key=lambda one: (one.copies, one.id))
-    return favourite, usual
-
-
-def _shown(
-    solution: Solution,
-    scores: dict[str, tuple[float, ...]],
-    method: str,
-    oracle: Oracle | None,
-) -> "ExampleSolution":
-    from stepward.report.page import ExampleSolution
-
-    wrong = oracle(solution.problem_id, solution.steps) if oracle else None
-    return ExampleSolution(solution, {method: scores[solution.id]}, wrong)
+def _differences(measured: Sequence[Measured], seed: int) -> tuple[Difference, ...]:
+    """Every other run against the first, method by method; none where they have no N in common."""
+    found: list[Difference] = []
+    first_ns = {row.n for row in measured[0].rows}
+    for other in measured[1:]:
+        if first_ns & {row.n for row in other.rows}:
+            pairs = compare_runs([other, measured[0]], seed=seed).pairs
+            found += [one for pair in pairs for one in pair.differences if one.first.method != "pass"]
+    return tuple(found)

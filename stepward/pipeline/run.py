@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from math import lcm
 from pathlib import Path
@@ -18,13 +19,14 @@ from rich.console import Console
 from stepward.errors import StepwardError
 from stepward.grading.graders import load_grader
 from stepward.manifest import Manifest
-from stepward.pipeline import tasks
+from stepward.pipeline import tasks, units
+from stepward.pipeline.borrowing import borrow_models, borrow_validation, check_judge
+from stepward.pipeline.branching import Shelf, take_finished
 from stepward.pipeline.drawing import Drawing
-from stepward.pipeline.engines import completers
 from stepward.pipeline.growing import grown
-from stepward.pipeline.inputs import check_models, needs_rollouts, read_inputs
+from stepward.pipeline.inputs import check_models, read_inputs
 from stepward.pipeline.labels import Told, labels_by_batch
-from stepward.pipeline.layout import BY, SPLITS, Layout, batch_number
+from stepward.pipeline.layout import SPLITS, Layout, batch_number
 from stepward.pipeline.measure import evaluate_run
 from stepward.pipeline.page import report_run
 from stepward.pipeline.progress import StageProgress
@@ -72,20 +74,23 @@ class Run:
         for path in self.folder.glob("rewards/*/.*.partial"):
             shutil.rmtree(path)
         # A whole or half-replaced model that the manifest does not name is trained again, and must not be in the way.
-        for unit in self._models():
+        for unit in units.model_units(self.recipe):
             if not self.manifest.finished("rewards", unit):
                 shutil.rmtree(self.layout.reward_model(unit), ignore_errors=True)
 
     def problems(self) -> None:
-        """Problems by split, and published solutions where the recipe names some."""
+        """Problems by split, and solutions that nobody draws: published ones, or another run's validation ones."""
         done = all(self.manifest.finished("problems", split) for split in SPLITS)
-        if self.recipe.solutions.path is not None:
+        if self.recipe.solutions.path is not None or self.recipe.rewards.of is not None:
             done = done and all(self.manifest.finished("solutions", unit) for unit in self.manifest.units("solutions"))
         if done:
             return
         check_models(self.recipe, self.training)
+        check_judge(self.folder, self.recipe)
         with self.console.status("problems: reading or making them"):
             inputs = read_inputs(self.recipe)
+        if self.recipe.rewards.of is not None:
+            borrow_validation(self.manifest, self.recipe, inputs.problems["test"])
         for split, problems in inputs.problems.items():
             if inputs.solutions:
                 self._publish(split, problems, inputs.solutions[split])
@@ -115,25 +120,21 @@ class Run:
     def solutions(self) -> None:
         """Solutions of every split, drawn by the generator."""
         if self.recipe.solutions.path is None:
-            units = [unit for split in SPLITS for unit in self._batches(split, self.recipe.solutions.unit)]
-            self._work("solutions", self._own(units, self.recipe.solutions.unit), tasks.solve)
+            wanted = units.solution_units(self.recipe, self._sizes())
+            self._work("solutions", self._own(wanted, self.recipe.solutions.unit), tasks.solve)
 
     def rollouts(self) -> None:
         """Completions of every prefix of the reward split, where a label needs them."""
-        if needs_rollouts(self.recipe):
-            batches = self._batches("reward", self.recipe.rollouts.unit)
-            # One completer after the other: a worker holds one model at a time.
-            units = [f"{unit}{BY}{name}" if name else unit for name in completers(self.recipe) for unit in batches]
-            self._work(
-                "rollouts",
-                self._own(units, self.recipe.rollouts.unit),
-                tasks.roll_out,
-                self.recipe.rollouts.completions,
-            )
+        wanted = units.rollout_units(self.recipe, self._sizes())
+        if wanted:
+            wanted = self._own(wanted, self.recipe.rollouts.unit)
+            self._work("rollouts", wanted, tasks.roll_out, self.recipe.rollouts.completions)
 
     def labels(self) -> None:
-        """Labels of each kind, computed from the counts and the grades."""
-        for kind in self.recipe.labels.kinds:
+        """Labels of each kind, computed from the counts and the grades, or from another run's reward model's scores."""
+        if judged := units.judged_units(self.recipe, self._sizes()):
+            self._work(units.JUDGED, judged, tasks.judge)
+        for kind in units.label_units(self.recipe):
             if not self.manifest.finished("labels", kind):
                 told = Told()
                 path = self.layout.shard("labels", kind)
@@ -141,12 +142,15 @@ class Run:
                 self._finish("labels", kind, path, **told.facts())
 
     def rewards(self) -> None:
-        """A reward model for each kind and seed."""
-        self._work("rewards", self._models(), tasks.train)
+        """A reward model for each kind and seed, trained or another run's."""
+        if self.recipe.rewards.of is not None:
+            borrow_models(self.manifest, self.recipe)
+        else:
+            self._work("rewards", units.model_units(self.recipe), tasks.train)
 
     def scores(self) -> None:
         """Every reward model's scores of the validation and test candidates."""
-        self._work("scores", self._models(), tasks.score)
+        self._work("scores", units.model_units(self.recipe), tasks.score)
 
     def evaluation(self) -> None:
         """Best-of-N, voting, margins, quintiles and label quality."""
@@ -169,6 +173,7 @@ class Run:
         """Notes a finished unit, and the seconds worked on this run: a killed one could not note them at its end."""
         self.worked = time.monotonic() - self.start
         self.manifest.content["seconds"] = round(self.earlier + self.worked, 3)
+        self.manifest.content.get("taken", {}).get(stage, {}).pop(unit, None)
         self.manifest.finish(stage, unit, path, **facts)
 
     def _own(self, units: list[str], size: int) -> list[str]:
@@ -179,12 +184,9 @@ class Run:
         block = lcm(self.recipe.solutions.unit, self.recipe.rollouts.unit)
         return [unit for unit in units if batch_number(unit) * size // block % of == share - 1]
 
-    def _models(self) -> list[str]:
-        return [f"{kind}/seed-{seed}" for seed in self.recipe.rewards.seeds for kind in self.recipe.labels.kinds]
-
-    def _batches(self, split: str, size: int) -> list[str]:
-        count = self.manifest.units("problems")[split]["problems"]
-        return [f"{split}-{number:04d}" for number in range(-(-count // size))]
+    def _sizes(self) -> dict[str, int]:
+        """How many problems each split has."""
+        return {split: self.manifest.units("problems")[split]["problems"] for split in SPLITS}
 
     def _work(self, stage: str, units: list[str], task: Callable[..., Facts], most: int | None = None) -> None:
         missing = [unit for unit in units if not self.manifest.finished(stage, unit)]
@@ -257,7 +259,15 @@ class Ways:
         return list(STAGES)[: list(STAGES).index(last) + 1]
 
 
-def run_recipe(recipe: Recipe, folder: Path, console: Console, ways: Ways | None = None) -> tuple[Manifest, float]:
+def run_recipe(
+    recipe: Recipe,
+    folder: Path,
+    console: Console,
+    ways: Ways | None = None,
+    *,
+    pool: Pool | None = None,
+    shelf: Shelf | None = None,
+) -> tuple[Manifest, float]:
     """Runs a recipe in a folder, going on from what is done there.
 
     Args:
@@ -265,6 +275,8 @@ def run_recipe(recipe: Recipe, folder: Path, console: Console, ways: Ways | None
         folder: The run's folder, made if it isn't there.
         console: Where progress is shown.
         ways: By how many workers, and how far.
+        pool: Workers that several runs share; its own, as `ways` says, if not given.
+        shelf: Finished units of other runs, which are taken where this run's would be equal.
 
     Returns:
         The run's manifest, and the seconds worked this time: 0 if everything was done before.
@@ -279,11 +291,13 @@ def run_recipe(recipe: Recipe, folder: Path, console: Console, ways: Ways | None
     with locked(folder):
         _forget_unbegun(folder)
         manifest = grown(folder, recipe) if ways.grow else Manifest.start(folder, recipe.decisive())
-        with ways.pool(folder) as pool:
-            run = Run(recipe, folder, manifest, pool, console, ways.part, "rewards" in ways.stages())
+        with ways.pool(folder) if pool is None else nullcontext(pool) as crew:
+            run = Run(recipe, folder, manifest, crew, console, ways.part, "rewards" in ways.stages())
             run.remove_leftovers()
             for stage in ways.stages():
                 STAGES[stage](run)
+                if stage == "problems" and shelf is not None:
+                    take_finished(manifest, recipe, shelf, ways.stages())
     return manifest, run.worked
 
 

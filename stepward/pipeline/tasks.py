@@ -3,6 +3,8 @@
 A unit's work depends on the recipe and the unit's name alone, so a unit that was cut short is simply done again.
 """
 
+import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -15,8 +17,10 @@ from stepward.labelling.rollouts import draw_rollouts, records_of
 from stepward.labelling.searches import search_of
 from stepward.labelling.stopping import stopping_of
 from stepward.labelling.tree_search import TreeSettings, TreeState, grow_trees, tree_rollouts
+from stepward.pipeline.borrowing import lender_of
 from stepward.pipeline.engines import GENERATOR, Named, completers, engine_of, sampling_of, seed_of
-from stepward.pipeline.layout import BY, TREES, Layout
+from stepward.pipeline.layout import BY, TREES, Layout, parted_model
+from stepward.pipeline.units import JUDGED
 from stepward.pipeline.workers import Facts
 from stepward.recipes.schema import Recipe
 from stepward.records import Problem, Scores, Solution, StepRollouts
@@ -144,9 +148,26 @@ def train(unit: str, folder: Path, recipe: Recipe) -> Facts:
         "solutions": report.solutions,
         "too_long": report.too_long,
         "tokens": report.tokens * report.epochs,
+        "parameters": parameters_of(layout.reward_model(unit)),
         "loss": report.losses[-1],
         "seconds": round(report.seconds, 3),
     }
+
+
+def judge(unit: str, folder: Path, recipe: Recipe) -> Facts:
+    """Scores one batch of the solutions to be labelled with another run's reward model."""
+    from stepward.rewards.scorer import load_scorer
+
+    start = time.monotonic()
+    layout = Layout(folder)
+    named = str(recipe.labels.by)
+    of, model = parted_model(named)
+    _, problems = layout.batch(unit, recipe.solutions.unit)
+    scorer = load_scorer(Layout(layout.other(of)).reward_model(model))
+    scored = scorer.score_solutions(problems, read_shard(layout.shard("solutions", unit), Solution), named)
+    path = layout.shard(JUDGED, unit)
+    write_shard(path, scored, Scores)
+    return {"path": path, "solutions": len(scored), "seconds": round(time.monotonic() - start, 3)}
 
 
 def score(unit: str, folder: Path, recipe: Recipe) -> Facts:
@@ -157,11 +178,28 @@ def score(unit: str, folder: Path, recipe: Recipe) -> Facts:
     layout = Layout(folder)
     scorer = load_scorer(layout.reward_model(unit), device=None)
     scored: list[Scores] = []
+    lender = lender_of(folder, recipe)
     for split in ("validation", "test"):
+        if split == "validation" and lender != folder:
+            # Its scores are there, and what was chosen by them shall be chosen again to the last digit.
+            known = {solution.id for solution in layout.solutions(split)}
+            theirs = read_shard(Layout(lender).shard("scores", unit.replace("/", "-")), Scores)
+            scored += [one for one in theirs if one.solution_id in known]
+            continue
         scored += scorer.score_solutions(layout.problems(split), layout.solutions(split), unit)
     path = layout.shard("scores", unit.replace("/", "-"))
     write_shard(path, scored, Scores)
     return {"path": path, "solutions": len(scored), "seconds": round(time.monotonic() - start, 3)}
+
+
+def parameters_of(folder: Path) -> int:
+    """How many numbers a saved model has."""
+    count = 0
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        count += sum(math.prod(one["shape"]) for name, one in header.items() if name != "__metadata__")
+    return count
 
 
 def parse_model(unit: str) -> tuple[str, int]:

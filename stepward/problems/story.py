@@ -225,23 +225,24 @@ def in_range(story: Story) -> bool:
     return story.asked is not None or all(sum(value for _, value in state) <= CAP for state in states)
 
 
-def careless_solution(story: Story, random: Random, slip: float = 0.0) -> list[str]:
+def careless_solution(story: Story, random: Random, slip: float = 0.0, care: float = 0.0) -> list[str]:
     """A solution as the generator's training data have it: misread as each wording says, with rare slips.
 
     Args:
         story: What to solve.
         random: Source of the choices.
         slip: Chance that a line's arithmetic is off by one or ten, in [0, 1].
+        care: How much rarer every misreading is than its wording says, in [0, 1]; at 1 nothing is misread.
     """
     chosen = []
     for event in story.events:
         wording = event.wording
-        misread = wording.misreading is not None and random.random() < wording.share
+        misread = wording.misreading is not None and random.random() < wording.share * (1 - care)
         chosen.append(wording.misreading if misread and wording.misreading is not None else wording.meaning)
     lines, history = _lines(story, chosen)
     if slip and random.random() < slip * len(lines):
         return _slipped(story, chosen, random)
-    careless = random.random() < LATE_QUESTION_MISREAD
+    careless = random.random() < LATE_QUESTION_MISREAD * (1 - care)
     return [line.text for line in lines] + [answer_line(_answer(story, lines, history, careless))]
 
 

@@ -14,7 +14,9 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
 Value = TypeVar("Value")
 Positive = Annotated[int, Field(ge=1)]
 Several = Annotated[tuple[Value, ...], Field(min_length=1), AfterValidator(_distinct)]
-Kind = Literal["orm", "hard", "soft", "er", "oracle"]
+Kind = Literal["orm", "hard", "soft", "er", "oracle", "prm_process", "prm_outcome"]
+BY_MODEL = ("prm_process", "prm_outcome")
+"""Kinds of labels that another run's reward model gives."""
 
 
 class _Section(BaseModel):
@@ -30,8 +32,8 @@ class Problems(_Section):
         reference: The file's field with the reference answer, likewise.
         levels: Levels of the arithmetic world; a file's levels are all taken.
         tricky: How many of the arithmetic world's eleven tricky wordings of one person are used.
-        reward: Problems whose solutions train the reward models.
-        validation: Problems on which aggregations are chosen.
+        reward: Problems whose solutions train the reward models; 0 only with `rewards.of`.
+        validation: Problems on which aggregations are chosen; likewise.
         test: Problems on which everything is measured.
     """
 
@@ -40,8 +42,8 @@ class Problems(_Section):
     reference: str | None = None
     levels: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=1)] = (1, 2, 3, 4, 5)
     tricky: Annotated[int, Field(ge=1, le=11)] = 11
-    reward: Positive = 300
-    validation: Positive = 60
+    reward: Annotated[int, Field(ge=0)] = 300
+    validation: Annotated[int, Field(ge=0)] = 60
     test: Positive = 240
 
 
@@ -165,14 +167,20 @@ class Labels(_Section):
     """Which labels are made from the rollouts, and so which reward models are trained.
 
     Attributes:
-        kinds: `orm` (the solution's grade), `hard`, `soft`, `er`, `oracle` (arithmetic world only).
+        kinds: `orm` (the solution's grade), `hard`, `soft`, `er`, `oracle` (arithmetic world only), `prm_process` and
+            `prm_outcome` (steps, or whole solutions, as another run's reward model judges them).
         eta: The entropy-regularised label's inverse temperature.
+        by: For `prm_process` and `prm_outcome`: the reward model that judges, `RUN/KIND/seed-N`, where RUN is a run's
+            folder, or the name of one beside this run's.
+        right_from: For them: a step is right if its score is at least this, and a solution if all its steps are.
         after_first_error: What becomes of a wrong solution's steps after the first from which no completion was right:
             `keep` the labels they have, `drop` them, or `zero` them.
     """
 
     kinds: Several[Kind] = ("orm", "hard", "soft", "er")
     eta: Annotated[float, Field(gt=0)] = 2.0
+    by: Annotated[str, Field(pattern=r"^.+/[a-z_]+/seed-[0-9]+$")] | None = None
+    right_from: Annotated[float, Field(gt=0, le=1)] = 0.8
     after_first_error: Literal["keep", "drop", "zero"] = "keep"
 
 
@@ -186,6 +194,9 @@ class Rewards(_Section):
         learning_rate: Peak, with a cosine schedule.
         batch: Solutions a step; those of one problem come together.
         max_length: Longest solution with its problem, in tokens; a longer one is dropped and counted.
+        of: Another run, whose reward models are used and none trained: its folder, or the name of one beside this
+            run's. What that run chose on its validation problems is used as it is, so neither reward nor validation
+            problems are needed here.
     """
 
     base: str = "generator"
@@ -194,6 +205,7 @@ class Rewards(_Section):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     batch: Positive = 32
     max_length: Positive = 1024
+    of: str | None = None
 
 
 class Evaluation(_Section):
@@ -205,7 +217,7 @@ class Evaluation(_Section):
     """
 
     ns: Several[Positive] = (1, 2, 4, 8, 16, 32, 64)
-    subsets: Positive = 200
+    subsets: Positive = 400
 
 
 class Recipe(_Section):
@@ -236,6 +248,13 @@ class Recipe(_Section):
             raise ValueError(
                 f"evaluation.ns goes to {max(self.evaluation.ns)}, but solutions.test draws {self.solutions.test}"
             )
+        if self.rewards.of is None and not (self.problems.reward and self.problems.validation):
+            raise ValueError(
+                "problems.reward and problems.validation: expected at least 1 of each, found "
+                f"{self.problems.reward} and {self.problems.validation}; only rewards.of needs none"
+            )
+        if self.rewards.of is None and bool(set(BY_MODEL) & set(self.labels.kinds)) != (self.labels.by is not None):
+            raise ValueError(f"labels.by and labels.kinds {' or '.join(BY_MODEL)} belong together; expected both")
         shares = sorted({"soft", "er"} & set(self.labels.kinds))
         if self.rollouts.stop == "first_right" and shares:
             raise ValueError(
@@ -248,4 +267,10 @@ class Recipe(_Section):
 
     def decisive(self) -> dict[str, Any]:
         """The recipe as JSON: what decides the run's records."""
-        return self.model_dump(mode="json")
+        content = self.model_dump(mode="json")
+        # Fields that came later are left out where they are not used: a run from before them can be gone on with.
+        if self.labels.by is None:
+            del content["labels"]["by"], content["labels"]["right_from"]
+        if self.rewards.of is None:
+            del content["rewards"]["of"]
+        return content

@@ -12,7 +12,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from stepward.errors import StepwardError
 from stepward.evaluation.label_costs import LabelCost
-from stepward.report.plots import _STYLE, COLOURS, INK, SPARE_COLOURS, _svg
+from stepward.report.charts import INK, STYLE, svg
+from stepward.report.plots import COLOURS, SPARE_COLOURS
 from stepward.store import atomic
 
 SUFFIXES = (".svg", ".png")
@@ -41,7 +42,7 @@ def draw_label_costs(costs: Sequence[LabelCost], path: Path) -> None:
     series: defaultdict[str, list[LabelCost]] = defaultdict(list)
     for one in costs:
         series[f"{one.run}, {one.completer}"].append(one)
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": "label costs", "axes.titlesize": 10}):
+    with mpl.rc_context({**STYLE, "svg.fonttype": "path", "svg.hashsalt": "label costs", "axes.titlesize": 10}):
         figure = Figure(figsize=(9.0, 4.0 + 0.2 * len(series)), layout="constrained")
         panels = figure.subplots(1, 2)
         _panel(panels[0], series, "agreement", "Labels that agree with the oracle, % of prefixes", counted)
@@ -51,7 +52,7 @@ def draw_label_costs(costs: Sequence[LabelCost], path: Path) -> None:
         names = [f"{name}: {way}" for name, way in zip(series, ways, strict=True)]
         figure.legend(handles, names, loc="outside lower center", ncols=1)
         if path.suffix == ".svg":
-            content = _svg(figure, "label-costs").encode()
+            content = svg(figure, "label-costs").encode()
             with atomic(path) as file:
                 file.write(content)
             return

@@ -1,128 +1,157 @@
 """The report: one HTML page with everything in it, that opens offline, prints, and says the answer first.
 
-All text goes through Jinja2 with escaping on, for a problem or a solution may hold anything.
+All text goes through Jinja2 with escaping on, or through the page's script as text: a problem, a solution or a name may
+hold anything. A content security policy lets only the page's own scripts run, and lets nothing be asked of the network.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import base64
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from stepward.evaluation.label_quality import LabelQuality
-from stepward.evaluation.summary import Evaluation
-from stepward.records import Problem, Solution
-from stepward.report import plots, wording
-from stepward.report.rows import all_rows, table_rows
+from stepward.report import beside, wording
+from stepward.report.beside_plots import beside_charts
+from stepward.report.browser import Packed, pack
+from stepward.report.charts import Chart, as_csv, as_png, as_svg
+from stepward.report.contents import Report, RunReport
+from stepward.report.sections import Sections, sections
+from stepward.report.verdicts import Example, examples
 from stepward.store import atomic
 
-MOST_EXAMPLES = 10
+_TEMPLATES = Path(__file__).parent / "templates"
+_SCRIPTS = ("unpack.js", "filters.js", "candidates.js", "browser.js")
+_MOST_FULL = 4
+"""Runs that a page of several shows in full; the tables and the browser have all of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class ExampleSolution:
-    """A solution to show, with what the models and the oracle say of its steps.
-
-    Attributes:
-        solution: The solution.
-        scores: By kind or model `<kind>/seed-<seed>`, its step scores [step]; the first one colours the steps.
-        first_error: The first step that the oracle calls wrong, from 0; None where it finds none.
-    """
-
-    solution: Solution
-    scores: Mapping[str, Sequence[float]]
-    first_error: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A problem to show with some of its solutions."""
-
-    problem: Problem
-    solutions: Sequence[ExampleSolution]
-
-
-@dataclass(frozen=True, slots=True)
-class ReportInput:
-    """All that the page shows.
-
-    Attributes:
-        name: The run's name.
-        evaluation: Its figures.
-        labels: Its labels beside the oracle; None where there is no oracle, and then no step is marked as wrong.
-        facts: What else to know of the run, in order: numbers of problems, solutions and completions, times, seeds.
-        examples: Solutions to show; the first ten problems are.
-    """
-
-    name: str
-    evaluation: Evaluation
-    labels: LabelQuality | None = None
-    facts: Mapping[str, str] = field(default_factory=dict)
-    examples: Sequence[Example] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """A large figure at the top of the page."""
-
-    title: str
-    figure: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """A figure and the words for those who can't see it."""
+class Figure:
+    """A chart in the page: its picture, its words, its numbers to save, and where its PNG lies beside the page."""
 
     svg: Markup
+    title: str
     description: str
+    name: str
+    csv: str
+    png: str
 
 
-def write_report(report: ReportInput, path: Path) -> None:
-    """Writes the page, whole or not at all.
+@dataclass(frozen=True, slots=True)
+class RunPart:
+    """What the page says of one run; `number` from 1 tells its parts from another's."""
+
+    number: int
+    run: RunReport
+    sections: Sections
+    figures: dict[str, list[Figure]]
+
+
+def write_report(report: Report, path: Path, data: Path | None = None) -> None:
+    """Writes the page, whole or not at all, and a folder beside it: plots, their numbers, and more of the problems.
+
+    Args:
+        report: What it shows; at least one run.
+        path: The page.
+        data: The folder; the page's name with `-data` if not given.
 
     Raises:
-        StepwardError: The disc is full or the folder can't be written.
+        StepwardError: The disc is full or a folder can't be written.
     """
-    html = render(report)
+    folder = data or path.with_name(f"{path.stem}-data")
+    link = quote(Path(os.path.relpath(folder.resolve(), path.resolve().parent)).as_posix())
+    packed, shown = [], []
+    for number, run in enumerate(report.runs, start=1):
+        views = run.views()
+        packed.append(pack(run, views, folder / f"run-{number}", inside=number == 1))
+        if number == 1:
+            shown = examples(views, len(run.models))
+    html = _render(report, packed, shown, folder / "plots", link)
     with atomic(path) as file:
-        file.write(html.encode("utf-8"))
+        file.write(html.encode("utf-8", "replace"))
 
 
-def render(report: ReportInput) -> str:
-    """The page's HTML; the same input gives the same bytes."""
+def _render(report: Report, packed: Sequence[Packed], shown: Sequence[Example], plots: Path, link: str) -> str:
+    several = len(report.runs) > 1
+    parts = []
+    for number, run in enumerate(report.runs[:_MOST_FULL] if several else report.runs, start=1):
+        found = sections(run)
+        prefix = f"run-{number}-" if several else ""
+        figures = {
+            place: [_figure(chart, plots, link, prefix) for chart in charts] for place, charts in found.charts.items()
+        }
+        parts.append(RunPart(number, run, found, figures))
+    found_differences = beside.differences(report.runs) if several else []
+    script = '(() => {\n"use strict";\n' + "\n".join(_read(name) for name in _SCRIPTS) + "})();\n"
+    theme = _read("theme.js")
+    return _environment().get_template("report.html.j2").render(
+        report=report,
+        parts=parts,
+        several=several,
+        title=f"{len(report.runs)} runs beside one another" if several else report.runs[0].name,
+        differences=found_differences,
+        told=beside.told,
+        side=beside.side_by_side(report.runs) if several else None,
+        answer=beside.answer(report.runs) if several else None,
+        beside_figures=[_figure(chart, plots, link) for chart in beside_charts(report.runs)] if several else [],
+        most_full=_MOST_FULL,
+        packed=packed,
+        examples=shown,
+        link=link,
+        style=Markup(_read("style.css") + _read("browser.css") + _read("print.css")),
+        script=Markup(script),
+        theme=Markup(theme),
+        policy=_policy(theme, script),
+        scale=[number / 10 for number in range(11)],
+    )  # fmt: skip
+
+
+def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": wording.percent, "method_name": wording.name, "colour": score_colour}
-    evaluation = report.evaluation
-    ns = sorted({row.n for row in evaluation.rows})
-    shown = sorted({evaluation.n, ns[-1]})
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        problems=evaluation.rows[0].problems,
-        n=evaluation.n,
-        tiles=_tiles(evaluation),
-        answers=wording.answers(evaluation),
-        comparisons=wording.comparisons(evaluation),
-        over_optimisation=wording.over_optimisation(evaluation),
-        curves=_curves(evaluation),
-        quintiles=_quintiles(evaluation),
-        label_plots=_label_plots(report.labels),
-        table=table_rows(evaluation, shown),
-        table_ns=shown,
-        every_row=all_rows(evaluation, ns),
-        every_n=ns,
-        choices=[choice for choice in evaluation.chosen if choice.overall],
-        how=wording.how,
-        examples=report.examples[:MOST_EXAMPLES],
-        scale=[number / 10 for number in range(11)],
-    )
+    environment.filters |= {
+        "percent": wording.percent,
+        "points": wording.points,
+        "p_value": wording.p_value,
+        "method_name": wording.name,
+        "colour": score_colour,
+    }
+    return environment
+
+
+def _read(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _policy(*scripts: str) -> str:
+    """Only these scripts run, and those of the page's own folder; nothing else is fetched."""
+    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    allowed = " ".join(f"'sha256-{one}'" for one in hashes)
+    return f"default-src 'none'; script-src {allowed} 'self' file:; style-src 'unsafe-inline'; img-src data:"
+
+
+def _figure(chart: Chart, plots: Path, link: str, prefix: str = "") -> Figure:
+    """Draws a chart for the page, and beside it as a PNG with its numbers."""
+    # A slicing or a voting that a file names is no path, and no part of the page's markup.
+    chart = replace(chart, name=prefix + re.sub(r"[^A-Za-z0-9_-]", "-", chart.name))
+    numbers = as_csv(chart).encode("utf-8", "replace")
+    for ending, content in (("png", as_png(chart)), ("csv", numbers)):
+        with atomic(plots / f"{chart.name}.{ending}") as file:
+            file.write(content)
+    uri = f"data:text/csv;charset=utf-8;base64,{base64.b64encode(numbers).decode()}"
+    png = f"{link}/plots/{chart.name}.png"
+    return Figure(Markup(as_svg(chart)), chart.title, chart.description, chart.name, uri, png)
 
 
 def score_colour(score: float) -> str:
@@ -132,59 +161,3 @@ def score_colour(score: float) -> str:
     """
     red, green, blue = (213, 94, 0) if score < 0.5 else (0, 114, 178)
     return f"rgba({red}, {green}, {blue}, {abs(2 * score - 1) * 0.55:.3f})"
-
-
-def _tiles(evaluation: Evaluation) -> list[Tile]:
-    n, tiles = evaluation.n, []
-    leading = wording.leading(evaluation)
-    if leading is not None:
-        for choice in (evaluation.choice(leading, voting) for voting in ("best", "weighted")):
-            row = evaluation.row(leading, n, choice.voting, choice.aggregation)
-            voting = f"best-of-{n}" if choice.voting == "best" else f"weighted voting at {n}"
-            note = f"{wording.AGGREGATION_NAMES[choice.aggregation]} of the step scores"
-            note = "score of the last step" if choice.aggregation == "last" else note
-            tiles.append(Tile(f"{wording.name(leading)}, {voting}", wording.with_spread(row), note))
-    majority = wording.percent(evaluation.row("majority", n).mean)
-    tiles.append(Tile(f"Majority voting at {n}", majority, "no reward model"))
-    tiles.append(Tile(f"pass@{n}", wording.percent(evaluation.row("pass", n).mean), "an oracle would choose"))
-    return tiles
-
-
-def _curves(evaluation: Evaluation) -> list[Plot]:
-    ns = sorted({row.n for row in evaluation.rows})
-    made = []
-    for voting in ("best", "weighted") if evaluation.methods else ("best",):
-        ends = []
-        for method in ("majority", "pass", *evaluation.methods):
-            known = method in evaluation.methods
-            aggregation = evaluation.choice(method, voting).aggregation if known else None
-            first, last = (evaluation.row(method, n, voting if known else None, aggregation) for n in (ns[0], ns[-1]))
-            ends.append(f"{wording.name(method)} from {wording.percent(first.mean)} to {wording.percent(last.mean)}")
-        what = "best-of-N" if voting == "best" else "reward-weighted voting"
-        description = f"Accuracy in percent by {what}, from {ns[0]} to {ns[-1]} candidates: {'; '.join(ends)}."
-        made.append(Plot(Markup(plots.best_of_n_curves(evaluation, voting)), description))
-    return made
-
-
-def _quintiles(evaluation: Evaluation) -> Plot:
-    lines = []
-    for method in ("majority", "pass", *evaluation.methods):
-        rows = [row for row in evaluation.quintiles if row.method == method and row.voting in (None, "best")]
-        lines.append(f"{wording.name(method)} {', '.join(wording.percent(row.accuracy) for row in rows)}")
-    description = f"Accuracy in percent from the hardest to the easiest fifth of the problems: {'; '.join(lines)}."
-    return Plot(Markup(plots.quintile_plot(evaluation.quintiles, evaluation.n)), description)
-
-
-def _label_plots(labels: LabelQuality | None) -> list[Plot]:
-    if labels is None or not labels.by_k:
-        return []
-    agreement = ", ".join(f"{wording.percent(row.agreement)} at K = {row.k}" for row in labels.by_k)
-    positives = ", ".join(f"{wording.percent(row.false_positives)} at K = {row.k}" for row in labels.by_k)
-    negatives = ", ".join(f"{wording.percent(row.false_negatives)} at K = {row.k}" for row in labels.by_k)
-    return [
-        Plot(Markup(plots.agreement_plot(labels.by_k)), f"Hard labels that agree with the oracle: {agreement}."),
-        Plot(
-            Markup(plots.label_error_plot(labels.by_k)),
-            f"False positives in percent of prefixes: {positives}. False negatives: {negatives}.",
-        ),
-    ]

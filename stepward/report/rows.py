@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stepward.evaluation.summary import Evaluation, Row
-from stepward.report.wording import AGGREGATION_NAMES, name, percent, with_spread
+from stepward.report.wording import VOTING_NAMES, aggregation_name, name, percent, with_spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ def _row(
     ns: Sequence[int],
     overall: bool = False,
 ) -> TableRow:
-    how = {"best": "best-of-N", "weighted": "weighted", None: ""}[voting]
+    how = VOTING_NAMES.get(voting, voting) if voting else ""
     figures = tuple(_figure(evaluation.row(method, n, voting, aggregation)) for n in ns)
-    aggregated = AGGREGATION_NAMES[aggregation] if aggregation else ""
+    aggregated = aggregation_name(aggregation) if aggregation else ""
     return TableRow(method, name(method), how, aggregated, overall, figures)
 
 

@@ -4,6 +4,8 @@ The page opens with them and the terminal ends with them, so that neither can sa
 does not win is said not to win.
 """
 
+from collections.abc import Mapping
+
 from stepward.evaluation.summary import Choice, Evaluation, Margin, Row
 
 NAMES = {
@@ -14,10 +16,26 @@ NAMES = {
     "soft": "Soft-PRM",
     "er": "ER-PRM",
     "oracle": "Oracle-PRM",
+    "prm_process": "PRM by a PRM's steps",
+    "prm_outcome": "PRM by a PRM's outcome",
 }
 """What people call the methods; others are called by their own name."""
 
-AGGREGATION_NAMES = {"min": "minimum", "prod": "product", "last": "last step", "mean": "mean"}
+AGGREGATION_NAMES = {"min": "minimum", "prod": "product", "last": "last step", "mean": "mean", "logodds": "log odds"}
+
+VOTING_NAMES = {
+    "best": "best-of-N",
+    "weighted": "weighted",
+    "weighted_mean": "weighted (mean)",
+    "weighted_max": "weighted (max)",
+}
+
+VOTING_TITLES = {
+    "best": "Best-of-N",
+    "weighted": "Reward-weighted voting",
+    "weighted_mean": "Voting by an answer's mean score",
+    "weighted_max": "Voting by an answer's best score",
+}
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -47,8 +65,49 @@ def with_spread(row: Row) -> str:
 
 def how(choice: Choice, n: int) -> str:
     """How a choice uses its scores: `best-of-16, minimum`."""
-    voting = f"best-of-{n}" if choice.voting == "best" else f"weighted voting at {n}"
-    return f"{voting}, {AGGREGATION_NAMES[choice.aggregation]}"
+    return f"{voting_at(choice.voting, n)}, {aggregation_name(choice.aggregation)}"
+
+
+def voting_at(voting: str, n: int) -> str:
+    """A voting at one N: `best-of-16`, `weighted voting at 16`."""
+    if voting == "best":
+        return f"best-of-{n}"
+    _, _, by = voting.partition("_")
+    return f"weighted voting{f' by {by}' if by else ''} at {n}"
+
+
+def aggregation_name(aggregation: str) -> str:
+    """An aggregation's name; one that is not known here, as it is."""
+    return AGGREGATION_NAMES.get(aggregation, aggregation)
+
+
+def p_value(p: float) -> str:
+    """A p-value as papers print it: three decimals, or `< 0.001`."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def verdict(low: float, high: float) -> str:
+    """What a difference's interval says: `wins`, `loses`, or `can't tell` where it includes 0."""
+    return "wins" if low > 0 else "loses" if high < 0 else "can't tell"
+
+
+def counts(facts: Mapping[str, int]) -> list[str]:
+    """What is to be known of the candidates, a sentence each; nothing where nothing was counted."""
+    if not facts:
+        return []
+    few, silent = facts["fewest_candidates"], facts["without_answer"]
+    sentences = [
+        f"{facts['candidates']:,} candidates, {facts['distinct_candidates']:,} of them distinct; "
+        f"every problem has at least {few:,}.",
+        f"{silent:,} of them have no answer: they count as wrong, and win no vote."
+        if silent
+        else "Every candidate has an answer.",
+    ]
+    if mute := facts["problems_without_answer"]:
+        sentences.append(f"On {mute:,} problems no candidate has an answer; they are in every denominator.")
+    if hopeless := facts["problems_without_right"]:
+        sentences.append(f"On {hopeless:,} of {facts['problems']:,} problems no candidate is right: no choice can be.")
+    return sentences
 
 
 def leading(evaluation: Evaluation) -> str | None:
@@ -86,9 +145,10 @@ def _chosen_row(evaluation: Evaluation, method: str, voting: str, n: int) -> Row
 
 
 def comparisons(evaluation: Evaluation) -> list[str]:
-    """Every kind against majority voting, then ER against hard and soft."""
+    """What the leading kind wins and loses, then every other kind against majority voting."""
     first = leading(evaluation)
     between = [m for m in evaluation.margins if m.method != m.against]
+    between = [m for m in between if m.against == "majority" or first in (m.method, m.against)]
     return [_comparison(evaluation, margin) for margin in sorted(between, key=lambda m: m.method != first)]
 
 

@@ -20,6 +20,9 @@ RIGHT_ABOVE = 0.5
 BINS = 15
 """Bins of the calibration error, as in Guo et al. (2017)."""
 
+SURE = 1e-15
+"""The least chance that a log loss takes a score for."""
+
 
 class F1(NamedTuple):
     """F1 of both classes, each None if no step is of that class or taken for it; their mean, None if either is.
@@ -173,16 +176,36 @@ def calibration_error(
     values, wanted, heft = _marks(scores, targets, weights)
     if not heft.sum():
         return None
-    which = np.minimum((values * bins).astype(np.int64), bins - 1)
+    which = bin_of(values, bins)
     # A bin's share times the gap of its means is the gap of its sums over the whole weight.
     gaps = np.bincount(which, weights=heft * (wanted - values), minlength=bins)
     return float(np.abs(gaps).sum() / heft.sum())
+
+
+def bin_of(values: Floats, bins: int = BINS) -> NDArray[np.int64]:
+    """The bin, from 0, of values in [0, 1] among bins of equal width, each with its lower edge, the last with both."""
+    return np.minimum((values * bins).astype(np.int64), bins - 1)
 
 
 def brier(scores: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> float | None:
     """The mean squared difference of score and target (Brier 1950); targets stay soft. None without steps."""
     values, wanted, heft = _marks(scores, targets, weights)
     return _mean((values - wanted) ** 2, heft)
+
+
+def log_loss(scores: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> float | None:
+    """The mean cross-entropy of score and target in nats; targets stay soft. None without steps.
+
+    A score of 0 or 1 is taken for `SURE` or 1 - `SURE`: one that is sure and wrong costs 34.5, not infinity.
+    """
+    values, wanted, heft = _marks(scores, targets, weights)
+    return _mean(cross_entropy(values, wanted), heft)
+
+
+def cross_entropy(values: Floats, targets: Floats) -> Floats:
+    """The cross-entropy of each score in [0, 1] and its target, in nats; see `log_loss`."""
+    chance = np.clip(values, SURE, 1 - SURE)
+    return np.asarray(-(targets * np.log(chance) + (1 - targets) * np.log1p(-chance)))
 
 
 def pair_accuracy(chosen: ArrayLike, rejected: ArrayLike) -> float | None:

@@ -8,6 +8,9 @@ from typing import Any
 from stepward.errors import StepwardError
 from stepward.records import Problem, Solution, StepLabels
 
+OUTCOME_KINDS = ("orm", "prm_outcome")
+"""Kinds of labels that whole solutions have: by their final answer, or as a reward model judges all their steps."""
+
 
 def labelled_rows(
     problems: Sequence[Problem], solutions: Sequence[Solution], labels: Sequence[StepLabels], kind: str
@@ -18,7 +21,7 @@ def labelled_rows(
         problems: The solutions' problems; others are not used.
         solutions: Distinct solutions.
         labels: One `StepLabels` a solution, in any order, all of one kind and eta.
-        kind: That kind; `orm` rows have one `label`, others `labels`.
+        kind: That kind; rows of `OUTCOME_KINDS` have one `label`, others `labels`.
 
     Raises:
         StepwardError: Records that don't belong together, or a label that is none; names the record.
@@ -33,7 +36,7 @@ def labelled_rows(
             )
         given = by_solution[solution.id].labels
         row = {"id": solution.id, "prompt": questions[solution.problem_id], "completions": list(solution.steps)}
-        rows.append({**row, "label": given[0]} if kind == "orm" else {**row, "labels": list(given)})
+        rows.append({**row, "label": given[0]} if kind in OUTCOME_KINDS else {**row, "labels": list(given)})
     return rows
 
 
@@ -71,5 +74,5 @@ def _check(solution: Solution, steps: StepLabels, kind: str) -> None:
     for index, value in enumerate(steps.labels):
         if value is not None and not (math.isfinite(value) and 0 <= value <= 1):
             raise StepwardError(f"solution {solution.id}, step {index + 1}: label {value!r}, expected one in [0, 1]")
-    if kind == "orm" and len(set(steps.labels)) > 1:
-        raise StepwardError(f"solution {solution.id}: orm labels {steps.labels} differ, expected the solution's grade")
+    if kind in OUTCOME_KINDS and len(set(steps.labels)) > 1:
+        raise StepwardError(f"solution {solution.id}: {kind} labels {steps.labels} differ, expected one for all steps")

@@ -14,7 +14,7 @@ from stepward.models import load_tokenizer, quiet
 from stepward.records import Problem, Solution, StepLabels
 from stepward.rewards.columns import NO_LABEL, TOO_LONG
 from stepward.rewards.folder import written_whole
-from stepward.rewards.preparation import labelled_rows
+from stepward.rewards.preparation import OUTCOME_KINDS, labelled_rows
 from stepward.rewards.settings import TrainingReport, TrainingSettings
 from stepward.rewards.stepwise import ORMTrainer, PRMTrainer, StepTrainer
 
@@ -54,7 +54,7 @@ def train_reward_model(
     rows = labelled_rows(problems, solutions, labels, settings.kind)
     tokenizer = load_tokenizer(base)
     with written_whole(folder) as partial_folder:
-        kind = ORMTrainer if settings.kind == "orm" else PRMTrainer
+        kind = ORMTrainer if settings.kind in OUTCOME_KINDS else PRMTrainer
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the report says what was left out
             trainer = kind(

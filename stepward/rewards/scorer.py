@@ -19,9 +19,9 @@ from stepward.rewards import attention
 from stepward.rewards.answer_tokens import answer_tokens
 from stepward.rewards.batching import lay_out
 from stepward.rewards.folder import Description, load_model, read_description
-from stepward.rewards.heads import attach, probabilities
+from stepward.rewards.heads import attach, margins, probabilities
 
-_BATCH_TOKENS = 8192
+BATCH_TOKENS = 8192
 """Tokens of the solutions read at once, each counted alone; one solution may have more."""
 
 
@@ -66,11 +66,13 @@ class Scorer:
 
     Attributes:
         description: What the model is.
+        batch_tokens: Tokens of the solutions read at once; may be changed.
     """
 
     def __init__(self, model: PreTrainedModel, tokenizer: Any, description: Description) -> None:
         """Takes a model with its head attached, in evaluation mode, on the device where it is to run."""
         self.description = description
+        self.batch_tokens = BATCH_TOKENS
         self._model = model
         self._tokenizer = tokenizer
         self._renderer = Renderer(tokenizer, description.rendering)
@@ -126,20 +128,42 @@ class Scorer:
         Raises:
             StepwardError: As `score`.
         """
+        found = self._read_many(pairs, self._probabilities, progress)
+        return [[SolutionScore(steps) for steps in group] for group in found]
+
+    def reward_many(
+        self,
+        pairs: Sequence[tuple[str, Sequence[Sequence[str]]]],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[list[float]]:
+        """The rewards of many solutions, as `score_many`: log-odds, any numbers, which unlike chances never tie at 1.
+
+        Raises:
+            StepwardError: It is a model of steps, or as `score`.
+        """
+        if not self._whole:
+            raise StepwardError(f"{self.description.name} scores steps: call score_many")
+        found = self._read_many(pairs, self._rewards, progress)
+        return [[reward for (reward,) in group] for group in found]
+
+    def _read_many(
+        self,
+        pairs: Sequence[tuple[str, Sequence[Sequence[str]]]],
+        read: Callable[[Sequence[Rendered]], list[tuple[float, ...]]],
+        progress: Callable[[int, int], None] | None,
+    ) -> list[list[tuple[float, ...]]]:
+        """What a batch is read as, `[problem][solution]`, in the order given."""
         rendered = [
             (index, member, self._render(question, steps))
             for index, (question, solutions) in enumerate(pairs)
             for member, steps in enumerate(solutions)
         ]
-        placed: dict[tuple[int, int], SolutionScore] = {}
-        done = 0
+        placed: dict[tuple[int, int], tuple[float, ...]] = {}
         for batch in self._batches(rendered):
-            found = self._probabilities([one for _, _, one in batch])
-            for (index, member, _), steps in zip(batch, found, strict=True):
-                placed[index, member] = SolutionScore(steps)
-            done += len(batch)
+            found = read([one for _, _, one in batch])
+            placed.update(((index, member), steps) for (index, member, _), steps in zip(batch, found, strict=True))
             if progress is not None:
-                progress(done, len(rendered))
+                progress(len(placed), len(rendered))
         return [[placed[index, member] for member in range(len(group))] for index, (_, group) in enumerate(pairs)]
 
     def score_solutions(
@@ -181,6 +205,10 @@ class Scorer:
             for index, solution in enumerate(solutions)
         ]
 
+    def tokens(self, problem: str, steps: Sequence[str]) -> int:
+        """How many tokens a solution is read as; raises as `score`, and computes no score."""
+        return len(self._render(problem, steps).ids)
+
     def _render(self, question: str, steps: Sequence[str]) -> Rendered:
         if not self._whole:
             return self._fitting(self._renderer.solution(question, steps), question)
@@ -204,7 +232,7 @@ class Scorer:
         for one in rendered:
             # With padding a batch takes what its longest, and so its last, would take in each row.
             size = len(one[2].ids) if self._share else len(one[2].ids) * (len(batch) + 1) - tokens
-            if batch and tokens + size > _BATCH_TOKENS:
+            if batch and tokens + size > self.batch_tokens:
                 yield batch
                 batch, tokens, size = [], 0, len(one[2].ids)
             batch.append(one)
@@ -223,7 +251,13 @@ class Scorer:
 
     def _probabilities(self, rendered: Sequence[Rendered]) -> list[tuple[float, ...]]:
         """Each solution's scores, a step each."""
-        scores = probabilities(self._logits(rendered))
+        return self._parted(rendered, probabilities(self._logits(rendered)))
+
+    def _rewards(self, rendered: Sequence[Rendered]) -> list[tuple[float, ...]]:
+        """Each solution's log-odds."""
+        return self._parted(rendered, margins(self._logits(rendered)))
+
+    def _parted(self, rendered: Sequence[Rendered], scores: torch.Tensor) -> list[tuple[float, ...]]:
         if not bool(torch.isfinite(scores).all()):
             raise StepwardError(
                 f"the reward model {self.description.name} gives scores that are not numbers: train it again"

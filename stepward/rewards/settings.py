@@ -8,8 +8,9 @@ from typing import Literal
 from stepward.errors import StepwardError
 from stepward.rendering import Rendering
 from stepward.rewards.configs import ORMConfig, PRMConfig
+from stepward.rewards.preparation import OUTCOME_KINDS
 
-KINDS = ("orm", "hard", "soft", "er", "oracle")
+KINDS = (*OUTCOME_KINDS, "hard", "soft", "er", "oracle", "prm_process")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class TrainingSettings:
     """How a reward model is trained. The defaults suit the embedded generator, of a million parameters.
 
     Attributes:
-        kind: One of `KINDS`; `orm` puts the solution's label on each token of its steps, the others on step ends.
+        kind: One of `KINDS`; `OUTCOME_KINDS` put the solution's label on each token of its steps, others on step ends.
         epochs: Times each solution is seen.
         learning_rate: At its highest, after the warm-up; it falls to 0 along a cosine.
         batch: Solutions in one forward pass; those of one problem come together.
@@ -63,7 +64,7 @@ class TrainingSettings:
 
     def config(self, folder: Path, seed: int) -> PRMConfig | ORMConfig:
         """The trainer's settings that say the same; nothing is logged or saved on the way."""
-        kind = ORMConfig if self.kind == "orm" else PRMConfig
+        kind = ORMConfig if self.kind in OUTCOME_KINDS else PRMConfig
         return kind(
             str(folder),
             num_labels=1,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from stepward.errors import StepwardError
-from stepward.evaluation.candidates import RewardModel, gather, tabulate
+from stepward.evaluation.candidates import RewardModel, gather, table_of, tabulate
 from stepward.records import Problem, Scores, Solution
 
 PROBLEMS = [Problem("p1", "?", "7"), Problem("p2", "?", "7")]
@@ -30,6 +30,7 @@ def _gather(problems: list[Problem], solutions: list[Solution], at_least: int = 
         ([replace(SOLUTIONS[0], steps=()), *SOLUTIONS[1:]], r"p1/a: it has no steps"),
         ([*SOLUTIONS, replace(SOLUTIONS[0], problem_id="p9")], r"p1/a: its problem p9 is not among"),
         ([*SOLUTIONS, replace(SOLUTIONS[0], id="p1/c", correct=False)], r"p1/c: its answer '7' is graded right in one"),
+        ([*SOLUTIONS[:2], replace(SOLUTIONS[2], correct=True)], r"p2/a: it has no answer and is graded right"),
     ],
 )
 def test_broken_candidates_are_named(solutions: list[Solution], message: str) -> None:
@@ -70,14 +71,19 @@ def test_order_of_arrival_changes_nothing() -> None:
     assert [one.solutions for one in forward] == [one.solutions for one in backward]
     scores = [replace(s, scores=(0.1 * i,) * len(s.scores)) for i, s in enumerate(SCORES)]
     one, two = tabulate(forward, scores, part="test"), tabulate(backward, scores[::-1], part="test")
-    assert one.ranks["last"][0].tolist() == two.ranks["last"][0].tolist() == [[0.0], [0.1]]
+    assert one[0].steps.tolist() == two[0].steps.tolist() == [0.0, 0.0, 0.1, 0.2]
+    tables = [table_of(both, lambda first, second: first == second) for both in (forward, backward)]
+    for table in tables:
+        assert (list(table.problems), table.starts.tolist()) == (["p1", "p2"], [0, 2, 3])
+        assert table.answers.tolist() == [0, 1, -1]
+        assert (table.correct.tolist(), table.copies.tolist()) == ([True, False, False], [3, 1, 4])
 
 
 def test_models_are_listed_by_kind_and_seed() -> None:
     names = ["zeta/seed-0", "er/seed-42", "er/seed-3", "orm/seed-0", "hard/seed-0"]
     scores = [replace(score, model=name) for name in names for score in SCORES]
-    models = tabulate(gather(PROBLEMS, SOLUTIONS, at_least=4, part="test"), scores, part="test").models
-    assert [f"{model.kind}/{model.seed}" for model in models] == ["orm/0", "hard/0", "er/3", "er/42", "zeta/0"]
+    models = tabulate(gather(PROBLEMS, SOLUTIONS, at_least=4, part="test"), scores, part="test")
+    assert [f"{model.method}/{model.seed}" for model in models] == ["orm/0", "hard/0", "er/3", "er/42", "zeta/0"]
     assert RewardModel.parse("a/b/seed-7") == RewardModel("a/b", 7)
 
 

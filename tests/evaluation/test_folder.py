@@ -4,12 +4,16 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from stepward.errors import StepwardError
-from stepward.evaluation.folder import read, write
+from stepward.evaluation.accuracy import Accuracies
+from stepward.evaluation.folder import ACCURACIES, read, read_accuracies, write, write_accuracies
 from stepward.evaluation.label_quality import Agreement, LabelQuality
-from stepward.evaluation.slices import BY, QuintileRow
+from stepward.evaluation.slices import BY, QuintileRow, SliceRow
 from stepward.evaluation.summary import Choice, Evaluation, Margin, Row
 
 EVALUATION = Evaluation(
@@ -18,8 +22,18 @@ EVALUATION = Evaluation(
         Row("er", "best", "min", 16, 0.7, 0.01, 0.6, 0.8, 2, 10),
     ),
     chosen=(Choice("er", "best", "min", 16, 0.71, True, (0, 42), 8),),
-    margins=(Margin("er", "majority", "best", "min", 16, 16, 0.2, 0.1, 0.3, True),),
+    margins=(Margin("er", "majority", "best", "min", 16, 16, 0.2, 0.1, 0.3, True, 0.001, 7),),
     quintiles=(QuintileRow(1, BY, 0.0, 0.1, 2, "er", "best", "min", 16, 0.3),),
+    slices=(SliceRow("level", "3", "the source's level", 2, "er", "best", "min", 16, 0.3, 0.1, 0.6),),
+    facts={"problems": 10, "without_answer": 3},
+)
+MEASURED = Accuracies(
+    (1, 16),
+    np.array([[0.1, 0.2], [0.3, 0.4]]),
+    np.array([[0.5, 0.6], [0.7, 1.0]]),
+    {"er": (0, 42)},
+    {("er", "best", "min"): np.array([[[0.0, 0.2], [0.4, 0.6]], [[1.0, 0.4], [0.6, 0.8]]])},
+    ("p1", "p\u00e9 2"),
 )
 LABELS = LabelQuality((Agreement(1, 9, 0.8, 0.1, 0.1),), Agreement(None, 3, 0.9, 0.1, 0.0), 0.9, 0.5)
 
@@ -29,7 +43,37 @@ def test_reads_back_what_was_written(tmp_path: Path, labels: LabelQuality | None
     write(EVALUATION, labels, tmp_path / "evaluation")
     assert read(tmp_path / "evaluation") == (EVALUATION, labels)
     names = sorted(path.name for path in (tmp_path / "evaluation").iterdir())
-    assert names == ["chosen.json", "labels.json", "margins.json", "quintiles.json", "summary.json"]
+    assert names == [
+        "chosen.json", "facts.json", "labels.json", "margins.json", "quintiles.json", "slices.json", "summary.json"
+    ]  # fmt: skip
+
+
+def test_accuracies_of_every_method_and_n_are_averaged_over_seeds(tmp_path: Path) -> None:
+    write(replace(EVALUATION, accuracies=MEASURED), LABELS, tmp_path)
+    assert read(tmp_path) == (EVALUATION, LABELS)
+    table = read_accuracies(tmp_path)
+    assert table.schema.equals(ACCURACIES) and len(table) == 3 * 2 * 2
+    rows = {
+        (r["problem_id"], r["method"], r["voting"], r["aggregation"], r["n"]): r["accuracy"] for r in table.to_pylist()
+    }
+    assert len(rows) == 12
+    assert rows["p\u00e9 2", "majority", None, None, 16] == 0.4
+    assert rows["p1", "pass", None, None, 1] == 0.5
+    assert rows["p1", "er", "best", "min", 1] == 0.5
+    assert rows["p\u00e9 2", "er", "best", "min", 16] == pytest.approx(0.7)
+
+
+def test_broken_accuracies_are_named(tmp_path: Path) -> None:
+    with pytest.raises(StepwardError, match=r"accuracies.parquet: no such file"):
+        read_accuracies(tmp_path)
+    write_accuracies(MEASURED, tmp_path)
+    path = tmp_path / "accuracies.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(StepwardError, match=r"accuracies.parquet: not a whole Parquet file"):
+        read_accuracies(tmp_path)
+    pq.write_table(pa.table({"problem_id": ["p1"]}), path)
+    with pytest.raises(StepwardError, match=r"accuracies.parquet: expected columns problem_id, method"):
+        read_accuracies(tmp_path)
 
 
 def test_summary_is_the_list_that_others_are_promised(tmp_path: Path) -> None:
@@ -55,6 +99,8 @@ def test_nan_is_refused_and_leaves_the_old_file(tmp_path: Path) -> None:
         ("summary.json", "[", "not JSON"),
         ("summary.json", "{}", "expected a list"),
         ("margins.json", '[{"method": "er"}]', "row 1: missing or unknown fields against"),
+        ("slices.json", None, "no such file"),
+        ("facts.json", '{"problems": "ten"}', "expected an object of whole numbers"),
         ("chosen.json", "[3]", "row 1: missing or unknown fields"),
         ("labels.json", '{"by_k": []}', "missing or unknown fields oracle_right"),
     ],

@@ -1,6 +1,7 @@
 """The whole evaluation on made-up records, against figures computed the long way round."""
 
 import statistics
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -46,7 +47,7 @@ def evaluation() -> Evaluation:
 
 def test_every_method_voting_aggregation_and_n_has_a_row(evaluation: Evaluation) -> None:
     keys = {(row.method, row.voting, row.aggregation, row.n) for row in evaluation.rows}
-    assert len(keys) == len(evaluation.rows) == len(NS) * (2 + 4 * 2 * 4)
+    assert len(keys) == len(evaluation.rows) == len(NS) * (2 + 4 * 4 * 5)
     for row in evaluation.rows:
         assert 0 <= row.low <= row.mean <= row.high <= 1
         assert row.problems == 40
@@ -90,8 +91,12 @@ def test_choices_come_from_validation(evaluation: Evaluation) -> None:
 def test_margins_are_the_differences_of_the_chosen_rows(evaluation: Evaluation) -> None:
     assert [(m.method, m.against, m.n) for m in evaluation.margins] == [
         *[(kind, "majority", 4) for kind in STRENGTH],
+        ("er", "orm", 4),
         ("er", "hard", 4),
         ("er", "soft", 4),
+        ("hard", "orm", 4),
+        ("soft", "orm", 4),
+        ("soft", "hard", 4),
         *[(kind, kind, 8) for kind in STRENGTH],
     ]
 
@@ -99,26 +104,81 @@ def test_margins_are_the_differences_of_the_chosen_rows(evaluation: Evaluation) 
         choice = evaluation.choice(kind)
         return evaluation.row(kind, 4, choice.voting, choice.aggregation).mean
 
-    for margin in evaluation.margins[:6]:
+    for margin in evaluation.margins[:10]:
         other = evaluation.row("majority", 4).mean if margin.against == "majority" else chosen(margin.against)
         assert margin.mean == pytest.approx(chosen(margin.method) - other)
     for margin in evaluation.margins:
         assert margin.low <= margin.mean <= margin.high
         assert margin.wins == (margin.low > 0)
+        assert 0 < margin.p <= 1 and (margin.p < 0.05) == (margin.low > 0 or margin.high < 0)
+        assert (margin.needed or 0) >= 6
     hard, falls = evaluation.margin("hard", "majority"), evaluation.margin("hard", "hard")
     assert hard is not None and hard.wins
     assert falls is not None and (falls.n, falls.against_n, falls.voting) == (8, 4, "best")
     assert evaluation.margin("soft", "er") is None
 
 
-def test_quintiles_average_to_the_row(evaluation: Evaluation) -> None:
+def test_quintiles_hold_every_problem_and_every_chosen_method(evaluation: Evaluation) -> None:
     methods = {(row.method, row.voting) for row in evaluation.quintiles}
     assert len(methods) == 2 + 4 * 2
     for method, voting in methods:
         rows = [row for row in evaluation.quintiles if (row.method, row.voting) == (method, voting)]
-        assert [row.quintile for row in rows] == [1, 2, 3, 4, 5]
+        assert [row.quintile for row in rows] == [1, 2, 3, 4, 5] and {row.n for row in rows} == {4}
+        mean = sum(row.accuracy * row.problems for row in rows) / 40
+        # Each half is one draw of what the row is the mean of.
+        assert mean == pytest.approx(evaluation.row(method, 4, voting, rows[0].aggregation).mean, abs=0.06)
+
+
+def test_slices_average_to_the_row() -> None:
+    levelled = [Problem(p.id, p.question, p.reference, level=int(p.id[1:]) % 3) for p in TEST[0]]
+    sliced = evaluate(levelled, *TEST[1:], validation=HELD, ns=NS, choose_at=4, subsets=20).slices
+    assert {row.slicing for row in sliced} == {"level"}
+    evaluation = evaluate(*TEST, validation=HELD, ns=NS, choose_at=4, subsets=20)
+    for method, voting in {(row.method, row.voting) for row in sliced}:
+        rows = [row for row in sliced if (row.slicing, row.method, row.voting) == ("level", method, voting)]
+        assert [row.slice for row in rows] == ["0", "1", "2"]
         mean = sum(row.accuracy * row.problems for row in rows) / 40
         assert mean == pytest.approx(evaluation.row(method, 4, voting, rows[0].aggregation).mean)
+
+
+def test_candidates_without_answers_are_counted_and_count_as_wrong() -> None:
+    problems, solutions, scores = TEST
+    silent = [replace(s, answer=None) if s.id.endswith("/wrong") else s for s in solutions]
+    evaluation = evaluate(problems, silent, scores, validation=HELD, ns=NS, choose_at=4, subsets=20)
+    wrong = sum(s.copies for s in solutions if s.id.endswith("/wrong"))
+    assert evaluation.facts == {
+        "problems": 40,
+        "candidates": 320,
+        "distinct_candidates": len(solutions),
+        "fewest_candidates": 8,
+        "without_answer": wrong,
+        "problems_without_answer": sum(s.copies == 8 for s in solutions),
+        "problems_without_right": sum(s.copies == 8 for s in solutions),
+        "models": 8,
+    }
+    plain = evaluate(*TEST, validation=HELD, ns=NS, choose_at=4, subsets=20)
+    for method, voting, aggregation in [("pass", None, None), ("er", "best", "min")]:
+        assert evaluation.row(method, 4, voting, aggregation) == plain.row(method, 4, voting, aggregation)
+    # Those that have an answer are all right: a vote fails only where none of a subset has one.
+    assert evaluation.row("majority", 8).mean == plain.row("pass", 8).mean
+
+
+def test_answers_are_one_by_the_grader_not_by_their_text() -> None:
+    def part(prefix: str) -> Part:
+        problems = [Problem(f"{prefix}{i}", "?", "1/2") for i in range(4)]
+        solutions = [
+            Solution(f"{one.id}/{i}", one.id, ("x" * (i + 1),), answer, answer in ("1/2", "0.5"))
+            for one in problems
+            for i, answer in enumerate(["1/2", "3", "0.5", "7", "7"])
+        ]
+        return problems, solutions, []
+
+    evaluation = evaluate(*part("t"), validation=part("v"), ns=(5,))
+    assert evaluation.row("majority", 5).mean == 0.5  # two halves against two sevens
+    wrong = [replace(s, answer="3.0") if s.id.endswith("/4") else s for s in part("t")[1]]
+    mathematical = evaluate(part("t")[0], wrong, [], validation=part("v"), ns=(5,))
+    assert mathematical.row("majority", 5).mean == 0.5  # two halves against 3 and 3.0
+    assert evaluate(part("t")[0], wrong, [], validation=part("v"), ns=(5,), grader="exact").row("majority", 5).mean == 1
 
 
 def test_arrival_order_changes_nothing_and_the_seed_does(evaluation: Evaluation) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -59,8 +60,12 @@ def modified(folder: Path) -> dict[str, int]:
 
 def test_every_file_of_a_run_is_there(folder: Path) -> None:
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    expected = {".lock", "manifest.json", "report.html"}
-    expected |= {f"evaluation/{name}.json" for name in ("summary", "chosen", "margins", "quintiles", "labels")}
+    drawn = {path for path in found if path.startswith("report-data/plots/")}
+    assert {Path(path).suffix for path in drawn} == {".csv", ".png"}
+    found -= drawn
+    expected = {".lock", "manifest.json", "report.html", "evaluation/accuracies.parquet"}
+    names = ("summary", "chosen", "margins", "quintiles", "slices", "facts", "labels", "calibration", "first-errors")
+    expected |= {f"evaluation/{name}.json" for name in names}
     expected |= {f"problems/{split}.parquet" for split in ("reward", "validation", "test")}
     batches = ("reward-0000", "reward-0001", "validation-0000", "test-0000", "test-0001")
     expected |= {f"solutions/{batch}.parquet" for batch in batches}
@@ -96,8 +101,8 @@ def test_the_summary_has_the_promised_rows(folder: Path) -> None:
     expected = {(method, None, None, n) for method in ("majority", "pass") for n in (1, 2, 4)}
     expected |= {
         (kind, voting, how, n)
-        for kind in KINDS for voting in ("best", "weighted")
-        for how in ("min", "prod", "last", "mean") for n in (1, 2, 4)
+        for kind in KINDS for voting in ("best", "weighted", "weighted_mean", "weighted_max")
+        for how in ("min", "prod", "last", "mean", "logodds") for n in (1, 2, 4)
     }  # fmt: skip
     assert {(row["method"], row["voting"], row["aggregation"], row["n"]) for row in summary} == expected
     assert len(summary) == len(expected)
@@ -260,16 +265,14 @@ def test_show_puts_labels_and_scores_beside_the_steps(folder: Path) -> None:
 
 def test_report_draws_the_same_page_again(folder: Path) -> None:
     path = folder / "report.html"
-    before = path.read_text("utf-8").splitlines()
+    page = path.read_text("utf-8")
     path.unlink()
     ended = without_torch("report", folder)
     assert (ended.returncode, ended.stderr, ended.stdout) == (0, "", f"Report: {path}\n")
-    after = path.read_text("utf-8").splitlines()
     # Tests above had units of this run made again, which takes another time; all else is the same.
-    assert [line for line in after if "Worker time" not in line] == [
-        line for line in before if "Worker time" not in line
-    ]
-    page = "\n".join(before)
+    cost = re.compile(r'<section aria-labelledby="cost">.*?</section>', re.DOTALL)
+    assert cost.sub("", path.read_text("utf-8")) == cost.sub("", page)
+    assert cost.search(page)
     assert "ER-PRM best-of-4" in page and "majority voting" in page
     assert "http://" not in page.replace("http://www.w3.org/", "") and "https://" not in page
 

@@ -99,6 +99,14 @@ def test_a_careless_solution_with_all_read_rightly_is_the_right_solution(story: 
     assert written == [line.text for line in right_lines(story)] + [answer_line(right_answer(story))]
 
 
+@given(any_story, st.integers(0, 10**6))
+def test_with_all_care_nothing_is_misread_and_with_half_it_is_rarer(story: Story, seed: int) -> None:
+    right = [line.text for line in right_lines(story)] + [answer_line(right_answer(story))]
+    assert careless_solution(story, Random(seed), care=1.0) == right
+    halved = careless_solution(story, Scripted().script([0.31] * 9), care=0.5)
+    assert halved == right, "no wording's share is above .6"
+
+
 def test_each_wording_is_misread_as_often_as_it_says() -> None:
     """Within 4 standard errors of the share, over every wording that can be misread."""
     read = {wording: [0, 0] for wording in WORDINGS if wording.misreading is not None}

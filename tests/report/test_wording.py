@@ -19,7 +19,7 @@ def _evaluation(*margins: tuple[str, str, int, float, float, float]) -> Evaluati
         for voting, aggregation in (("best", "min"), ("weighted", "prod")):
             chosen.append(Choice(kind, voting, aggregation, 16, 0.7, voting == "best", (0, 1, 2, 3, 42), 100))
     made = [
-        Margin(method, against, "best", "min", n, 16, mean, low, high, low > 0)
+        Margin(method, against, "best", "min", n, 16, mean, low, high, low > 0, 0.04, 99)
         for method, against, n, mean, low, high in margins
     ]
     return Evaluation(tuple(rows), tuple(chosen), tuple(made), QUINTILES)

@@ -1,0 +1,124 @@
+"""The fields of one row of scores from elsewhere: each checked, and named where it can't be used."""
+
+import math
+from typing import Any, Literal
+
+from stepward.errors import StepwardError
+from stepward.evaluation.candidates import RewardModel
+from stepward.rows import RowFault, kind
+
+Neutral = Literal["right", "wrong"]
+
+_NUMBERS = {int, float}
+_SUM_OFF = 0.01
+"""How far the three probabilities of a step may be from adding up to 1, as they are written with few digits."""
+
+
+def id_of(row: dict[str, Any], field: str) -> str:
+    """An id: text, or a whole number; RowFault where it is neither."""
+    value = row.get(field)
+    if type(value) is str and value:
+        return value
+    if type(value) is int:
+        return str(value)
+    found = "missing" if value is None else "empty" if value == "" else f"found {kind(value)}"
+    raise RowFault(field, f"{found}; expected text or a whole number")
+
+
+def text_of(value: Any, field: str) -> str:
+    """Text without space around it, a number as Python writes it; empty for null; RowFault for anything else."""
+    if isinstance(value, str):
+        return value.strip()
+    if value is None:
+        return ""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return repr(value)
+    raise RowFault(field, f"expected text or a number, found {kind(value)}")
+
+
+def model_of(name: str) -> RewardModel:
+    """A model's name, `<name>` or `<name>/seed-<seed>`, taken apart; RowFault where it can't be."""
+    _, found, seed = name.rpartition("/seed-")
+    if not found or "/" in seed:  # a path may go on below a seed's folder
+        return RewardModel(name, 0)
+    try:
+        return RewardModel.parse(name)
+    except (StepwardError, ValueError):  # a seed of thousands of digits
+        raise RowFault("model", f"{short(name)} is not <name>/seed-<seed>, such as mine/seed-42") from None
+
+
+def reward_of(value: Any) -> float:
+    """A reward: any finite number; RowFault where it is none."""
+    if type(value) not in _NUMBERS:
+        raise RowFault("score", f"expected a number, found {kind(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise RowFault("score", "too large; expected a finite number")
+    return number
+
+
+def steps_of(given: Any, steps: Any, neutral: Neutral | None) -> list[float]:
+    """A row's step scores.
+
+    Args:
+        given: The field `step_scores`.
+        steps: The field `steps`; where it is a list, there is to be a score for each.
+        neutral: What neutral counts as in triples [wrong, neutral, right]; None where scores are numbers.
+
+    Raises:
+        RowFault: They can't be used.
+    """
+    if type(given) is not list:
+        raise RowFault("step_scores", f"expected a list of numbers in [0, 1], one a step, found {kind(given)}")
+    if not given:
+        raise RowFault("step_scores", "empty; expected a number for each step, at least one")
+    if type(steps) is list and len(steps) != len(given):
+        raise RowFault("step_scores", f"{len(given)} scores for {len(steps)} `steps`; expected one a step")
+    if neutral is not None:
+        return [_of_three(place, one, neutral) for place, one in enumerate(given)]
+    # Most rows are right: a few passes in C tell; which place is wrong is looked for only then.
+    if not ({*map(type, given)} <= _NUMBERS and min(given) >= 0.0 and max(given) <= 1.0):
+        for place, one in enumerate(given):
+            _check_score(place, one)
+    return given
+
+
+def _check_score(place: int, value: Any) -> None:
+    field = f"step_scores[{place}]"
+    if type(value) is list:
+        raise RowFault(
+            field, "found a list; of triples [wrong, neutral, right], say what neutral counts as: --neutral right"
+        )
+    if type(value) not in _NUMBERS:
+        raise RowFault(field, f"expected a number in [0, 1], found {kind(value)}")
+    if not 0.0 <= value <= 1.0:
+        raise RowFault(
+            field,
+            f"{value} is not in [0, 1]; put logits through the logistic function, and give a reward of any size, one a "
+            "solution, as `score`",
+        )
+
+
+def _of_three(place: int, value: Any, neutral: Neutral) -> float:
+    """A step's score from its probabilities of wrong, neutral and right, as Let's Verify Step by Step counts them."""
+    field = f"step_scores[{place}]"
+    if type(value) is not list or len(value) != 3:
+        found = f"a list of {len(value)}" if type(value) is list else kind(value)
+        raise RowFault(field, f"expected [wrong, neutral, right], found {found}; without triples leave out --neutral")
+    for one in value:
+        if type(one) not in _NUMBERS or not 0.0 <= one <= 1.0:
+            raise RowFault(field, f"{short(one)} is not a number in [0, 1]; expected three probabilities")
+    total = sum(value)
+    if abs(total - 1) > _SUM_OFF:
+        raise RowFault(field, f"wrong, neutral and right add up to {total:g}; expected 1")
+    right = value[2] + value[1] if neutral == "right" else value[2]
+    return float(right / total)
+
+
+def short(value: Any) -> str:
+    """The start of a value as Python writes it, for messages."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."

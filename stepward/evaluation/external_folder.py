@@ -1,0 +1,129 @@
+"""Evaluations on disc as they are compared: a run's, one of scores from elsewhere, or its rows alone.
+
+Scores from elsewhere are written as a run's evaluation is, but with nothing chosen, since there are no validation
+problems. So what is compared must say how their scores are used.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from stepward.errors import StepwardError
+from stepward.evaluation import folder as evaluation_folder
+from stepward.evaluation.compare import WITHOUT_MODEL, Measured, Way
+from stepward.evaluation.external import External
+from stepward.evaluation.summary import FIXED_AGGREGATION, Row, n_of_choice
+from stepward.manifest import Manifest
+from stepward.records import Problem
+from stepward.store import read_json, read_shard, write_json
+
+DEFAULT: Way = ("best", "last")
+"""How scores are used where nothing was chosen on validation problems: best-of-N by the last step's score."""
+
+
+def write_rows(measured: External, path: Path) -> None:
+    """Writes the rows to a file, as in a run's `summary.json`."""
+    write_json(path, [asdict(row) for row in measured.rows])
+
+
+def write(measured: External, folder: Path) -> None:
+    """Writes `evaluation/summary.json`, `facts.json` and `accuracies.parquet` in a folder that is no run.
+
+    Raises:
+        StepwardError: The folder is a run, or can't be written.
+    """
+    if (folder / "manifest.json").exists():
+        raise StepwardError(f"{folder}: this is a run, whose evaluation would be replaced; name another folder")
+    evaluation_folder.write_accuracies(measured.measured, folder / "evaluation")
+    write_json(folder / "evaluation" / "facts.json", asdict(measured.facts))
+    write_rows(measured, folder / "evaluation" / "summary.json")
+
+
+def read_all(paths: Sequence[Path], way: tuple[str | None, str | None] = (None, None)) -> list[Measured]:
+    """The figures of several runs, each under a name of its own.
+
+    Args:
+        paths: See `read`.
+        way: The voting and the aggregation to use; None for what each run chose on validation problems, or `DEFAULT`
+            where nothing was chosen.
+
+    Raises:
+        StepwardError: One is there twice; or as `read`.
+    """
+    resolved = [path.resolve() for path in paths]
+    for path, whole in zip(paths, resolved, strict=True):
+        if resolved.count(whole) > 1:
+            raise StepwardError(f"{path}: given twice; name each run once")
+    names = [path.name for path in resolved]
+    shown = [name if names.count(name) == 1 else str(path) for name, path in zip(names, paths, strict=True)]
+    return [read(path, name, way) for path, name in zip(paths, shown, strict=True)]
+
+
+def read(path: Path, name: str, way: tuple[str | None, str | None] = (None, None)) -> Measured:
+    """One run's figures: a run's folder, one that `write` wrote, or a JSON file of rows.
+
+    Raises:
+        StepwardError: It is none of these, it is not evaluated yet, or it lacks the way asked for.
+    """
+    if path.is_file():
+        rows = read_rows(path)
+        return Measured(name, rows, _ways(path, rows, {}, way), _n(rows), None, None, None)
+    folder = path / "evaluation"
+    if not (folder / "summary.json").exists():
+        raise StepwardError(f"{path}: no evaluation/summary.json in it; finish the run first: stepward run")
+    given: dict[str, Way] = {}
+    if (folder / "chosen.json").exists():
+        evaluation, _ = evaluation_folder.read(folder)
+        rows, n = evaluation.rows, evaluation.n
+        given = {one.method: (one.voting, one.aggregation) for one in evaluation.chosen if one.overall}
+    else:
+        rows = read_rows(folder / "summary.json")
+        n = _n(rows)
+    recipe = Manifest.read(path).content["recipe"] if (path / "manifest.json").exists() else None
+    accuracies = evaluation_folder.read_accuracies(folder) if (folder / "accuracies.parquet").exists() else None
+    return Measured(name, rows, _ways(path, rows, given, way), n, accuracies, recipe, _questions(path))
+
+
+def _n(rows: Sequence[Row]) -> int:
+    return n_of_choice([row.n for row in rows])
+
+
+def read_rows(path: Path) -> tuple[Row, ...]:
+    """The rows of a file as `summary.json`.
+
+    Raises:
+        StepwardError: It is no list of such rows.
+    """
+    content, expected = read_json(path), {field.name for field in fields(Row)}
+    if not isinstance(content, list) or not content:
+        raise StepwardError(f"{path}: expected a list of rows as in evaluation/summary.json")
+    for number, row in enumerate(content, start=1):
+        if not isinstance(row, dict) or set(row) != expected:
+            odd = sorted(set(row) ^ expected) if isinstance(row, dict) else sorted(expected)
+            raise StepwardError(f"{path}: row {number}: missing or unknown fields {', '.join(odd)}; write it again")
+    return tuple(Row(**row) for row in content)
+
+
+def _ways(
+    path: Path, rows: Sequence[Row], chosen: dict[str, Way], way: tuple[str | None, str | None]
+) -> dict[str, Way]:
+    """How each method is used."""
+    found: dict[str, Way] = {}
+    for method in dict.fromkeys(row.method for row in rows if row.method not in WITHOUT_MODEL):
+        there = list(dict.fromkeys((row.voting, row.aggregation) for row in rows if row.method == method))
+        usual = chosen.get(method) or (DEFAULT if DEFAULT in there else ("best", there[0][1]))
+        wanted = (way[0] or usual[0], FIXED_AGGREGATION.get(method) or way[1] or usual[1])
+        if wanted not in there:
+            votings, names = (", ".join(dict.fromkeys(str(key[which]) for key in there)) for which in (0, 1))
+            raise StepwardError(
+                f"{path}: {method} was not measured by {' '.join(map(str, wanted))}; expected a voting of {votings} "
+                f"and an aggregation of {names}"
+            )
+        found[method] = wanted
+    return found
+
+
+def _questions(path: Path) -> dict[str, str] | None:
+    """The test problems' texts, where the run keeps them."""
+    shard = path / "problems" / "test.parquet"
+    return {one.id: one.question for one in read_shard(shard, Problem)} if shard.exists() else None

@@ -1,0 +1,295 @@
+"""Runs a study's cells one after the other, each taking what the others have made, and tabulates what they come to."""
+
+import csv
+import io
+import math
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+
+from stepward.errors import StepwardError
+from stepward.evaluation import folder as evaluation_folder
+from stepward.evaluation.paired import paired
+from stepward.evaluation.summary import Evaluation, Row
+from stepward.manifest import Manifest
+from stepward.pipeline.borrowing import lender_of
+from stepward.pipeline.branching import Shelf
+from stepward.pipeline.layout import Layout
+from stepward.pipeline.run import Ways, run_recipe
+from stepward.pipeline.tasks import parameters_of
+from stepward.pipeline.workers import Workers
+from stepward.recipes.schema import Recipe
+from stepward.recipes.study import OVERALL, WITHOUT_MODEL
+from stepward.recipes.study_cells import Cell
+from stepward.recipes.study_plan import Claim, Frame, Plan, Selection
+from stepward.report.study_tables import CellFacts, CheckResult, Figure, StudyReport, StudyTable, markdown
+from stepward.store import atomic, write_json
+
+WORKERS = 2
+
+
+def run_study(plan: Plan, runs: Path, console: Console, workers: int = WORKERS, *, pages: bool = True) -> StudyReport:
+    """Runs what is not finished of a study, and writes its tables.
+
+    Args:
+        plan: The study.
+        runs: The folder in which its own is.
+        console: Where progress is shown.
+        workers: Processes that all its runs share.
+        pages: Whether each run's own page is drawn too, which takes seconds a run.
+
+    Returns:
+        What the study found.
+
+    Raises:
+        StepwardError: Anything the user can mend; names the cell, and what is finished is kept.
+    """
+    folder = runs / plan.study.name
+    ways, shelf = Ways(workers=workers, until=None if pages else "evaluation"), _shelf(plan, folder)
+    with Workers(workers) as pool:
+        for number, cell in enumerate(plan.cells, 1):
+            where = folder / cell.name
+            _take_title(where, cell.recipe)
+            console.print(f"[bold]{number}/{len(plan.cells)} {escape(cell.name)}[/]: {escape(cell.title)}")
+            try:
+                manifest, worked = run_recipe(cell.recipe, where, console, ways, pool=pool, shelf=shelf)
+            except StepwardError as error:
+                raise StepwardError(f"cell {cell.name}: {error}") from error
+            shelf.add(where)
+            console.print(f"    {_said(manifest, worked)}", highlight=False)
+    return tabulate_study(plan, folder)
+
+
+def _shelf(plan: Plan, folder: Path) -> Shelf:
+    """What the study's cells have done before, and what runs outside it have that its file names."""
+    shelf = Shelf()
+    for cell in plan.cells:
+        if (folder / cell.name / "manifest.json").is_file():
+            shelf.add(folder / cell.name)
+    inside = {cell.name for cell in plan.cells}
+    for cell in plan.cells:
+        if cell.source is not None and cell.source not in inside:
+            other = Layout(folder / cell.name).other(cell.source)
+            if not (other / "manifest.json").is_file():
+                raise StepwardError(
+                    f"cells.{cell.name}.from: {cell.source}: no run there, beside the cell or as a path"
+                )
+            shelf.add(other)
+    return shelf
+
+
+def _take_title(folder: Path, recipe: Recipe) -> None:
+    """Lets a run go on under another title, which decides no record."""
+    if (folder / "manifest.json").is_file():
+        manifest, content = Manifest.read(folder), recipe.decisive()
+        before = manifest.content["recipe"]
+        if before["about"] != content["about"] and {**before, "about": content["about"]} == content:
+            manifest.replace_recipe(content)
+            manifest.save()
+
+
+def _said(manifest: Manifest, worked: float) -> str:
+    taken = {stage: len(units) for stage, units in manifest.content.get("taken", {}).items() if units}
+    took = f"; taken from others: {', '.join(f'{count} {stage}' for stage, count in taken.items())}" if taken else ""
+    return f"done in {worked:.0f} s{took}" if worked else "was done before"
+
+
+def tabulate_study(plan: Plan, folder: Path) -> StudyReport:
+    """What a study's finished runs come to, written as `study.json`, `.csv`, `.md`, `.html`, and its plots."""
+    from stepward.report.charts import as_csv, as_png
+    from stepward.report.study_page import render_study
+    from stepward.report.study_plots import chart_of
+
+    done = [cell for cell in plan.cells if _is_finished(folder / cell.name)]
+    finished = {cell.name: Finished(cell, folder / cell.name) for cell in done}
+    rows = [figure for one in finished.values() for figure in one.figures()]
+    report = StudyReport(
+        plan.study.name, plan.study.about, plan.study.source,
+        [_facts(cell, folder) for cell in plan.cells],
+        rows,
+        [_table(frame, finished, folder) for frame in plan.frames],
+        [_check(claim, finished) for claim in plan.claims],
+    )  # fmt: skip
+    write_json(folder / "study.json", as_json(report))
+    texts = {"study.csv": _csv(report), "study.md": markdown(report), "study.html": render_study(report)}
+    files = {name: text.encode("utf-8") for name, text in texts.items()}
+    for chart in filter(None, map(chart_of, report.tables)):
+        files |= {f"plots/{chart.name}.png": as_png(chart), f"plots/{chart.name}.csv": as_csv(chart).encode("utf-8")}
+    for name, content in files.items():
+        with atomic(folder / name) as file:
+            file.write(content)
+    return report
+
+
+class Finished:
+    """A finished run's figures.
+
+    Args:
+        cell: Which one.
+        folder: Where it lies.
+    """
+
+    def __init__(self, cell: Cell, folder: Path) -> None:
+        self.cell, self.folder = cell, folder
+        self.evaluation: Evaluation = evaluation_folder.read(folder / "evaluation")[0]
+
+    @cached_property
+    def accuracies(self) -> dict[tuple[str, str | None, str | None, int], dict[str, float]]:
+        """By method, voting, aggregation and n, the accuracy on each problem."""
+        found: dict[tuple[str, str | None, str | None, int], dict[str, float]] = {}
+        table = evaluation_folder.read_accuracies(self.folder / "evaluation").to_pydict()
+        names = ("method", "voting", "aggregation", "n", "problem_id", "accuracy")
+        for method, voting, aggregation, n, problem, accuracy in zip(*(table[name] for name in names), strict=True):
+            found.setdefault((method, voting, aggregation, n), {})[problem] = accuracy
+        return found
+
+    def key(self, selection: Selection) -> tuple[str, str | None, str | None, int]:
+        """Method, voting, aggregation and n of a selection, with what validation chose."""
+        if selection.method in WITHOUT_MODEL:
+            return selection.method, None, None, selection.n
+        choice = self.evaluation.choice(selection.method, None if selection.voting == OVERALL else selection.voting)
+        return selection.method, choice.voting, selection.aggregation or choice.aggregation, selection.n
+
+    def figure(self, selection: Selection) -> Figure:
+        """The accuracy that is selected."""
+        method, voting, aggregation, n = self.key(selection)
+        return self._of(self.evaluation.row(method, n, voting, aggregation))
+
+    def figures(self) -> list[Figure]:
+        """All of them."""
+        return [self._of(row) for row in self.evaluation.rows]
+
+    def _of(self, row: Row) -> Figure:
+        return Figure(
+            self.cell.name, row.method, row.voting, row.aggregation, row.n, row.mean, row.std, row.low, row.high,
+            row.seeds, row.problems,
+        )  # fmt: skip
+
+
+def _is_finished(folder: Path) -> bool:
+    return (folder / "manifest.json").is_file() and Manifest.read(folder).finished("evaluation", "summary")
+
+
+def _facts(cell: Cell, folder: Path) -> CellFacts:
+    """What is to be known of a run, and of the run that trained its reward models."""
+    where = folder / cell.name
+    if not (where / "manifest.json").is_file():
+        return CellFacts(cell.name, cell.title, cell.name, finished=False, values=cell.values)
+    lender = Manifest.read(lender_of(where, cell.recipe))
+    trained = Recipe.model_validate(lender.content["recipe"])
+    # Models that were trained before this was noted are looked into.
+    models = [facts.get("parameters") or parameters_of(lender.folder / facts["path"])
+              for facts in lender.units("rewards").values()]  # fmt: skip
+    return CellFacts(
+        cell.name,
+        cell.title,
+        cell.name,
+        finished=_is_finished(where),
+        values=cell.values,
+        parameters=max(models, default=None),
+        problems=lender.units("problems").get("reward", {}).get("problems"),
+        eta=trained.labels.eta if "er" in trained.labels.kinds else None,
+        learning_rate=trained.rewards.learning_rate,
+        seconds=Manifest.read(where).content.get("seconds", 0.0),
+    )
+
+
+def _table(frame: Frame, finished: dict[str, Finished], folder: Path) -> StudyTable:
+    said = frame.table
+    figures = [
+        [finished[one.cell.name].figure(one) if one.cell.name in finished else None for one in row]
+        for row in frame.figures
+    ]
+    return StudyTable(
+        frame.name, said.title, frame.rows, frame.columns, figures, frame.published, said.published_columns, said.note,
+        said.plot, _places(frame, folder) if said.plot == "curves" else [], _X_NAMES.get(said.x or "", said.x or ""),
+        *(side if isinstance(side, str) else "" for side in (said.rows, said.columns)),
+    )  # fmt: skip
+
+
+_X_NAMES = {"n": "candidates N", "parameters": "parameters", "problems": "problems that train the reward model"}
+
+
+def _places(frame: Frame, folder: Path) -> list[float | None]:
+    """Where each column of a curve stands."""
+    first, x = frame.figures[0], frame.table.x
+    if x is None:
+        return [_number(label, place) for place, label in enumerate(frame.columns)]
+    if x == "n":
+        return [float(one.n) for one in first]
+    facts = [_facts(one.cell, folder) for one in first]
+    if x in ("parameters", "problems"):
+        return [getattr(one, x) for one in facts]
+    return [_number(one.cell.values[x], place) for place, one in enumerate(first)]
+
+
+def _number(value: object, place: int) -> float:
+    """A label as a number, or else its place."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        return float(place)
+    return number if math.isfinite(number) else float(place)
+
+
+def _check(claim: Claim, finished: dict[str, Finished]) -> CheckResult:
+    better, than = _words(claim.better), _words(claim.than)
+    if claim.better.cell.name not in finished or claim.than.cell.name not in finished:
+        return CheckResult(claim.says, "not run yet", better, than)
+    first, second = (_accuracies(finished, one) for one in (claim.better, claim.than))
+    if first.keys() != second.keys():
+        why = "the two runs have other test problems, so that nothing is paired"
+        return CheckResult(claim.says, "can't tell", better, than, why=why)
+    names = sorted(first)
+    one, other = (np.array([accuracies[name] for name in names]) for accuracies in (first, second))
+    test = paired(one, other, seed=claim.better.cell.recipe.seed)
+    return CheckResult(
+        claim.says, "agrees" if test.low > 0 else "does not agree" if test.high < 0 else "can't tell", better, than,
+        test.mean, test.low, test.high, test.p, test.needed, len(names),
+    )  # fmt: skip
+
+
+def _accuracies(finished: dict[str, Finished], selection: Selection) -> dict[str, float]:
+    """The accuracy on each problem of what is selected."""
+    run = finished[selection.cell.name]
+    return run.accuracies[run.key(selection)]
+
+
+def _words(selection: Selection) -> str:
+    """A selection in words."""
+    how = "" if selection.method in WITHOUT_MODEL else f", {selection.voting}"
+    how += f" {selection.aggregation}" if selection.aggregation else ""
+    return f"{selection.cell.name}: {selection.method} at {selection.n}{how}"
+
+
+def as_json(report: StudyReport) -> dict[str, object]:
+    """A study as strict JSON; each row has its run's parameters, problems, eta and learning rate."""
+    facts = {
+        cell.name: {name: getattr(cell, name) for name in ("parameters", "problems", "eta", "learning_rate")}
+        for cell in report.cells
+    }
+    return {
+        "name": report.name,
+        "about": report.about,
+        "source": report.source,
+        "seconds": round(report.seconds, 3),
+        "cells": [asdict(cell) for cell in report.cells],
+        "rows": [{"cell": row.cell, **facts[row.cell], **asdict(row)} for row in report.rows],
+        "tables": [asdict(table) for table in report.tables],
+        "checks": [asdict(check) for check in report.checks],
+    }
+
+
+def _csv(report: StudyReport) -> str:
+    buffer = io.StringIO()
+    rows = as_json(report)["rows"]
+    assert isinstance(rows, list)
+    if rows:
+        writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return buffer.getvalue()

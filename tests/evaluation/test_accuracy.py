@@ -1,0 +1,227 @@
+"""Tables of candidates measured as a whole, against plain Python on every subset; golden numbers; what is refused."""
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stepward.errors import StepwardError
+from stepward.evaluation import accuracy
+from stepward.evaluation.accuracy import VOTINGS, Accuracies, measure_table
+from stepward.evaluation.aggregation import AGGREGATIONS, aggregate
+from stepward.evaluation.table import CandidateTable, ModelScores
+from stepward.evaluation.voting import Ties
+
+Candidate = tuple[int, tuple[float, ...]]
+"""An answer from 0 to 2, of which 0 is right, or -1; and its step scores."""
+
+STEPS = st.lists(st.sampled_from([0.0, 0.2, 0.5, 0.8, 1.0]), min_size=1, max_size=3).map(tuple)
+PROBLEM = st.lists(st.tuples(st.integers(-1, 2), STEPS), min_size=4, max_size=8)
+
+
+def _table(problems: list[list[Candidate]]) -> tuple[CandidateTable, ModelScores]:
+    candidates = [one for each in problems for one in each]
+    answers = np.array([answer for answer, _ in candidates], dtype=np.int32)
+    table = CandidateTable(
+        problems=[f"p{number}" for number in range(len(problems))],
+        starts=np.cumsum([0] + [len(each) for each in problems]),
+        answers=answers,
+        correct=answers == 0,
+        copies=np.ones(len(candidates), dtype=np.int64),
+    )
+    flat = np.array([score for _, steps in candidates for score in steps])
+    return table, ModelScores("score", 0, flat, np.cumsum([0] + [len(steps) for _, steps in candidates]))
+
+
+def _score(name: str, steps: tuple[float, ...]) -> float:
+    found = aggregate(name, steps)
+    return 1 / (1 + math.exp(-found)) if name == "logodds" else found
+
+
+def _share(subset: tuple[Candidate, ...], voting: str, name: str) -> float:
+    """How much of one subset's place goes to right answers, by plain Python."""
+    if voting == "best":
+        scored = [(_score(name, steps), answer == 0) for answer, steps in subset]
+        tied = [right for score, right in scored if math.isclose(score, max(scored)[0], rel_tol=1e-12, abs_tol=1e-15)]
+        return sum(tied) / len(tied)
+    given: dict[int, list[float]] = defaultdict(list)
+    for answer, steps in subset:
+        if answer >= 0:
+            given[answer].append(_score(name, steps))
+    worth: Callable[[list[float]], float] = {
+        "weighted": sum, "weighted_mean": lambda own: sum(own) / len(own), "weighted_max": max, "majority": len
+    }[voting]  # fmt: skip
+    votes = {answer: worth(own) for answer, own in given.items()}
+    winners = [a for a, own in votes.items() if math.isclose(own, max(votes.values()), rel_tol=1e-9, abs_tol=1e-15)]
+    return (0 in winners) / len(winners) if winners else 0.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(PROBLEM, min_size=1, max_size=3))
+def test_every_method_at_all_candidates_and_closed_forms_at_every_n(problems: list[list[Candidate]]) -> None:
+    table, model = _table(problems)
+    fewest = min(map(len, problems))
+    ns = range(1, fewest + 1)
+    measured = measure_table(table, [model], ns, seed=0, subsets=3)
+    for name in AGGREGATIONS:
+        for row, n in itertools.product(range(len(problems)), ns):
+            # In a product or a sum of log odds equal scores may be rounded in two orders; those are no ties to compare.
+            exact = name in ("min", "last") or max(len(steps) for _, steps in problems[row]) == 1
+            for voting in VOTINGS if exact else ():
+                if voting in ("weighted", "weighted_mean") and 1 < n < len(problems[row]):
+                    continue
+                subsets = list(itertools.combinations(problems[row], n))
+                expected = np.mean([_share(one, voting, name) for one in subsets])
+                assert measured.scored["score", voting, name][0, row, n - 1] == pytest.approx(expected, abs=1e-9)
+    for row, n in itertools.product(range(len(problems)), ns):
+        subsets = list(itertools.combinations(problems[row], n))
+        passed = np.mean([any(answer == 0 for answer, _ in one) for one in subsets])
+        assert measured.passed[row, n - 1] == pytest.approx(passed)
+        if n in (1, len(problems[row])):
+            expected = np.mean([_share(one, "majority", "last") for one in subsets])
+            assert measured.majority[row, n - 1] == pytest.approx(expected)
+
+
+def _golden(right: int, ties: Ties) -> Accuracies:
+    """Answers 7, 5, 5, 7, 9 with scores .4, .3, .2, .05, .9."""
+    table, model = _table([[(0, (0.4,)), (1, (0.3,)), (1, (0.2,)), (0, (0.05,)), (2, (0.9,))]])
+    table = replace(table, correct=table.answers == right)
+    return measure_table(table, [model], (1, 5), seed=0, subsets=400, ties=ties)
+
+
+@pytest.mark.parametrize("aggregation", AGGREGATIONS)
+def test_golden_numbers(aggregation: str) -> None:
+    seven, five, nine = (_golden(right, "first") for right in range(3))
+    for voting in VOTINGS:
+        won = [float(one.scored["score", voting, aggregation][0, 0, 1]) for one in (seven, five, nine)]
+        assert won == [0, 0, 1]
+    assert [float(one.majority[0, 1]) for one in (seven, five, nine)] == [1, 0, 0]
+    assert [float(_golden(right, "share").majority[0, 1]) for right in range(3)] == [0.5, 0.5, 0]
+    assert seven.majority[0, 0] == pytest.approx(2 / 5)
+
+
+def test_the_first_of_tied_answers_wins_every_vote_of_all_but_best_of_n_shares() -> None:
+    table, model = _table([[(0, (0.5,)), (1, (0.5,))], [(0, (0.5,)), (1, (0.5,)), (1, (0.1,)), (0, (0.1,))]])
+    table = replace(table, correct=np.array([False, True, True, False, False, True]))
+    measured = measure_table(table, [model], (2,), seed=0, subsets=100, ties="first")
+    assert measured.majority[0, 0] == 0.0  # all of the first problem's, of which the first answer is wrong
+    for voting in ("weighted", "weighted_mean", "weighted_max"):
+        assert measured.scored["score", voting, "last"][0, 0, 0] == 0.0
+    assert measured.scored["score", "best", "last"][0, 0, 0] == 0.5
+    shared = measure_table(table, [model], (2,), seed=0, subsets=100)
+    # Two of the second problem's four are a random subset, which has no order.
+    assert measured.majority[1, 0] == shared.majority[1, 0]
+    assert shared.majority[0, 0] == 0.5
+
+
+def _random(problems: int = 30, candidates: int = 12, models: int = 3) -> tuple[CandidateTable, list[ModelScores]]:
+    generator = np.random.default_rng(0)
+    rows = [
+        [
+            (int(generator.integers(-1, 3)), tuple(generator.random(int(generator.integers(1, 4)))))
+            for _ in range(candidates)
+        ]
+        for _ in range(problems)
+    ]
+    table, model = _table(rows)
+    made = [
+        replace(model, method="er" if i else "orm", seed=i, steps=generator.random(len(model.steps)))
+        for i in range(models)
+    ]
+    return table, made
+
+
+def test_blocks_and_the_company_of_other_models_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, models = _random()
+    whole = measure_table(table, models, (1, 4, 12), seed=0, subsets=50)
+    assert whole.seeds == {"orm": (0,), "er": (1, 2)} and list(whole.problems) == list(table.problems)
+    monkeypatch.setattr(accuracy, "_BLOCK", 30)
+    for alone in (
+        measure_table(table, models, (12, 4, 1), seed=0, subsets=50),
+        measure_table(table, models[1:], (1, 4, 12), seed=0, subsets=50),
+    ):
+        for key in alone.scored:
+            assert (alone.scored[key] == whole.scored[key]).all()
+        assert (alone.majority == whole.majority).all() and (alone.passed == whole.passed).all()
+    some = measure_table(table, models, (1, 4, 12), seed=0, subsets=50, aggregations=("last",))
+    assert {key[2] for key in some.scored} == {"last"}
+    assert (some.scored["er", "weighted", "last"] == whole.scored["er", "weighted", "last"]).all()
+
+
+def test_at_averages_over_seeds() -> None:
+    table, models = _random()
+    measured = measure_table(table, models, (4,), seed=0, subsets=10)
+    both = measured.scored["er", "best", "min"][:, :, 0]
+    assert measured.at("er", "best", "min", 4) == pytest.approx((both[0] + both[1]) / 2)
+
+
+def test_copies_count_as_so_many_candidates() -> None:
+    table, (model, *_) = _random(problems=5, candidates=6)
+    doubled = replace(table, copies=np.full(30, 2))
+    spread = CandidateTable(
+        table.problems,
+        table.starts * 2,
+        np.repeat(table.answers, 2),
+        np.repeat(table.correct, 2),
+        np.ones(60, np.int64),
+    )
+    lengths = np.diff(model.starts)
+    steps = np.concatenate([np.tile(model.steps[a:b], 2) for a, b in itertools.pairwise(model.starts)])
+    twice = replace(model, steps=steps, starts=np.concatenate([[0], np.cumsum(np.repeat(lengths, 2))]))
+    one = measure_table(doubled, [model], (1, 3, 12), seed=0, subsets=400)
+    other = measure_table(spread, [twice], (1, 3, 12), seed=0, subsets=400)
+    for key in one.scored:
+        exact = key[1] in ("best", "weighted_max")
+        assert one.scored[key] == pytest.approx(other.scored[key], abs=1e-9 if exact else 0.12)
+
+
+def test_progress_is_told_of_every_problem() -> None:
+    table, models = _random()
+    seen: list[int] = []
+    measure_table(table, models, (1,), seed=0, subsets=1, progress=lambda: seen.append(1))
+    assert len(seen) == 30
+
+
+TABLE, MODELS = _random(problems=3, candidates=4)
+BAD_STEPS = np.where(np.arange(len(MODELS[0].steps)) == 2, np.nan, MODELS[0].steps)
+
+
+@pytest.mark.parametrize(
+    ("table", "models", "ns", "message"),
+    [
+        (TABLE, MODELS, (), "expected at least one, each at least 1"),
+        (TABLE, MODELS, (0, 2), "expected at least one, each at least 1"),
+        (TABLE, MODELS, (5,), "problem p0: 4 candidates, expected at least 5"),
+        (CandidateTable([], np.zeros(1, int), *np.empty((3, 0), int)), [], (1,), "there are no problems"),
+        (replace(TABLE, starts=np.array([0, 4, 4, 12])), MODELS, (1,), "problem p1: it has no candidates"),
+        (
+            replace(TABLE, correct=np.arange(12) == 0, answers=np.zeros(12, np.int32)),
+            [],
+            (1,),
+            "problem p0: one answer",
+        ),
+        (
+            replace(TABLE, correct=np.arange(12) == 9, answers=np.full(12, -1, np.int32)),
+            [],
+            (1,),
+            "problem p2: .*without",
+        ),
+        (TABLE, [MODELS[0], MODELS[0]], (1,), "scores by orm, seed 0: there twice"),
+        (TABLE, [replace(MODELS[0], steps=BAD_STEPS)], (1,), r"scores by orm, seed 0: .* not in \[0, 1\]"),
+        (TABLE, [replace(MODELS[0], steps=MODELS[0].steps + 1)], (1,), r"not in \[0, 1\]"),
+        (TABLE, [replace(MODELS[0], steps=MODELS[0].steps[:-1])], (1,), "not one list a candidate"),
+        (TABLE, [replace(MODELS[0], starts=MODELS[0].starts[1:])], (1,), "not one list a candidate"),
+        (TABLE, [ModelScores("er", 0, np.ones(12), np.array([0, 0, *range(2, 13)]))], (1,), "no step score"),
+    ],
+)
+def test_what_would_change_a_denominator_is_refused(
+    table: CandidateTable, models: list[ModelScores], ns: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(StepwardError, match=message):
+        measure_table(table, models, ns, seed=0, subsets=1)

@@ -1,0 +1,79 @@
+"""Which answers are one: by the grader, with right answers together, whatever order they come in."""
+
+import random
+
+import numpy as np
+import pytest
+
+from stepward.errors import StepwardError
+from stepward.evaluation.answer_groups import grouped, same_by
+from stepward.grading import pool
+
+
+def _groups(
+    answers: list[str | None], right: set[str], grader: str = "math", copies: list[int] | None = None
+) -> list[int]:
+    correct = np.array([answer in right for answer in answers])
+    return grouped(answers, correct, np.array(copies or [1] * len(answers)), same_by(grader)).tolist()
+
+
+def test_numbers_are_in_the_order_of_first_appearance() -> None:
+    assert _groups(["7", "5", None, "5", "9", "7"], {"9"}) == [0, 1, -1, 1, 2, 0]
+
+
+def test_one_answer_in_many_notations_is_one() -> None:
+    answers: list[str | None] = ["0.5", "3", r"\frac{1}{2}", "1/2", "3.0", "3.00", r"\frac{6}{2}", "50\\%"]
+    numbers = _groups(answers, {"7"})
+    assert numbers[:7] == [0, 1, 0, 0, 1, 1, 1]
+
+
+def test_right_answers_are_one_and_never_one_with_a_wrong_one() -> None:
+    # The two right ones differ from one another; the wrong one equals the first of them.
+    assert _groups(["0.333333333333333", "0.3333333333333333", "1/3"], {"0.333333333333333", "0.3333333333333333"}) == [
+        0,
+        0,
+        1,
+    ]
+    assert _groups(["", "a"], {"a"}) == [0, 1]
+
+
+def test_a_verdict_that_is_not_transitive_gives_groups_that_do_not_depend_on_the_order() -> None:
+    same = same_by("math")
+    first, second, third = "0.333333333333333", "1/3", "0.3333333333333333"
+    assert same(second, first) and same(second, third) and not same(first, third)
+    answers: list[str | None] = [first, second, third, "7", second, first, first]
+    expected = None
+    for seed in range(10):
+        order = random.Random(seed).sample(range(7), 7)
+        numbers = _groups([answers[index] for index in order], set())
+        groups = {frozenset(order[i] for i in range(7) if numbers[i] == number) for number in numbers}
+        expected = expected or groups
+        assert groups == expected == {frozenset({0, 1, 4, 5, 6}), frozenset({2}), frozenset({3})}
+
+
+def test_the_most_drawn_text_stands_for_its_group() -> None:
+    answers: list[str | None] = ["0.333333333333333", "1/3", "0.3333333333333333"]
+    assert _groups(answers, set(), copies=[1, 5, 1]) == [0, 0, 0]
+    assert _groups(answers, set(), copies=[5, 1, 1]) == [0, 0, 1]
+
+
+@pytest.mark.parametrize(("grader", "numbers"), [("exact", [0, 1, 2]), ("string", [0, 0, 1]), ("math", [0, 0, 1])])
+def test_the_grader_decides(grader: str, numbers: list[int]) -> None:
+    assert _groups(["Paris", "paris.", "London"], set(), grader) == numbers
+
+
+def test_plain_numbers_need_no_algebra_and_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool.AlgebraPool, "compare", lambda *_, **__: pytest.fail("algebra was asked"))
+    answers: list[str | None] = [f"{number}{end}" for number in range(-30, 30) for end in ("", ".0", ".5")]
+    assert len(set(_groups(answers, {"7", "7.0"}))) == 60 + 60
+    same = same_by("math")
+    for first, second, equal in [
+        ("007", "7", True), ("-0", "0", True), (".5", "0.50", True), ("5.", "5", True),
+        ("\u0663", "3", False), ("1,000", "1000", True), ("12 apples", "12", True), ("9" * 60, "9" * 59, False),
+    ]:  # fmt: skip
+        assert same(first, second) is equal, (first, second)
+
+
+def test_an_unknown_grader_is_refused() -> None:
+    with pytest.raises(StepwardError, match=r"grader 'maths': .*did you mean math"):
+        same_by("maths")

@@ -1,0 +1,209 @@
+"""Studies load with their cells, grids, tables and checks worked out; what is wrong with one is said by its place."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stepward.errors import StepwardError
+from stepward.recipes.study import named_studies, read_study
+from stepward.recipes.study_plan import load_study
+
+STUDY: dict[str, Any] = {
+    "about": "a test",
+    "base": {"recipe": "tiny-cpu", "problems": {"reward": 8}, "rewards.epochs": 1},
+    "cells": {"weak": {"title": "weak one", "generator.temperature": 0.5}, "strong": None},
+    "tables": {"main": {"title": "Best", "n": 16, "rows": ["orm", "er"], "columns": {"w": "weak", "s": "strong"}}},
+}
+GRID: dict[str, Any] = {
+    "base": {"labels": {"kinds": ["er"]}},
+    "grid": {"labels.eta": [0.1, 2], "rewards.learning_rate": [0.001, 0.01]},
+    "tables": {"grid": {"title": "Grid", "n": 16, "method": "er", "rows": "labels.eta",
+                        "columns": "rewards.learning_rate"}},
+}  # fmt: skip
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where a study is written."""
+    return tmp_path / "mine.yaml"
+
+
+def changed(study: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A study with some fields, by their dotted names, changed."""
+    content = copy.deepcopy(study)
+    for path, value in changes.items():
+        *sections, name = path.split("/")
+        place = content
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[name] = value
+    return dict(content)
+
+
+def load(file: Path, content: dict[str, Any], *overrides: str) -> Any:
+    """The study's plan."""
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
+    return load_study(str(file), overrides)
+
+
+def test_a_study_has_its_cells_recipes(file: Path) -> None:
+    plan = load(file, STUDY)
+    assert plan.study.name == "mine"
+    weak, strong = plan.cells
+    assert (weak.name, weak.title, weak.recipe.name, weak.recipe.about) == ("weak", "weak one", "weak", "weak one")
+    assert (strong.name, strong.title, strong.recipe.about) == ("strong", "strong", "a test")
+    assert (weak.recipe.generator.temperature, strong.recipe.generator.temperature) == (0.5, 1.0)
+    for cell in plan.cells:
+        # tiny-cpu's own levels stay where the base says nothing of them.
+        assert (cell.recipe.problems.reward, cell.recipe.rewards.epochs) == (8, 1)
+        assert cell.recipe.problems.levels == (1, 2, 3)
+
+
+def test_a_grid_runs_every_combination_of_every_cell(file: Path) -> None:
+    plan = load(file, GRID)
+    names = ["eta-0.1_learning_rate-0.001", "eta-0.1_learning_rate-0.01", "eta-2_learning_rate-0.001",
+             "eta-2_learning_rate-0.01"]  # fmt: skip
+    assert [cell.name for cell in plan.cells] == names
+    assert [(cell.recipe.labels.eta, cell.recipe.rewards.learning_rate) for cell in plan.cells] == [
+        (0.1, 0.001), (0.1, 0.01), (2, 0.001), (2, 0.01)
+    ]  # fmt: skip
+    (frame,) = plan.frames
+    assert (frame.rows, frame.columns) == (["0.1", "2"], ["0.001", "0.01"])
+    assert [[one.cell.name for one in row] for row in frame.figures] == [names[:2], names[2:]]
+    both = load(file, changed(GRID, {"cells": {"a": {}, "b": {"seed": 1}}, "tables/grid/cell": "b"}))
+    assert [cell.name for cell in both.cells] == [f"{of}_{name}" for of in "ab" for name in names]
+    assert both.frames[0].figures[1][0].cell.recipe.seed == 1
+
+
+def test_what_stands_where_is_put_together(file: Path) -> None:
+    rows = {"SC": "majority", "SC+ER": {"method": "er", "voting": "weighted"}, "ER min": {"method": "er",
+            "voting": "best", "aggregation": "min"}, "64": 64}  # fmt: skip
+    table = {"title": "t", "n": 4, "method": "orm", "rows": rows, "columns": ["strong", "weak"]}
+    (frame,) = load(file, changed(STUDY, {"tables": {"t": table}})).frames
+    assert (frame.rows, frame.columns) == (["SC", "SC+ER", "ER min", "64"], ["strong", "weak"])
+    found = [(one.method, one.n, one.voting, one.aggregation) for one in (row[0] for row in frame.figures)]
+    assert found == [("majority", 4, "overall", None), ("er", 4, "weighted", None), ("er", 4, "best", "min"),
+                     ("orm", 64, "overall", None)]  # fmt: skip
+    assert [one.cell.name for one in frame.figures[0]] == ["strong", "weak"]
+
+
+def test_checks_compare_two_selections(file: Path) -> None:
+    checks = [
+        {"says": "er wins", "better": "er", "than": "hard", "cell": "weak", "n": 16, "voting": "best"},
+        {"says": "strong wins", "better": "strong", "than": {"cell": "weak", "n": 4}, "method": "er", "n": 16},
+    ]
+    first, second = load(file, changed(STUDY, {"checks": checks})).claims
+    assert (first.says, first.better.method, first.than.method, first.than.cell.name) == (
+        "er wins",
+        "er",
+        "hard",
+        "weak",
+    )
+    assert (second.better.cell.name, second.better.n, second.than.cell.name, second.than.n) == ("strong", 16, "weak", 4)
+
+
+def test_published_figures_stand_beside_ours(file: Path) -> None:
+    changes = {"tables/main/published": {"er": [89.5, None]}, "tables/main/published_columns": ["GSM8K", "MATH"]}
+    (frame,) = load(file, changed(STUDY, changes)).frames
+    assert frame.published == [[None, None], [89.5, None]]
+    one = changed(STUDY, {"tables/main/columns": ["weak"], "tables/main/published": {"orm": 85.9}})
+    assert load(file, one).frames[0].published == [[85.9], [None]]
+
+
+def test_overrides_go_for_the_study_or_for_all_cells(file: Path) -> None:
+    plan = load(file, STUDY, "name=other", "problems.reward=9", "generator.temperature=0.7", "rewards.seeds=5")
+    weak, strong = plan.cells
+    assert plan.study.name == "other"
+    assert (weak.recipe.problems.reward, strong.recipe.rewards.seeds) == (9, (5,))
+    # What a cell sets itself stays.
+    assert (weak.recipe.generator.temperature, strong.recipe.generator.temperature) == (0.5, 0.7)
+    assert [cell.name for cell in load(file, GRID, "grid.labels.eta=5", "grid.rewards.learning_rate=[0.1]").cells] == [
+        "eta-5_learning_rate-0.1"
+    ]
+    assert len(load(file, STUDY, "recipe=gsm8k-published", "evaluation.ns=16", "labels.kinds=orm,er").cells) == 2
+
+
+def test_sections_and_dotted_names_are_the_same(file: Path) -> None:
+    one = load(file, changed(STUDY, {"base/rewards.epochs": 3, "cells/strong": {"rewards": {"epochs": 7, "batch": 4}}}))
+    assert [cell.recipe.rewards.epochs for cell in one.cells] == [3, 7]
+    assert [cell.recipe.rewards.batch for cell in one.cells] == [24, 4]
+
+
+def test_cells_may_name_those_above_them(file: Path) -> None:
+    cells = {"large": {}, "ood": {"rewards.of": "large", "problems": {"reward": 0, "validation": 0}},
+             "small": {"labels": {"kinds": ["prm_process"], "by": "large/er/seed-0"}, "from": "large"}}  # fmt: skip
+    study = changed(STUDY, {"cells": cells, "tables/main/columns": ["large"]})
+    plan = load(file, study)
+    assert [cell.source for cell in plan.cells] == [None, None, "large"]
+    assert plan.cells[2].recipe.labels.by == "large/er/seed-0"
+    for name in ("ood", "small"):
+        order = {name: cells[name], "large": {}}
+        with pytest.raises(StepwardError, match=f"cells.{name}: .*: large is no run that stands before it"):
+            load(file, changed(STUDY, {"tables/main/columns": ["large"]}) | {"cells": order})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tabels": {}}, "unknown field tabels; did you mean tables?"),
+        ({"tables": {}}, "tables: .*at least 1 item"),
+        ({"cells": {}}, "expected cells, a grid, or both"),
+        ({"cells/a b": {}}, "cells.a b"),
+        ({"cells/weak/labels": {"etta": 1}}, r"cells.weak: unknown field labels\.etta; did you mean eta\?"),
+        ({"base/labels.eta": 0}, r"cells.weak: labels\.eta: .*found 0"),
+        ({"base/recipe": "tiny"}, "neither a named recipe .* did you mean tiny-cpu?"),
+        ({"cells/weak/rewards.seeds.x": 0}, r"cells.weak: .*rewards\.seeds"),
+        ({"tables/main/rows": ["medium"]}, r"tables.main.rows.medium: 'medium' is no cell, method or N"),
+        ({"tables/main/rows": "labels.eta"}, r"tables.main.rows: labels.eta is no field of the grid"),
+        ({"tables/main/rows": 5}, r"tables.main.rows: expected a list"),
+        ({"tables/main/columns": {"w": "waek"}}, r"tables.main.columns.w: 'waek' is no cell.*did you mean weak\?"),
+        ({"tables/main/columns": {"w": {"cell": "waek"}}}, r"no cell waek; did you mean weak\?"),
+        ({"tables/main/columns": {"w": {"sell": "weak"}}}, r"unknown field sell; did you mean cell\?"),
+        ({"tables/main/n": 3}, r"tables.main at orm, w: n 3 is not among evaluation.ns of cell weak, which are 1, 2"),
+        ({"tables/main/n": None}, r"tables.main at orm, w: n None is not among"),
+        ({"tables/main/rows": ["weak"], "tables/main/columns": ["weak"]}, "method None is none of cell weak"),
+        ({"tables/main/rows": ["oracle"]}, "'oracle' is no cell, method or N"),
+        ({"tables/main/columns": [16]}, "expected one cell, and what it says fits weak, strong; name the cell"),
+        ({"tables/main/voting": "worst"}, "voting worst; expected one of overall, best, weighted"),
+        ({"tables/main/voting": "best", "tables/main/aggregation": "maxx"}, "aggregation maxx"),
+        ({"tables/main/aggregation": "min"}, "aggregation min needs a voting: best or weighted"),
+        ({"tables/main/voting": "weighted_mean"}, "voting weighted_mean needs an aggregation"),
+        ({"tables/main/x": "size"}, "tables.main.x: size"),
+        ({"tables/main/plot": "pie"}, "tables.main.plot: .*found 'pie'"),
+        ({"tables/main/published": {"err": [1, 2]}}, r"tables.main.published: no row err; did you mean er\?"),
+        ({"tables/main/published": {"er": [1]}}, r"tables.main.published.er: 1 figures, but there are 2 columns"),
+        ({"tables/main/published": {"er": [101, 0]}}, "expected accuracies in percent"),
+        ({"tables/main/published": {"er": [1, 2]}, "tables/main/published_columns": ["a"]}, "1 names for 2 columns"),
+        (
+            {"checks": [{"says": "x", "better": "er", "than": "er", "cell": "weak", "n": 16}]},
+            "checks.1: better and than are",
+        ),
+        ({"checks": [{"says": "x", "better": "er", "than": "err", "cell": "weak", "n": 16}]}, "checks.1.than: 'err'"),
+        ({"checks": [{"better": "er"}]}, "checks.0.says"),
+    ],
+)
+def test_what_is_wrong_is_said_by_its_place(changes: dict[str, Any], message: str, file: Path) -> None:
+    with pytest.raises(StepwardError, match=message):
+        load(file, changed(STUDY, changes))
+
+
+def test_two_cells_of_one_name_are_refused(file: Path) -> None:
+    grid = changed(GRID, {"grid": {"rewards.base": ["a/m", "b/m"]}, "tables/grid/rows": "rewards.base",
+                          "tables/grid/columns": [16]})  # fmt: skip
+    with pytest.raises(StepwardError, match="two cells would be called base-m"):
+        load(file, grid)
+
+
+def test_every_named_study_is_valid() -> None:
+    for name in named_studies():
+        plan = load_study(name)
+        assert (plan.study.name, bool(plan.study.about), bool(plan.study.source)) == (name, True, True)
+        assert read_study(name) == plan.study
+
+
+def test_an_unknown_study_is_refused() -> None:
+    with pytest.raises(StepwardError, match="neither a named study"):
+        load_study("nothing")

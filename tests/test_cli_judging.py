@@ -1,0 +1,169 @@
+"""The verbs first-error, pairs and calibration, from files to tables and JSON."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stepward.cli import judging  # noqa: F401  (adds its verbs)
+from stepward.cli import program as cli
+
+
+def write(path: Path, rows) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def ask(capsys, monkeypatch):
+    """Runs a command on a terminal of 80 columns; gives what it said, all of it."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*words: object, code: int = 0) -> str:
+        assert cli._guarded(lambda: cli.app(args=["evaluate", *map(str, words)])) == code
+        said = capsys.readouterr()
+        return said.out + said.err
+
+    return run
+
+
+def row(number, label, part="gsm8k"):
+    return {
+        "id": f"{part}-{number}", "generator": "g", "problem": "p", "steps": ["a", "b", "c"],
+        "final_answer_correct": label != 0, "label": label,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def benchmark(tmp_path) -> Path:
+    rows = [row(n, label, part) for part in ("gsm8k", "math") for n, label in enumerate((0, 1, -1, -1))]
+    return write(tmp_path / "processbench.jsonl", rows)
+
+
+@pytest.fixture
+def predictions(tmp_path) -> Path:
+    scores = [[0.2, 0.9, 0.9], [0.9, 0.3, 0.1], [0.9] * 3, [0.6] * 3]
+    rows = [{"id": f"{part}-{n}", "step_scores": one} for part in ("math", "gsm8k") for n, one in enumerate(scores)]
+    return write(tmp_path / "predictions.jsonl", rows)
+
+
+def test_processbench_from_files_to_figures(ask, benchmark, predictions, tmp_path):
+    said = ask("first-error", benchmark, "--predictions", predictions, "--json", tmp_path / "out.json")
+    assert "processbench, 8 rows; a step is taken for wrong below 0.45, chosen on 4 rows of gsm8k" in said
+    assert "mean of the parts (macro)" in said and "mean by rows (weighted)" in said
+    assert "lowest score: at the first error in 50.0% of 4 rows, before it in 0.0%, after it in 50.0%" in said
+    assert max(map(len, said.splitlines()[:20])) <= 80
+    figures = json.loads((tmp_path / "out.json").read_text())
+    assert (figures["benchmark"], figures["rows"], figures["f1"], figures["macro_f1"]) == ("processbench", 8, 1.0, 1.0)
+    assert (figures["threshold"], figures["threshold_from"]) == (pytest.approx(0.45), "gsm8k")
+    assert [part["part"] for part in figures["parts"]] == ["gsm8k", "math"]
+    assert figures["wrong_process"]["all"]["rows"] == 2
+
+
+def test_thresholds_given_stored_and_chosen_on_other_rows(ask, benchmark, predictions, tmp_path):
+    out, again = tmp_path / "out.json", tmp_path / "again.json"
+    said = ask("first-error", benchmark, "--predictions", predictions, "--threshold", "0.7", "--json", out)
+    assert "below 0.7 (given)" in said
+    assert json.loads(out.read_text())["accuracy_without_error"] == 0.5
+    said = ask("first-error", benchmark, "--predictions", predictions, "--threshold-from", out, "--json", again)
+    assert json.loads(again.read_text())["threshold"] == 0.7
+    math = write(tmp_path / "math.jsonl", [row(n, label, "math") for n, label in enumerate((0, 1, -1, -1))])
+    gsm8k = write(tmp_path / "gsm8k.jsonl", [row(n, label) for n, label in enumerate((0, 1, -1, -1))])
+    ask("first-error", math, "--predictions", predictions, "--threshold-from", gsm8k, "--json", again)
+    figures = json.loads(again.read_text())
+    assert (figures["rows"], figures["threshold_rows"], figures["threshold_from"]) == (4, 4, str(gsm8k))
+    assert figures["threshold"] == pytest.approx(0.45)
+    said = ask("first-error", benchmark, "--predictions", predictions, "--threshold-from", benchmark)
+    assert "chosen on 8 rows" in said
+    said = ask("first-error", math, "--predictions", predictions, code=1)
+    assert "'gsm8k-0' is no row of the benchmark" in said
+
+
+def test_the_options_of_a_threshold_exclude_each_other(ask, benchmark, predictions):
+    words = ("first-error", benchmark, "--predictions", predictions, "--threshold", "0.5")
+    assert "give one of them" in ask(*words, "--threshold-from", benchmark, code=1)
+    assert "expected a number from 0 to 1" in ask(*words[:-1], "1.5", code=1)
+    assert "would take the place of what is read" in ask(*words, "--json", predictions, code=1)
+
+
+def test_critics_that_name_first_errors(ask, benchmark, tmp_path):
+    said = [0, 1, -1, None] * 2
+    rows = [{"id": f"{part}-{n}", "first_error": said[n]} for part in ("gsm8k", "math") for n in range(4)]
+    shown = ask("first-error", benchmark, "--predictions", write(tmp_path / "verdicts.jsonl", rows))
+    assert "first errors as predicted, no threshold" in shown
+    assert "2 rows have no verdict: they count as wrong" in shown
+
+
+def test_public_prmbench_rows_say_what_points_past_the_end(ask, shared_data, tmp_path):
+    rows = [json.loads(line) for file in sorted((shared_data / "prmbench").iterdir()) for line in file.open()]
+    oracle = [
+        {
+            "id": f"{row['classification']}_{row['idx']}",
+            "step_scores": [0.0 if n + 1 in row["error_steps"] else 1.0 for n in range(len(row["modified_process"]))],
+        }
+        for row in rows
+    ]
+    out = tmp_path / "out.json"
+    predictions = write(tmp_path / "oracle.jsonl", oracle)
+    said = ask("first-error", shared_data / "prmbench", "--predictions", predictions, "--json", out)
+    assert "13 rows name error steps past the end of their solution" in said
+    assert "prmbench, 1,202 rows; a step is taken for wrong below 0.5 (default)" in said
+    figures = json.loads(out.read_text())
+    assert (figures["prm_score"], figures["macro_prm_score"], figures["facts"]["rows_past_end"]) == (1.0, 1.0, 13)
+
+
+def test_big_bench_mistake_rows_have_numbers(ask, shared_data, tmp_path):
+    file = shared_data / "big_bench_mistake" / "multistep_arithmetic.jsonl"
+    rows = [json.loads(line) for line in file.open()]
+    given = [
+        {"id": number, "step_scores": [0.0 if at == one["mistake_index"] else 1.0 for at in range(len(one["steps"]))]}
+        for number, one in enumerate(rows, start=1)
+    ]
+    out = tmp_path / "out.json"
+    ask("first-error", file, "--predictions", write(tmp_path / "oracle.jsonl", given), "--json", out)
+    assert json.loads(out.read_text())["accuracy"] == 1.0
+
+
+def test_pairs_from_files_to_figures(ask, tmp_path):
+    rows = [
+        {"id": n, "subset": subset, "chosen": 1.0 + n, "rejected": 1.5, "margin": n % 2}
+        for subset in ("alpacaeval-easy", "mt-bench-hard", "donotanswer", "math-prm")
+        for n in range(4)
+    ]
+    out = tmp_path / "out.json"
+    said = ask("pairs", write(tmp_path / "pairs.jsonl", rows), "--json", out)
+    assert "16 rows by the rules of rewardbench; a tie is lost; 0 ties" in said
+    assert "Score: 75.0 (" in said
+    assert "alpacaeval-easy: rows 4, as published 100" in said
+    figures = json.loads(out.read_text())
+    assert (figures["benchmark"], figures["score"], figures["accuracy"]) == ("rewardbench", 0.75, 0.75)
+    assert [one["name"] for one in figures["sections"]] == ["Chat", "Chat Hard", "Safety", "Reasoning"]
+    said = ask("pairs", tmp_path / "pairs.jsonl", "--benchmark", "none")
+    assert "by the rules of none" in said and "Score" not in said
+    assert "none of RewardBench 2's" in ask("pairs", tmp_path / "pairs.jsonl", "--benchmark", "rewardbench2", code=1)
+
+
+def test_best_of_four_says_its_rule(ask, tmp_path):
+    rows = [{"id": n, "subset": "Math", "chosen": 1, "rejected": [1, 0, 0]} for n in range(2)]
+    said = ask("pairs", write(tmp_path / "pairs.jsonl", rows))
+    assert "2 rows by the rules of rewardbench2; several rejected: ties share the win; 2 ties" in said
+    assert "no score, for there are no rows of Factuality" in said
+
+
+def test_calibration_from_files_to_figures(ask, tmp_path):
+    rows = [{"id": n, "step_scores": [0.9, 0.2], "labels": [1, n % 2]} for n in range(20)]
+    out = tmp_path / "out.json"
+    said = ask("calibration", write(tmp_path / "scores.jsonl", rows), "--json", out, "--bins", "5")
+    assert "20 rows, 40 scores with a label, 0 without" in said
+    assert "expected calibration error, equal width" in said
+    figures = json.loads(out.read_text())
+    assert figures["ece"] == pytest.approx((0.1 + 0.3) / 2)
+    assert len(figures["equal_width"]["bins"]) == 5
+    assert "AUC is undefined" in ask(
+        "calibration", write(tmp_path / "right.jsonl", [{"id": 1, "step_scores": [1], "labels": [1]}])
+    )
+
+
+def test_hostile_names_are_shown_as_they_are(ask, tmp_path):
+    rows = [{"id": 1, "subset": "[bold]x[/] <script>", "chosen": 1, "rejected": 0}]
+    assert "[bold]x[/]" in ask("pairs", write(tmp_path / "pairs.jsonl", rows))

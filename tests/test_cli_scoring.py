@@ -1,0 +1,120 @@
+"""`stepward score` and `stepward scorers`: one solution, or a file, with any reward model of a known convention."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_hub import SAVERS
+
+import stepward
+from stepward.cli import program as cli
+from stepward.rewards.hub_conventions import CONVENTIONS
+
+QUESTION = "She has 16 eggs and eats 3. How many are left?"
+
+Said = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    torch.manual_seed(0)
+    return {name: save(tmp_path_factory.mktemp(name)) for name, save in SAVERS.items()}
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Said:
+    """Runs the command line in this process; what it says, or its message where it is refused."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*words: object, code: int = 0) -> str:
+        assert cli._guarded(lambda: cli.app(args=[str(word) for word in words])) == code
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err and "unforeseen" not in err
+        return err if code else out
+
+    return run
+
+
+@pytest.mark.parametrize("name", sorted(CONVENTIONS))
+def test_one_solution(folders: dict[str, Path], said: Said, name: str) -> None:
+    steps = ["16 - 3 = 13", "The answer is: 13"]
+    text = said(
+        "score", folders[name], "--scorer", name, "--problem", QUESTION, "--split", "lines", "--solution",
+        "\n".join(steps),
+    )  # fmt: skip
+    scored = stepward.load_scorer(folders[name], name).score(QUESTION, steps)
+    if CONVENTIONS[name].whole:
+        assert text.startswith(f"{scored.last:.3f}  (the whole solution") and ("reward" in text) == (name[0] == "b")
+        return
+    lines = [f"{score:.3f}  {step}" for score, step in zip(scored.steps, steps, strict=True)]
+    assert text.splitlines()[:2] == lines
+    assert text.splitlines()[2].startswith(f"min {scored.min:.3f}, prod ")
+
+
+def test_a_solution_from_standard_input_and_its_usual_split(
+    folders: dict[str, Path], said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Qwen's own data part steps by empty lines, TRL's by line ends."""
+    for name, count in (("qwen-prm", 2), ("trl", 3)):
+        monkeypatch.setattr("sys.stdin", io.StringIO("16 - 3\n= 13\n\nThe answer is: 13\n"))
+        text = said("score", folders[name], "--problem", QUESTION)
+        assert sum(line[:2] in ("0.", "1.") for line in text.splitlines()) == count
+
+
+def test_a_file_of_candidates_can_be_evaluated(folders: dict[str, Path], said: Said, tmp_path: Path) -> None:
+    rows = [
+        {
+            "problem_id": f"p{index // 4}", "solution_id": index, "problem": QUESTION,
+            "solution": f"16 - 3 = {index}\nso {index}", "answer": str(index), "correct": index % 4 == 1,
+        }
+        for index in range(8)
+    ]  # fmt: skip
+    source, to = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["score", folders["skywork"], "--file", source, "--to", to, "--name", "skywork", "--batch-tokens", 200]
+    assert "8 rows scored, 16 scores: " in said(*words)
+    assert "8 rows scored, 8 of them before, 16 scores: " in said(*words)
+    scored = [json.loads(line) for line in to.read_text().splitlines()]
+    assert [{**row, "model": "skywork"} for row in rows] == [
+        {name: value for name, value in row.items() if name != "step_scores"} for row in scored
+    ]
+    refused = said(*words, "--dtype", "bfloat16", code=1)
+    assert "out.jsonl is there already, from another scoring" in refused
+
+
+def test_bad_rows_are_refused_or_set_aside(folders: dict[str, Path], said: Said, tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    good = {"id": "a", "problem": QUESTION, "steps": ["13"]}
+    source.write_text(json.dumps(good) + "\n" + json.dumps({**good, "steps": []}) + "\n")
+    words = ["score", folders["trl"], "--file", source, "--to", tmp_path / "out.jsonl"]
+    assert "row 2, field 'steps': empty" in said(*words, code=1)
+    text = said(*words, "--set-aside")
+    assert "1 rows scored" in text and "Set aside: 1 rows, with their reasons in " in text
+
+
+def test_words_that_do_not_fit_are_refused(folders: dict[str, Path], said: Said, tmp_path: Path) -> None:
+    model = folders["math-shepherd"]
+    for words in (
+        [model], [model, "--problem", "x", "--file", "in.jsonl", "--to", "out"], [model, "--file", "in.jsonl"],
+        [model, "--problem", "x", "--to", "out"],
+    ):  # fmt: skip
+        assert "expected either --problem" in said("score", *words, code=1)
+    words = [model, "--problem", "x", "--solution", "y"]
+    assert "doesn't tell how this reward model is asked" in said("score", *words, code=1)
+    assert "did you mean math-shepherd?" in said("score", *words, "--scorer", "math-shephard", code=1)
+    assert "--split words: expected lines or paragraphs" in said("score", *words, "--split", "words", code=1)
+    assert "a separator of '\\n\\n' can't be had" in said(
+        "score", *words, "--scorer", "math-shepherd", "--separator", "\\n\\n", code=1
+    )
+    assert "the step tag" in said("score", model, "--scorer", "er-prm", "--problem", "ки", "--solution", "y", code=1)
+    said_of_none = said("score", tmp_path / "none", "--problem", "x", "--solution", "y", code=1)
+    assert "none is not a reward model" in said_of_none
+
+
+def test_the_conventions_are_listed(said: Said) -> None:
+    text = said("scorers")
+    assert [line.split()[0] for line in text.splitlines()] == ["stepward", *CONVENTIONS]
+    assert max(map(len, text.splitlines())) <= 100
