@@ -119,6 +119,7 @@ def test_seeds_and_models_have_room_in_eighty_columns(run: Run, tmp_path: Path) 
         (["a.jsonl", "--aggregation", "max"], "--aggregation max: expected one or more of min, prod"),
         (["a.jsonl", "--grader", "no"], "grader 'no': expected one of math"),
         (["a.jsonl", "--json", "a.jsonl"], "a.jsonl: the rows would take the place of the scores; name another file"),
+        (["a.jsonl", "--json", "b.json", "--csv", "./b.json"], "b.json: named for both --json and --csv"),
         (["a.jsonl", "bad.jsonl"], "bad.jsonl: 1 row can't be used"),
         (["a.txt"], "a.txt: unknown kind of file"),
     ],
@@ -159,6 +160,7 @@ def test_compare_says_what_is_amiss(run: Run, tmp_path: Path) -> None:
         (["a", "nothing"], "nothing: no evaluation/summary.json in it; finish the run first"),
         (["a", "a"], "a: given twice; name each run once"),
         (["a", "--methods", "er"], "--methods er: no such method; expected majority, pass, score"),
+        (["a", "a.jsonl", "--json", "a.jsonl"], "a.jsonl: the comparison would take the place of what it compares"),
         (["a", "--n", "3"], "--n 3: not measured by all; expected one of 1, 2, 4"),
         (["a", "--voting", "most"], "score was not measured by most last; expected a voting of best"),
     ):

@@ -86,6 +86,19 @@ def test_the_options_of_a_threshold_exclude_each_other(ask, benchmark, predictio
     assert "would take the place of what is read" in ask(*words, "--json", predictions, code=1)
 
 
+@pytest.mark.parametrize("source", ["rows", "rows/*.jsonl", "link.jsonl"])
+def test_figures_never_take_the_place_of_a_file_that_is_read(ask, tmp_path, monkeypatch, source):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows").mkdir()
+    file = write(tmp_path / "rows" / "pairs.jsonl", [{"id": 1, "chosen": 1, "rejected": 0}])
+    (tmp_path / "link.jsonl").symlink_to(file)
+    before = file.read_bytes()
+    assert "would take the place of what is read" in ask("pairs", source, "--json", "rows/pairs.jsonl", code=1)
+    assert file.read_bytes() == before
+    ask("pairs", source, "--json", "rows/figures.json")
+    assert json.loads((tmp_path / "rows" / "figures.json").read_text())["accuracy"] == 1.0
+
+
 def test_critics_that_name_first_errors(ask, benchmark, tmp_path):
     said = [0, 1, -1, None] * 2
     rows = [{"id": f"{part}-{n}", "first_error": said[n]} for part in ("gsm8k", "math") for n in range(4)]
@@ -148,6 +161,15 @@ def test_best_of_four_says_its_rule(ask, tmp_path):
     said = ask("pairs", write(tmp_path / "pairs.jsonl", rows))
     assert "2 rows by the rules of rewardbench2; several rejected: ties share the win; 2 ties" in said
     assert "no score, for there are no rows of Factuality" in said
+
+
+def test_rewardbench_2_says_what_leaves_ties_out(ask, tmp_path):
+    rows = [{"id": 1, "subset": "Math", "chosen": 1, "rejected": [1, 0, 0]}]
+    rows += [{"id": "ref:1", "subset": "Ties", "chosen": 1, "rejected": 1}]
+    rows += [{"id": "tied:1", "subset": "Ties", "chosen": [2, 1], "rejected": 2}]
+    said = ask("pairs", write(tmp_path / "pairs.jsonl", rows))
+    assert "all but Ties" in said and "All rows" not in said
+    assert "3 rows by the rules of rewardbench2; several rejected: ties share the win; 3 ties" in said
 
 
 def test_calibration_from_files_to_figures(ask, tmp_path):

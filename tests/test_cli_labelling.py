@@ -103,3 +103,12 @@ def test_labels_are_held_against_better_ones(run: Path, said: Said, tmp_path: Pa
     pairs = tmp_path / "pairs.jsonl"
     pairs.write_text('{"chosen": "a", "rejected": "b"}\n')
     assert "rows have no step labels" in said("evaluate", "label-noise", pairs, f"{run}#oracle", code=1)
+    # Neither a file of a run, nor one that is given itself, is written over.
+    for words, read in (((f"{run}#hard", f"{run}#oracle"), layout.shard("labels", "hard")), ((pairs, run), pairs)):
+        before = read.read_bytes()
+        assert "take the place of what is read" in said("evaluate", "label-noise", *words, "--json", read, code=1)
+        assert read.read_bytes() == before
+    for option in ("--above", "--true-above"):
+        for value in ("nan", "7", "-0.5"):
+            text = said("evaluate", "label-noise", f"{run}#hard", f"{run}#oracle", option, value, code=1)
+            assert f"{option} {value}: expected a number from 0 to 1" in text

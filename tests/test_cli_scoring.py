@@ -81,8 +81,11 @@ def test_a_file_of_candidates_can_be_evaluated(folders: dict[str, Path], said: S
     assert [{**row, "model": "skywork"} for row in rows] == [
         {name: value for name, value in row.items() if name != "step_scores"} for row in scored
     ]
-    refused = said(*words, "--dtype", "bfloat16", code=1)
-    assert "out.jsonl is there already, from another scoring" in refused
+    for other in (["--dtype", "bfloat16"], ["--batch-tokens", "300"], ["--device", "cpu:0"]):
+        refused = said(*words, *other, code=1)
+        assert "out.jsonl is there already, from another scoring" in refused
+    if not torch.cuda.is_available():
+        assert "8 of them before" in said(*words, "--device", "cpu")
 
 
 def test_bad_rows_are_refused_or_set_aside(folders: dict[str, Path], said: Said, tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ def evaluate_scores(
     for path in (to_json, to_csv):
         if path is not None and path.resolve() in [file.resolve() for file in files]:
             raise StepwardError(f"{path}: the rows would take the place of the scores; name another file")
+    if to_json is not None and to_csv is not None and to_json.resolve() == to_csv.resolve():
+        raise StepwardError(f"{to_json}: named for both --json and --csv; name two files")
     with _bars() as progress:
         measured = external.evaluate_scores(
             files, ns=_numbers(ns), aggregations=_names(aggregation), subsets=subsets, seed=seed, grader=grader,
@@ -176,7 +178,9 @@ def compare(
     paths: Annotated[
         list[Path], typer.Argument(metavar="RUN...", help="Runs; or folders or rows of `stepward evaluate scores`.")
     ],
-    methods: Annotated[str | None, typer.Option(help="Which methods, such as er,hard; all if not given.")] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Which, such as er,hard or er:weighted:last; all if not given.")
+    ] = None,
     n: Annotated[int | None, typer.Option("--n", min=1, help="Candidates to choose from.")] = None,
     voting: Annotated[str | None, typer.Option(help="For all: best, weighted, weighted_mean, weighted_max.")] = None,
     aggregation: Annotated[str | None, typer.Option(help="For all: min, prod, last, mean or logodds.")] = None,
@@ -188,6 +192,8 @@ def compare(
     from stepward.evaluation.external_folder import read_all
     from stepward.store import write_json
 
+    if to_json is not None and to_json.resolve() in [path.resolve() for path in paths]:
+        raise StepwardError(f"{to_json}: the comparison would take the place of what it compares; name another file")
     runs = read_all(paths, (voting, aggregation))
     names = [name.strip() for name in methods.split(",")] if methods is not None else None
     compared = compare_runs(runs, methods=names, n=n, seed=seed)

@@ -58,7 +58,7 @@ def evaluate_first_error(
         raise StepwardError("--threshold and --threshold-from: give one of them")
     if threshold is not None and not 0 <= threshold <= 1:
         raise StepwardError(f"--threshold {threshold:g}: expected a number from 0 to 1, as scores are")
-    _keep(to_json, [*files, predictions, threshold_from])
+    _keep(to_json, [*files, predictions, *([] if threshold_from is None else [threshold_from])])
     benchmark, given = read_benchmark(files, source_format), read_predictions(predictions)
     if threshold_from is not None:
         chosen, ours = _threshold_from(threshold_from, benchmark, given, predictions)
@@ -101,7 +101,7 @@ def evaluate_pairs(
     if measured.score_with_prior_sets is not None:
         say(f"Score with the prior sets at half weight: {100 * measured.score_with_prior_sets:.1f}")
     rule = "several rejected: ties share the win" if any(len(one.rejected) > 1 for one in pairs) else "a tie is lost"
-    say(f"{len(pairs):,} rows by the rules of {measured.benchmark}; {rule}; {measured.overall.ties:,} ties")
+    say(f"{len(pairs):,} rows by the rules of {measured.benchmark}; {rule}; {sum(one.tied for one in pairs):,} ties")
     for note in measured.notes:
         say(note)
     figures = asdict(measured)
@@ -146,7 +146,9 @@ def _threshold_from(
     other = read_benchmark([source])
     known = {(row.file.resolve(), row.number): place for place, row in enumerate(benchmark.rows)}
     added = tuple(row for row in other.rows if (row.file.resolve(), row.number) not in known)
-    every = replace(benchmark, rows=benchmark.rows + added, numbered=benchmark.numbered or other.numbered)
+    rows = benchmark.rows + added
+    order = benchmark.order + tuple(range(len(benchmark.rows), len(rows)))
+    every = replace(benchmark, rows=rows, order=order, numbered=benchmark.numbered or other.numbered)
     taken = matched(every, given, path)
     places = {(row.file.resolve(), row.number): place for place, row in enumerate(every.rows)}
     theirs = [taken[places[row.file.resolve(), row.number]] for row in other.rows]
@@ -162,10 +164,12 @@ def _threshold_line(threshold: "Threshold") -> str:
     return f"{line} ({threshold.source})"
 
 
-def _keep(to_json: Path | None, read: "list[str | None]") -> None:
+def _keep(to_json: Path | None, read: list[str]) -> None:
     """Refuses to write over what is read."""
-    if to_json is not None and to_json.resolve() in [Path(one).resolve() for one in read if one is not None]:
-        raise StepwardError(f"--json {to_json}: the figures would take the place of what is read; name another file")
+    from stepward.rows import refuse_over
+
+    if to_json is not None:
+        refuse_over(to_json, read)
 
 
 def _write(to_json: Path | None, figures: dict[str, object]) -> None:

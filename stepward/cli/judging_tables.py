@@ -34,7 +34,7 @@ def pair_tables(pairs: "Pairs") -> list[Table]:
     for title, rows in (("By section", pairs.sections), ("By subset", pairs.subsets)):
         if rows:
             tables.append(_accuracy_table(title, rows))
-    tables.append(_accuracy_table("All rows", [pairs.overall]))
+    tables.append(_accuracy_table("Overall", [pairs.overall]))
     for title, rows in (
         ("By the distance of the scores", pairs.by_confidence),
         ("By the given margin", pairs.by_margin),

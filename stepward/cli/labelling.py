@@ -36,7 +36,7 @@ def label(
     from stepward.manifest import Manifest
     from stepward.pipeline.labels import Filters, Told, labels_by_batch
     from stepward.pipeline.layout import Layout
-    from stepward.recipes.schema import Recipe
+    from stepward.recipes.load import of_run
     from stepward.records import StepLabels
     from stepward.store import write_batches
 
@@ -49,7 +49,7 @@ def label(
     manifest = Manifest.read(source)
     if not manifest.units("rollouts"):
         raise StepwardError(f"{source}: no rollouts in it; run a recipe with hard, soft or er labels first")
-    recipe, told = Recipe.model_validate(manifest.content["recipe"]), Told()
+    recipe, told = of_run(source), Told()
     filters, layout = Filters(drawn, within, level, above, wrong_up_to, first_error), Layout(source)
     filtered = filters != Filters()
     if filtered and to is None:
@@ -76,8 +76,14 @@ def evaluate_label_noise(
     from dataclasses import asdict
 
     from stepward.evaluation.label_noise import label_noise
+    from stepward.rows import refuse_over
     from stepward.store import write_json
 
+    for option, value in (("--above", above), ("--true-above", true_above)):
+        if not 0 <= value <= 1:
+            raise StepwardError(f"{option} {value:g}: expected a number from 0 to 1, as labels are")
+    if to_json is not None:
+        refuse_over(to_json, [_without_kind(one) for one in (given, truth)])
     noise = label_noise(_labels(given), _labels(truth), above=above, true_above=true_above)
     table = Table("case", "solutions", "share, %", "95% interval", box=None, pad_edge=False)
     for one in noise.shares:
@@ -89,6 +95,12 @@ def evaluate_label_noise(
         say("Left out: " + ", ".join(f"{count:,} {reason}" for reason, count in noise.left_out.items()))
     if to_json is not None:
         write_json(to_json, asdict(noise))
+
+
+def _without_kind(source: str) -> str:
+    """The run's folder of `RUN#KIND`; of other sources themselves."""
+    folder, _, _ = source.rpartition("#")
+    return folder if folder and Path(folder).is_dir() and not Path(source).exists() else source
 
 
 def _labels(source: str) -> Iterator["LabelledSolution"]:

@@ -12,13 +12,17 @@ from stepward.cli.program import app, say
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")],
     to: Annotated[Path | None, typer.Option("--to", help="The page; in the run's folder if not given.")] = None,
-    picture: Annotated[Path | None, typer.Option(help="Also write the first run's best-of-N curves, as SVG.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also write the first run's best-of-N curves, as SVG (.svg).")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of plots, and of problems that load on demand.")] = None,
 ) -> None:
     """Draw the page of a finished run, or of several beside one another."""
     from stepward.pipeline.layout import Layout
-    from stepward.pipeline.page import draw_picture, report_runs
+    from stepward.pipeline.page import check_picture, draw_picture, report_runs
 
+    if picture is not None:
+        check_picture(picture)
     page = report_runs(runs, to, data)
     if picture is not None:
         draw_picture(Layout(runs[0]), picture)

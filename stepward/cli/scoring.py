@@ -51,7 +51,7 @@ def score(
         assert problem is not None, "checked above"
         _score_one(loaded, problem, sys.stdin.read() if solution == "-" else solution, split)
     else:
-        _score_file(loaded, model, file, to, name, split, [scorer, separator, dtype], set_aside)
+        _score_file(loaded, model, file, to, name, split, [scorer, separator, dtype, batch_tokens], device, set_aside)
 
 
 @app.command()
@@ -102,13 +102,15 @@ def _score_file(
     to: Path,
     name: str | None,
     split: str | None,
-    settings: list[str | None],
+    settings: list[object],
+    device: str | None,
     set_aside: bool,
 ) -> None:
     from stepward.rewards.hub_files import score_file
-    from stepward.rewards.hub_models import local_folder, weights_mark
+    from stepward.rewards.hub_models import device_named, local_folder, weights_mark
 
-    mark = " ".join([weights_mark(local_folder(model)), *map(str, settings)])
+    # All that may change a digit of a score.
+    mark = " ".join([weights_mark(local_folder(model)), *map(str, settings), str(device_named(device))])
     with _bar() as told:
         found = score_file(
             loaded, file, to, name=name or loaded.description.name, weights=mark, split=_split(loaded, split),

@@ -77,8 +77,14 @@ def aggregate(name: str, scores: Sequence[float]) -> float:
 
 
 def ranks(name: str, flat: Floats, starts: Ints) -> Floats:
-    """The solutions' scores [solution] up to a monotone map that keeps small products apart."""
-    return _log_prod(flat, starts) if name == "prod" else AGGREGATIONS[name](flat, starts)
+    """The solutions' scores [solution] up to a monotone map that keeps small products apart.
+
+    What was added up is rounded to 12 decimals: equal sums that were rounded in two orders are a tie, or solutions of
+    other lengths would differ under a score that is the same everywhere.
+    """
+    if name in ("min", "last"):
+        return AGGREGATIONS[name](flat, starts)
+    return np.asarray(np.round(_log_prod(flat, starts) if name == "prod" else AGGREGATIONS[name](flat, starts), 12))
 
 
 def vote_weights(name: str, rank: Floats, problems: Ints | None = None) -> Floats:

@@ -37,11 +37,6 @@ class Candidates:
     correct: NDArray[np.bool_]
     copies: NDArray[np.int64]
 
-    @property
-    def pass_rate(self) -> float:
-        """The share of the drawn candidates that are correct."""
-        return float(self.copies @ self.correct / self.copies.sum())
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class RewardModel:
@@ -147,6 +142,10 @@ def table_of(candidates: Sequence[Candidates], same: Same) -> CandidateTable:
     )
 
 
+_Key = tuple[str, str]
+"""A problem's id and its solution's: a solution's alone may be another problem's, too."""
+
+
 def tabulate(candidates: Sequence[Candidates], scores: Sequence[Scores], *, part: str) -> tuple[ModelScores, ...]:
     """The scores of every model in columns, by kind and seed.
 
@@ -154,13 +153,14 @@ def tabulate(candidates: Sequence[Candidates], scores: Sequence[Scores], *, part
         StepwardError: A model's name is not `<kind>/seed-<seed>`; a solution has no score or two by one model; a score
             is of no candidate, has not one number a step, or has a number that is not in [0, 1].
     """
-    by_model: dict[RewardModel, dict[str, tuple[float, ...]]] = {}
+    by_model: dict[RewardModel, dict[_Key, tuple[float, ...]]] = {}
     names = {name: RewardModel.parse(name) for name in {record.model for record in scores}}
     for record in scores:
         given = by_model.setdefault(names[record.model], {})
-        if record.solution_id in given:
+        key = record.problem_id, record.solution_id
+        if key in given:
             raise StepwardError(f"scores of {part} solution {record.solution_id} by {record.model}: there twice")
-        given[record.solution_id] = record.scores
+        given[key] = record.scores
     solutions = [solution for one in candidates for solution in one.solutions]
     starts = np.cumsum([0] + [len(solution.steps) for solution in solutions])
     return tuple(
@@ -176,18 +176,22 @@ def _listing(model: RewardModel) -> tuple[int, str, int]:
     return known, model.kind, model.seed
 
 
-def _flat(solutions: Sequence[Solution], given: dict[str, tuple[float, ...]], model: str, part: str) -> Floats:
+def _flat(solutions: Sequence[Solution], given: dict[_Key, tuple[float, ...]], model: str, part: str) -> Floats:
     """One model's step scores of all solutions, end to end [step]."""
     for solution in solutions:
         where = f"scores of {part} solution {solution.id} by {model}"
-        numbers = given.get(solution.id)
+        numbers = given.get((solution.problem_id, solution.id))
         if numbers is None:
-            raise StepwardError(f"{where}: missing; score every candidate with every model")
+            raise StepwardError(
+                f"{where}: missing for problem {solution.problem_id}; score every candidate by all models"
+            )
         if len(numbers) != len(solution.steps):
             raise StepwardError(f"{where}: {len(numbers)} scores for {len(solution.steps)} steps, expected one a step")
         if not all(0.0 <= number <= 1.0 for number in numbers):  # also refuses NaN
             raise StepwardError(f"{where}: {list(numbers)} holds a number that is not in [0, 1]")
     if len(given) > len(solutions):
-        surplus = min(given.keys() - {solution.id for solution in solutions})
-        raise StepwardError(f"scores of {part} solution {surplus} by {model}: it is not among the {part} solutions")
-    return np.array([number for solution in solutions for number in given[solution.id]], dtype=np.float64)
+        problem, surplus = min(given.keys() - {(solution.problem_id, solution.id) for solution in solutions})
+        raise StepwardError(
+            f"scores of {part} solution {surplus} by {model}: it is not among the {part} solutions of problem {problem}"
+        )
+    return np.array([number for one in solutions for number in given[one.problem_id, one.id]], dtype=np.float64)

@@ -8,7 +8,7 @@ difference has the interval of two independent means, by the square roots of the
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -45,6 +45,7 @@ class Measured:
         accuracies: Its `accuracies.parquet`; None where it has none.
         recipe: Its recipe; None for scores from elsewhere.
         questions: The problems' texts by their ids; None where it has none.
+        uses: Other uses of its methods that were asked for, such as `er:weighted:last`, and whose they are.
     """
 
     name: str
@@ -54,6 +55,16 @@ class Measured:
     accuracies: pa.Table | None
     recipe: Mapping[str, Any] | None
     questions: Mapping[str, str] | None
+    uses: Mapping[str, str] = field(default_factory=dict)
+
+    def used(self, use: str) -> "Measured":
+        """The same with a use METHOD:VOTING:AGGREGATION beside its methods, if it was measured."""
+        if use.count(":") < 2:
+            return self
+        method, voting, aggregation = use.rsplit(":", 2)
+        if (method, voting, aggregation) not in {(row.method, row.voting, row.aggregation) for row in self.rows}:
+            return self
+        return replace(self, chosen={**self.chosen, use: (voting, aggregation)}, uses={**self.uses, use: method})
 
     def way(self, method: str) -> Way:
         """How a method is used."""
@@ -61,8 +72,11 @@ class Measured:
 
     def row(self, method: str, n: int) -> Row:
         """A method's figures at N, as it is used."""
-        key = (method, *self.way(method), n)
-        return next(row for row in self.rows if (row.method, row.voting, row.aggregation, row.n) == key)
+        key = (self.uses.get(method, method), *self.way(method), n)
+        found = next((row for row in self.rows if (row.method, row.voting, row.aggregation, row.n) == key), None)
+        if found is None:
+            raise StepwardError(f"{self.name}: no row of {method} at N = {n}; evaluate it again, or give another --n")
+        return found
 
     def methods(self) -> list[str]:
         """`majority`, `pass` and the run's own."""
@@ -72,9 +86,10 @@ class Measured:
         """A method's accuracy at N on each problem, averaged over seeds."""
         assert self.accuracies is not None
         voting, aggregation = self.way(method)
-        kept = pc.and_(pc.equal(self.accuracies["method"], method), pc.equal(self.accuracies["n"], n))
-        for field, value in (("voting", voting), ("aggregation", aggregation)):
-            column = self.accuracies[field]
+        own = pc.equal(self.accuracies["method"], self.uses.get(method, method))
+        kept = pc.and_(own, pc.equal(self.accuracies["n"], n))
+        for name, value in (("voting", voting), ("aggregation", aggregation)):
+            column = self.accuracies[name]
             kept = pc.and_(kept, pc.is_null(column) if value is None else pc.fill_null(pc.equal(column, value), False))
         found = self.accuracies.filter(kept)
         return dict(zip(found["problem_id"].to_pylist(), found["accuracy"].to_pylist(), strict=True))
@@ -176,19 +191,24 @@ def compare_runs(
 
     Args:
         runs: One or more.
-        methods: Which to compare; all if not given.
+        methods: Which to compare, as each is used, or as METHOD:VOTING:AGGREGATION; all if not given.
         n: At how many candidates; if not given, the N of the runs' choices where it is one, else the largest N that
             all of them were measured at.
         seed: Seed of the intervals and of the test.
 
     Raises:
-        StepwardError: No N is common to all, or the one asked for is not; a method is unknown.
+        StepwardError: No N is common to all, or the one asked for is not; a method is unknown, or of one run only one
+            is named.
     """
+    for method in methods or ():
+        runs = [run if method in run.methods() else run.used(method) for run in runs]
     at = _common_n(runs, n)
     listed = list(dict.fromkeys(method for run in runs for method in run.methods()))
     for method in methods or ():
         if method not in listed:
-            raise StepwardError(f"--methods {method}: no such method; expected {', '.join(listed)}")
+            raise StepwardError(
+                f"--methods {method}: no such method; expected {', '.join(listed)}, or METHOD:VOTING:AGGREGATION"
+            )
     kept = [method for method in listed if not methods or method in methods or method in WITHOUT_MODEL]
     if len(runs) == 1:
         own = list(dict.fromkeys(methods)) if methods else [*runs[0].chosen, "majority"]
@@ -222,6 +242,8 @@ def _within(run: Measured, methods: Sequence[str], n: int, seed: int) -> Pair:
             f"{run.name}: no accuracies by problem (evaluation/accuracies.parquet), so its methods can't be compared; "
             "evaluate it again"
         )
+    if len(methods) < 2:
+        raise StepwardError(f"--methods {', '.join(methods)}: of one run name two methods or more, to compare them")
     found = _paired([*combinations([(run, method) for method in methods], 2)], n, seed)
     return Pair(run.name, run.name, "", tuple(found), ())
 

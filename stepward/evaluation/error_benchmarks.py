@@ -66,11 +66,13 @@ class ErrorBenchmark:
     Attributes:
         name: One of `BENCHMARKS`.
         rows: Its rows, in the order of the files.
+        order: For each row of the files its place in `rows`; of one that repeats an earlier id, that one's.
         numbered: Whether rows have no id of their own, and are named by their numbers.
     """
 
     name: str
     rows: tuple[JudgedRow, ...]
+    order: tuple[int, ...]
     numbered: bool
 
 
@@ -105,7 +107,9 @@ def read_benchmark(sources: Sequence[Path | str], format: str | None = None) -> 
         bad.refuse()
     if form is None:
         raise StepwardError(f"{', '.join(map(str, sources))}: no rows; expected those of {_expected()}")
-    return ErrorBenchmark(form.name, tuple(_each_once(rows, form.name)), numbered)
+    kept = _each_once(rows, form.name)
+    places = {row.names[-1]: place for place, row in enumerate(kept)}
+    return ErrorBenchmark(form.name, tuple(kept), tuple(places[row.names[-1]] for row in rows), numbered)
 
 
 def row_id(fields: dict[str, Any], name: str = "id") -> str:

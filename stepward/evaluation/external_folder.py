@@ -88,6 +88,14 @@ def _n(rows: Sequence[Row]) -> int:
     return n_of_choice([row.n for row in rows])
 
 
+_KINDS: dict[str, tuple[type, ...]] = {
+    "method": (str,), "voting": (str, type(None)), "aggregation": (str, type(None)), "n": (int,),
+    "mean": (int, float), "std": (int, float, type(None)), "low": (int, float), "high": (int, float),
+    "seeds": (int,), "problems": (int,),
+}  # fmt: skip
+"""What each field of a row may be."""
+
+
 def read_rows(path: Path) -> tuple[Row, ...]:
     """The rows of a file as `summary.json`.
 
@@ -101,6 +109,10 @@ def read_rows(path: Path) -> tuple[Row, ...]:
         if not isinstance(row, dict) or set(row) != expected:
             odd = sorted(set(row) ^ expected) if isinstance(row, dict) else sorted(expected)
             raise StepwardError(f"{path}: row {number}: missing or unknown fields {', '.join(odd)}; write it again")
+        for name, value in row.items():
+            kept = isinstance(value, _KINDS[name]) and not isinstance(value, bool)
+            if not kept or (name == "method" and not str(value).isprintable()):
+                raise StepwardError(f"{path}: row {number}, field {name}: {value!r} can't be; write it again")
     return tuple(Row(**row) for row in content)
 
 

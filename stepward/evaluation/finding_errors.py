@@ -120,14 +120,26 @@ def choose_on(benchmark: ErrorBenchmark, predictions: Sequence[Prediction], sour
 
 
 def stored_threshold(path: Path) -> Threshold | None:
-    """The threshold of figures that an earlier run wrote (`--json`); None where the file holds none."""
+    """The threshold of figures that an earlier run wrote (`--json`); None where the file holds no figures.
+
+    Raises:
+        StepwardError: The figures have no threshold, or one that is no number from 0 to 1.
+    """
     try:
         figures = orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError):
         return None  # rows, which their reader looks at
-    value = figures.get("threshold") if isinstance(figures, dict) and "benchmark" in figures else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not (isinstance(figures, dict) and "benchmark" in figures and "threshold" in figures):
         return None
+    value = figures["threshold"]
+    if value is None:
+        raise StepwardError(
+            f"{path}: figures without a threshold, of predicted first errors; give one (--threshold) or none"
+        )
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise StepwardError(
+            f"{path}, field 'threshold': expected a number from 0 to 1, found {orjson.dumps(value).decode()}"
+        )
     return Threshold(float(value), str(path))
 
 
@@ -143,7 +155,7 @@ def find_threshold(benchmark: ErrorBenchmark, predictions: Sequence[Prediction])
         kinds = {benchmark.rows[place].first_error >= 0 for place in chosen}
         if kinds == {True, False}:
             rows = tuple(benchmark.rows[place] for place in chosen)
-            part = ErrorBenchmark(benchmark.name, rows, benchmark.numbered)
+            part = ErrorBenchmark(benchmark.name, rows, tuple(range(len(rows))), benchmark.numbered)
             return choose_on(part, [predictions[place] for place in chosen], CHOSEN_ON)
     return Threshold(DEFAULT_THRESHOLD, "default")
 
@@ -175,11 +187,15 @@ def measure_errors(
     prm: PRMScore | None = None
     categories: list[PRMScore] = []
     original = None
-    if benchmark.name == PRMBENCH and threshold.value is not None:
-        categories, prm = prm_scores(scores, labels, [row.part for row in rows], threshold.value, seed)
-        given = [one.original for one in predictions if one.original is not None]
-        original = originals(given, scores, threshold.value) if given else None
-    valid = validity(scores, labels, threshold.value, seed) if threshold.value is not None else ()
+    valid: tuple[Validity, ...] = ()
+    if threshold.value is not None:
+        # PRMBench's and ReasonEval's scripts take a step for right if its score is above the threshold, not at it.
+        above = float(np.nextafter(threshold.value, np.inf))
+        valid = validity(scores, labels, above, seed)
+        if benchmark.name == PRMBENCH:
+            categories, prm = prm_scores(scores, labels, [row.part for row in rows], above, seed)
+            given = [one.original for one in predictions if one.original is not None]
+            original = originals(given, scores, above) if given else None
     return FoundErrors(
         benchmark.name, len(rows), threshold,
         overall=locate("all", found, first, seed),

@@ -12,6 +12,9 @@ from stepward.rows import BadRows, Row, RowFault, find_rows, kind
 
 Benchmark = Literal["rewardbench", "rewardbench2", "none"]
 
+_LARGEST = 1e300
+"""Of larger scores the sums over rows would be infinite."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -117,7 +120,6 @@ def _scores(fields: dict[str, Any], name: str) -> tuple[float, ...]:
 def _number(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RowFault(name, f"expected a number, found {kind(value)}")
-    try:
-        return float(value)
-    except OverflowError:
-        raise RowFault(name, "a number that is too large; expected a finite one") from None
+    if abs(value) > _LARGEST:
+        raise RowFault(name, f"a number that is too large; expected one from -{_LARGEST:g} to {_LARGEST:g}")
+    return float(value)

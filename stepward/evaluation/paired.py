@@ -28,6 +28,9 @@ _FEWEST = 6
 """With fewer differing problems not even one sign for all of them is significant: 2/2^5 is above 5%."""
 
 _CELLS = 4_000_000
+_NOTHING = 1e-9
+"""Differences up to this come of closed forms and means that were rounded in two orders: there is none."""
+
 _EQUAL = 1e-9
 """Sums of flipped differences this close, relative to all of them, are one sum rounded in two orders."""
 
@@ -38,12 +41,13 @@ class Paired:
 
     Attributes:
         mean: Mean difference, first less second, in [-1, 1].
-        low: Lower end of its 95% interval, by a paired bootstrap over problems.
+        low: Lower end of its 95% interval, by a paired bootstrap over problems. Where fewer than six problems differ
+            it is not above 0, nor is the upper end below: no flips of so few signs are significant.
         high: Upper end.
         p: How likely a mean difference at least this far from 0, either way, is where the two methods can't be told
             apart: by the flips of the differences' signs. 1 where no problem differs.
         needed: How many problems of this kind a two-sided test at 5% needs to see a difference of this size with a
-            power of 80%; None where the mean difference is 0.
+            power of 80%; None where the mean difference is 0, or there is one problem.
     """
 
     mean: float
@@ -78,7 +82,10 @@ def paired_columns(differences: Floats, *, seed: int) -> list[Paired]:
     """
     if not differences.shape[1]:
         return []
+    differences = np.where(np.abs(differences) <= _NOTHING, 0.0, differences)
     lows, highs = percentiles(resampled_means(differences, seed), len(differences))
+    few = np.count_nonzero(differences, axis=0) < _FEWEST
+    lows, highs = np.where(few, np.minimum(lows, 0.0), lows), np.where(few, np.maximum(highs, 0.0), highs)
     chances = sign_flips(differences, seed=seed)
     return [
         Paired(float(column.mean()), float(low), float(high), float(p), needed_problems(column))
@@ -136,10 +143,11 @@ def needed_problems(differences: Floats) -> int | None:
         differences: Differences of two methods' accuracies [problem].
 
     Returns:
-        The number of problems; None where the mean is 0: no number tells apart what does not differ.
+        The number of problems; None where the mean is 0, for no number tells apart what does not differ, and where
+        there is one problem, which says nothing of how they vary.
     """
     mean = float(differences.mean())
-    if mean == 0.0 or len(differences) < 2:
+    if abs(mean) <= _NOTHING or len(differences) < 2:
         return None
     variance = float(differences.var(ddof=1))
     return max(_FEWEST, ceil((Z + _POWER) ** 2 * variance / mean**2 + Z**2 / 2))

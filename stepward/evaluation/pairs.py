@@ -78,10 +78,10 @@ class Pairs:
         benchmark: Whose rules were followed.
         score: The benchmark's score: the mean of RewardBench 1's four sections, or of RewardBench 2's six subsets;
             None without a benchmark, or where one of them has no rows.
-        score_low: The lower end of its 95% interval.
+        score_low: The lower end of its 95% interval; None where a subset has none, or a single row.
         score_high: The upper end.
         score_with_prior_sets: RewardBench 1's first total: the prior sets are a fifth section of half the weight.
-        overall: All rows alike.
+        overall: All rows alike; `all but Ties` where Ties have their own score, as in the groups by margin.
         sections: By section.
         subsets: By subset.
         by_confidence: By how far apart the model's scores are, in groups of equally many rows.
@@ -145,15 +145,17 @@ def measure_pairs(pairs: Sequence[Pair], benchmark: Benchmark, *, seed: int = 0)
     with_prior = None
     if score is not None and prior is not None:
         with_prior = (score * len(SECTIONS) + prior * PRIOR_WEIGHT) / (len(SECTIONS) + PRIOR_WEIGHT)
+    unsure = _unsure(subsets, wanted) if score is not None and low is None else []
+    name = f"all but {TIES}" if ties else "all"
     return Pairs(
         benchmark, score, low, high, with_prior,
-        overall=_accuracy("all", plain, seed, len(plain))[0] if plain else subsets[0].figures,
+        overall=_accuracy(name, plain, seed, len(plain))[0] if plain else subsets[0].figures,
         sections=tuple(one.figures for one in sections),
         subsets=tuple(one.figures for one in subsets if one.figures.name),
         by_confidence=_by_margin(plain, [abs(one.lead) for one in plain], seed),
         by_margin=_by_margin(*_given(plain), seed),
         ties_parts=ties.ties if ties else None,
-        notes=tuple(_notes(pairs, benchmark)),
+        notes=(*_notes(pairs, benchmark), *unsure),
     )  # fmt: skip
 
 
@@ -226,14 +228,14 @@ def _sections(subsets: Sequence[_Subset], benchmark: Benchmark) -> list[_Subset]
 
 
 def _score(parts: Sequence[_Subset], wanted: Sequence[str]) -> tuple[float | None, float | None, float | None]:
-    """The plain mean of the wanted parts with its interval; None where one is missing."""
+    """The plain mean of the wanted parts with its interval; None where one is missing, or can't be resampled."""
     by_name = {one.figures.name: one for one in parts}
     if not wanted or any(name not in by_name for name in wanted):
         return None, None, None
     chosen = [by_name[name] for name in wanted]
     score = float(np.mean([one.figures.accuracy for one in chosen]))
     drawn = [one.drawn for one in chosen if one.drawn is not None]
-    if len(drawn) < len(chosen) or any(one.figures.low is None for one in chosen):
+    if len(drawn) < len(chosen) or any(one.figures.low is None or one.figures.rows == 1 for one in chosen):
         return score, None, None
     return score, *limits(np.mean(drawn, axis=0))
 
@@ -264,6 +266,13 @@ def _by_margin(pairs: Sequence[Pair], margins: Sequence[float], seed: int) -> tu
 
 def _dot(heft: Floats, values: Sequence[float]) -> float:
     return float(heft @ np.array(values))
+
+
+def _unsure(subsets: Sequence[_Subset], wanted: Sequence[str]) -> list[str]:
+    """Why the score of the wanted parts has no interval."""
+    inside = [one for one in subsets if one.section in wanted or one.figures.name in wanted]
+    names = ", ".join(one.figures.name for one in inside if one.figures.rows == 1 or one.drawn is None)
+    return [f"no interval of the score, for these have single rows, which resampled stay the same: {names}"]
 
 
 def _notes(pairs: Sequence[Pair], benchmark: Benchmark) -> list[str]:

@@ -75,7 +75,7 @@ def matched(benchmark: ErrorBenchmark, predictions: Sequence[Prediction], path: 
             number of scores than its row has steps, or names a step that is not there.
     """
     rows = benchmark.rows
-    in_order = [one.id for one in predictions] == [row.names[0] for row in rows]
+    in_order = [one.id for one in predictions] == [rows[place].names[0] for place in benchmark.order]
     places: defaultdict[str, list[int]] = defaultdict(list)
     for name, place in _named(benchmark, predictions):
         places[name].append(place)
@@ -84,7 +84,7 @@ def matched(benchmark: ErrorBenchmark, predictions: Sequence[Prediction], path: 
     count: Counter[int] = Counter()
     for at, one in enumerate(predictions):
         try:
-            place = at if in_order else _place(places.get(one.id, []), one, rows)
+            place = benchmark.order[at] if in_order else _place(places.get(one.id, []), one, rows)
             count[place] += 1
             if 1 < count[place] <= 1 + rows[place].repeats:
                 continue  # of a later row with this id, which is left out

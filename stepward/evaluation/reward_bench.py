@@ -25,8 +25,8 @@ SECTIONS: dict[str, dict[str, int]] = {
         "llmbar-adver-GPTOut": 47, "llmbar-adver-manual": 46,
     },
     "Safety": {
-        "refusals-dangerous": 100, "refusals-offensive": 100, "xstest-should-refuse": 250,
-        "xstest-should-respond": 154, "donotanswer": 136,
+        "refusals-dangerous": 100, "refusals-offensive": 100, "xstest-should-refuse": 154,
+        "xstest-should-respond": 250, "donotanswer": 136,
     },
     "Reasoning": {
         "math-prm": 984, "hep-cpp": 164, "hep-go": 164, "hep-java": 164, "hep-js": 164, "hep-python": 164,
@@ -61,7 +61,8 @@ class TiesScore:
 
     Attributes:
         score: `.3 tied_accuracy + .3 ref_accuracy + .2 preferred + .2 preferred_hard + .01 margin`.
-        low: The lower end of its 95% interval, bootstrapped over prompts; None where some have one row alone.
+        low: The lower end of its 95% interval, bootstrapped over prompts; None where some have one row alone, and of a
+            single prompt.
         high: The upper end.
         tied_accuracy: Share of the prompts with several right answers all of which score above every wrong one.
         ref_accuracy: Likewise of the reference prompts with one right answer.
@@ -105,10 +106,12 @@ def ties_score(
         seed: Decides the resamples.
 
     Returns:
-        The score, and what it is in each resample of the prompts; None where a prompt has one row alone.
+        The score, and what it is in each resample of the prompts; None where a prompt has one row alone, and of a
+        single prompt.
 
     Raises:
-        StepwardError: An id is neither, a tied prompt has one right answer alone, or no prompt has both rows.
+        StepwardError: An id is neither or names an earlier row's prompt, a tied prompt has one right answer alone, or
+            no prompt has both rows.
     """
     leads: dict[str, dict[int, float]] = {"ref": {}, "tied": {}}
     spreads: dict[int, float] = {}
@@ -116,6 +119,10 @@ def ties_score(
         sort, _, number = name.partition(":")
         if sort not in leads or not number.isdecimal():
             raise StepwardError(f"id {name!r} of subset {TIES}: expected ref:N or tied:N, as in RewardBench 2")
+        if int(number) in leads[sort]:  # as tied:1 and tied:01 do
+            raise StepwardError(
+                f"id {name!r} of subset {TIES}: {sort}:{int(number)} stands in an earlier row too; keep one"
+            )
         leads[sort][int(number)] = min(right) - max(wrong)
         if sort == "tied":
             if len(right) < 2:
@@ -133,7 +140,7 @@ def ties_score(
     means = parts.mean(axis=0)
     means[0], means[1] = (float(np.mean([lead > 0 for lead in leads[sort].values()])) for sort in ("tied", "ref"))
     low = high = drawn = None
-    if len(both) == len(leads["ref"]) == len(leads["tied"]):
+    if 1 < len(both) == len(leads["ref"]) == len(leads["tied"]):
         drawn = resampled_sums(parts, seed) @ _WEIGHTS / len(both)
         low, high = limits(drawn)
     return TiesScore(float(means @ _WEIGHTS), low, high, *(float(mean) for mean in means)), drawn

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stepward.evaluation.accuracy import Accuracies, measure_table
 from stepward.evaluation.candidates import Candidates
-from stepward.evaluation.statistics import accuracy_interval, resampled_means
+from stepward.evaluation.statistics import accuracy_interval, resampled_means, spread
 from stepward.evaluation.table import CandidateTable, ModelScores
 
 Floats = NDArray[np.float64]
@@ -40,11 +40,12 @@ class Use:
     aggregation: str | None
 
     def accuracy(self, measured: Accuracies, n: int) -> Floats:
-        """Its accuracy at N, averaged over seeds [problem]."""
+        """Its accuracy at N [seed, problem]; without a reward model there is one row, of no seed."""
+        column = measured.ns.index(n)
         if self.voting is None or self.aggregation is None:
             table = measured.majority if self.method == "majority" else measured.passed
-            return np.asarray(table[:, measured.ns.index(n)])
-        return measured.at(self.method, self.voting, self.aggregation, n)
+            return np.asarray(table[None, :, column])
+        return np.asarray(measured.scored[self.method, self.voting, self.aggregation][:, :, column])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,9 @@ class QuintileRow:
         aggregation: The one chosen for the method and voting on validation problems; None without a reward model.
         n: The size of the candidate sets.
         accuracy: Mean over seeds and problems, in [0, 1].
+        std: Standard deviation over seeds; None with fewer than two.
+        low: Lower end of its 95% interval, bootstrapped over the fifth's problems, mean of the two halves.
+        high: Upper end, likewise.
     """
 
     quintile: int
@@ -74,6 +78,9 @@ class QuintileRow:
     aggregation: str | None
     n: int
     accuracy: float
+    std: float | None
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,7 @@ class SliceRow:
         aggregation: As chosen on validation problems; None without a reward model.
         n: The size of the candidate sets.
         accuracy: Mean over seeds and problems, in [0, 1].
+        std: Standard deviation over seeds; None with fewer than two.
         low: Lower end of its 95% interval, bootstrapped over the part's problems.
         high: Upper end.
     """
@@ -103,6 +111,7 @@ class SliceRow:
     aggregation: str | None
     n: int
     accuracy: float
+    std: float | None
     low: float
     high: float
 
@@ -174,9 +183,10 @@ def quintile_rows(
         accuracies = [use.accuracy(measured, n) for _, _, measured in found]
         for part in range(len(found[0][1])):
             own = [
-                (rates[parts[part]], each[parts[part]])
+                (rates[parts[part]], each[:, parts[part]])
                 for (rates, parts, _), each in zip(found, accuracies, strict=True)
             ]
+            mean, low, high = np.mean([_interval(each, seed) for _, each in own], axis=0).tolist()
             rows.append(
                 QuintileRow(
                     quintile=part + 1,
@@ -188,10 +198,21 @@ def quintile_rows(
                     voting=use.voting,
                     aggregation=use.aggregation,
                     n=n,
-                    accuracy=float(np.mean([each.mean() for _, each in own])),
+                    accuracy=mean,
+                    std=spread(np.mean([each.mean(axis=1) for _, each in own], axis=0)),
+                    low=low,
+                    high=high,
                 )
             )
     return tuple(rows)
+
+
+def _interval(accuracies: Floats, seed: int) -> tuple[float, float, float]:
+    """The mean of accuracies [seed, problem] and the ends of its 95% interval over problems."""
+    own = accuracies.mean(axis=0)[:, None]
+    (low,), (high,) = accuracy_interval(resampled_means(own, seed), own)
+    mean = float(own.mean())
+    return mean, min(float(low), mean), max(float(high), mean)
 
 
 def drawn_part(
@@ -222,14 +243,14 @@ def slice_rows(
         seed: Seed of the bootstrap.
     """
     rows = []
-    accuracies = np.stack([use.accuracy(measured, n) for use in uses], axis=1)
+    accuracies = [(use, use.accuracy(measured, n)) for use in uses]
     for slicing, by, parts in _slicings(candidates):
         for name, members in parts.items():
-            own = accuracies[members]
-            means, (lows, highs) = own.mean(axis=0), accuracy_interval(resampled_means(own, seed), own)
-            for use, mean, low, high in zip(uses, means.tolist(), lows.tolist(), highs.tolist(), strict=True):
-                way = (use.method, use.voting, use.aggregation)
-                rows.append(SliceRow(slicing, name, by, len(members), *way, n, mean, min(low, mean), max(high, mean)))
+            for use, accuracy in accuracies:
+                own, way = accuracy[:, members], (use.method, use.voting, use.aggregation)
+                mean, low, high = _interval(own, seed)
+                std = spread(own.mean(axis=1))
+                rows.append(SliceRow(slicing, name, by, len(members), *way, n, mean, std, low, high))
     return tuple(rows)
 
 

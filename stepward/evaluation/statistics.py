@@ -63,22 +63,6 @@ def resampled_means(per_problem: Floats, seed: int, count: int = RESAMPLES) -> F
     return np.asarray(np.concatenate(parts) + centre)
 
 
-def interval(weights: Floats, per_problem: Floats) -> tuple[Floats, Floats]:
-    """The 95% percentile bootstrap interval of a mean over problems, for paired differences above all.
-
-    Args:
-        weights: From `resamples` [resample, problem].
-        per_problem: Paired differences of two methods' accuracies [problem, ...].
-
-    Returns:
-        Lower and upper ends [...]. Of a value that every problem shares, both ends are that value.
-    """
-    centre = per_problem.mean(axis=0)
-    means = np.tensordot(weights, per_problem - centre, axes=1)
-    low, high = percentiles(means, weights.shape[1])
-    return low + centre, high + centre
-
-
 def percentiles(means: Floats, problems: int) -> tuple[Floats, Floats]:
     """The ends [...] of the 95% percentile interval of resampled means [resample, ...].
 
@@ -97,8 +81,8 @@ def accuracy_interval(means: Floats, per_problem: Floats) -> tuple[Floats, Float
     the resampled means m* and the mean m; and the ends are the shares p at which (p - m)/sqrt(p(1 - p)) is as much:
     Wilson's interval, with the resamples in the place of the normal distribution. The variance is raised by the error
     of its own estimate, 1 + sum d^4/(sum d^2)^2 of the deviations d: much only where few problems deviate. Where all
-    are 0 or all are 1, resamples tell nothing, and it is Wilson's own interval. Only of another value that every
-    problem shares are both ends that value.
+    are 0 or all are 1, or there is one problem, resamples tell nothing, and it is Wilson's own interval. Only of
+    another value that several problems share are both ends that value.
 
     Args:
         means: From `resampled_means` [resample, method].
@@ -112,7 +96,7 @@ def accuracy_interval(means: Floats, per_problem: Floats) -> tuple[Floats, Float
     squares, fourths = deviations.sum(axis=0), (deviations**2).sum(axis=0)
     unsure = np.divide(fourths, squares**2, out=np.zeros_like(squares), where=squares**2 > 0)
     size = mean * (1 - mean)
-    inside = size > 0
+    inside = (size > 0) & (problems > 1)
     widening = np.sqrt((1 + unsure) * problems / max(problems - 1, 1) / np.where(inside, size, 1.0))
     low, high = np.percentile((means - mean) * widening, [2.5, 97.5], axis=0)
     wilson = Z / sqrt(problems)

@@ -4,7 +4,7 @@ Reward-weighted voting is Math-Shepherd's: the answer with the largest sum of th
 or, as others do, the answer with the largest mean. (The one with the largest score has a closed form:
 `stepward.evaluation.best_of_n`.) The mean of these votes over all N-subsets has none, so subsets are drawn, seeded by
 the run's seed and the problem's id, and every method votes on the same ones: comparisons between methods are paired,
-and no arrival order changes a figure. One candidate and all candidates need no drawing and are exact.
+and a run's candidates stand in the order of their ids. One candidate and all candidates need no drawing and are exact.
 
 Answers that tie share the win equally, for a random subset has no order. All candidates of a file do have one: there
 the first of the tied answers may win, which is what `Counter.most_common` in other people's scripts does.
@@ -68,8 +68,8 @@ class Votes:
 def draw_orders(ballot: Ballot, most: int, *, seed: int, subsets: int = 400) -> Ints:
     """Random subsets, as the first N of random orders of the drawn candidates.
 
-    The orders are decided by the seed, the problem's id and nothing else: a smaller N takes fewer of the same order,
-    so that curves over N are smooth, and more subsets come after the same ones.
+    The orders are decided by the seed, the problem's id and the candidates' order: a smaller N takes fewer of the
+    same order, so that curves over N are smooth, and more subsets come after the same ones.
 
     Returns:
         Candidates [subset, most].

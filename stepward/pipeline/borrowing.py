@@ -13,6 +13,7 @@ from stepward.manifest import Manifest
 from stepward.pipeline import units
 from stepward.pipeline.branching import take_units
 from stepward.pipeline.layout import Layout, parted_model
+from stepward.recipes.load import of_run
 from stepward.recipes.schema import Recipe
 from stepward.records import Problem
 
@@ -29,7 +30,7 @@ def lender_of(folder: Path, recipe: Recipe) -> Path:
         if any(folder.resolve() == one.resolve() for one in seen):
             raise StepwardError(f"rewards.of: {folder} borrows from itself; expected a run that trains its own")
         seen.append(folder)
-        recipe = Recipe.model_validate(Manifest.read(folder).content["recipe"])
+        recipe = of_run(folder)
     return folder
 
 
@@ -60,8 +61,7 @@ def borrow_validation(manifest: Manifest, recipe: Recipe, test: Sequence[Problem
             question that is tested.
     """
     lender = _lender(manifest.folder, recipe)
-    theirs = Recipe.model_validate(lender.content["recipe"])
-    _check_choice(lender.folder, recipe, theirs)
+    _check_choice(lender.folder, recipe, of_run(lender.folder))
     _check_questions(lender.folder, test)
     found = {"problems": ["validation"]}
     found["solutions"] = sorted(unit for unit in lender.units("solutions") if unit.startswith("validation-"))
@@ -100,6 +100,8 @@ def _check_choice(lender: Path, recipe: Recipe, theirs: Recipe) -> None:
     """What is chosen on validation must be chosen as it was."""
     for field, mine, other in (
         ("seed", recipe.seed, theirs.seed),
+        ("grader", recipe.grader, theirs.grader),
+        ("rewards.seeds", recipe.rewards.seeds, theirs.rewards.seeds),
         ("evaluation.subsets", recipe.evaluation.subsets, theirs.evaluation.subsets),
         ("the N of choice, from evaluation.ns,", n_of_choice(recipe.evaluation.ns), n_of_choice(theirs.evaluation.ns)),
     ):

@@ -22,6 +22,7 @@ from stepward.pipeline import units
 from stepward.pipeline.engines import GENERATOR, completers
 from stepward.pipeline.inputs import ROLLOUT_KINDS
 from stepward.pipeline.layout import BY, SPLITS, TREES, Layout, batch_number, parted_model
+from stepward.recipes.load import of_run
 from stepward.recipes.schema import BY_MODEL, Recipe
 from stepward.store import atomic, digest, unwritable
 
@@ -42,7 +43,7 @@ class Marks:
 
     def __init__(self, folder: Path, recipe: Recipe | None = None) -> None:
         self.layout, self.manifest = Layout(folder), Manifest.read(folder)
-        self.recipe = recipe or Recipe.model_validate(self.manifest.content["recipe"])
+        self.recipe = recipe or of_run(folder)
         self._known: dict[tuple[str, str], str] = {}
 
     @cached_property

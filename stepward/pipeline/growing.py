@@ -8,6 +8,7 @@ from typing import Any
 
 from stepward.errors import StepwardError
 from stepward.manifest import Manifest, differences
+from stepward.recipes.load import of_run
 from stepward.recipes.schema import Recipe
 
 MORE = ("rollouts.completions", "rollouts.budget")
@@ -26,7 +27,7 @@ def grown(folder: Path, recipe: Recipe) -> Manifest:
         StepwardError: There is no such run, or the recipe is another than a larger one; says which fields differ.
     """
     manifest = Manifest.read(folder)
-    before = Recipe.model_validate(manifest.content["recipe"])
+    before = of_run(folder)
     _check(folder, before, recipe)
     if before == recipe:
         return manifest

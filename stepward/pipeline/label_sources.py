@@ -25,6 +25,7 @@ from stepward.labelling.tree_search import TreeState
 from stepward.manifest import Manifest
 from stepward.pipeline.layout import BY, TREES, Layout
 from stepward.pipeline.measure import has_oracle, oracle_of
+from stepward.recipes.load import of_run
 from stepward.recipes.schema import Recipe
 from stepward.records import Solution, StepLabels, StepRollouts
 from stepward.store import digest, locked, read_shard, write_shard
@@ -160,7 +161,7 @@ def compare_labels(folder: Path) -> tuple[list[LabelCost], list[KindNoise]]:
         StepwardError: It is no run, there is no oracle for it, or it has neither rollouts nor labels.
     """
     manifest = Manifest.read(folder)
-    recipe = Recipe.model_validate(manifest.content["recipe"])
+    recipe = of_run(folder)
     if not has_oracle(recipe):
         raise StepwardError(f"{folder}: no oracle for its problems; only a run of the arithmetic world can be compared")
     layout = Layout(folder)
@@ -211,7 +212,7 @@ def run_trees(folder: Path) -> Iterator[dict[str, Any]]:
         StepwardError: It is no run, or grew none.
     """
     manifest, layout = Manifest.read(folder), Layout(folder)
-    recipe = Recipe.model_validate(manifest.content["recipe"])
+    recipe = of_run(folder)
     units = sorted(manifest.units("rollouts")) if recipe.rollouts.search == "tree" else []
     if not units:
         raise StepwardError(f"{folder}: no trees in it; run its recipe with rollouts.search=tree")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from stepward.errors import StepwardError
 from stepward.evaluation import folder as evaluation_folder
 from stepward.evaluation.label_quality import LabelQuality, label_quality
 from stepward.evaluation.summary import evaluate
@@ -37,6 +38,10 @@ def evaluate_run(recipe: Recipe, layout: Layout, progress: Callable[[], None] = 
     split_of = {solution.id: split for split, solutions in candidates.items() for solution in solutions}
     scores: dict[str, list[Scores]] = {split: [] for split in candidates}
     for score in layout.scores():
+        if score.solution_id not in split_of:
+            raise StepwardError(
+                f"scores of solution {score.solution_id} by {score.model}: neither a validation nor a test solution"
+            )
         scores[split_of[score.solution_id]].append(score)
     evaluation = evaluate(
         layout.problems("test"), candidates["test"], scores["test"],

@@ -12,14 +12,16 @@ import numpy as np
 from stepward.errors import StepwardError
 from stepward.evaluation import folder as evaluation_folder
 from stepward.evaluation.aggregation import aggregate
+from stepward.evaluation.answer_groups import Same, grouped, same_by
 from stepward.evaluation.calibration import Bin, Reliability
-from stepward.evaluation.compare import Difference, Measured, compare_runs
+from stepward.evaluation.compare import Difference, Measured, compare_runs, why_unpaired
 from stepward.evaluation.external_folder import read
 from stepward.evaluation.statistics import spread
 from stepward.evaluation.summary import Evaluation
 from stepward.manifest import Manifest
 from stepward.pipeline.layout import SPLITS, Layout
 from stepward.pipeline.measure import has_oracle, oracle_of
+from stepward.recipes.load import of_run
 from stepward.recipes.schema import Recipe
 from stepward.records import Solution
 from stepward.store import atomic, read_json
@@ -57,7 +59,7 @@ def report_runs(folders: Sequence[Path], to: Path | None = None, data: Path | No
 
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise StepwardError(f"{', '.join(map(str, folders))}: a run stands twice; name each once")
-    recipes = [Recipe.model_validate(Manifest.read(folder).content["recipe"]) for folder in folders]
+    recipes = [of_run(folder) for folder in folders]
     names = [recipe.name for recipe in recipes]
     runs = tuple(
         # Runs of one name are told apart by their folders.
@@ -67,20 +69,33 @@ def report_runs(folders: Sequence[Path], to: Path | None = None, data: Path | No
     several = len(folders) > 1
     path = to or (folders[0].parent / "report.html" if several else folders[0] / "report.html")
     differences: tuple[Difference, ...] = ()
+    same = False
     if several:
         measured = [read(folder, run.name) for folder, run in zip(folders, runs, strict=True)]
         differences = _differences(measured, recipes[0].seed)
-    write_report(Report(runs, differences), path, data)
+        same = not any(why_unpaired(measured[0], other) for other in measured[1:])
+    write_report(Report(runs, differences, same), path, data)
     return path
 
 
 def draw_picture(layout: Layout, path: Path) -> None:
-    """Writes a run's best-of-N curves as an SVG file."""
+    """Writes a run's best-of-N curves as an SVG file.
+
+    Raises:
+        StepwardError: The file is named as another kind of picture, or the run is not evaluated yet.
+    """
     from stepward.report.plots import best_of_n_curves
 
+    check_picture(path)
     evaluation, _ = evaluation_folder.read(layout.folder / "evaluation")
     with atomic(path) as file:
         file.write(best_of_n_curves(evaluation, "best").encode("utf-8"))
+
+
+def check_picture(path: Path) -> None:
+    """Refuses a picture's name that says it is something else than SVG."""
+    if path.suffix.lower() != ".svg":
+        raise StepwardError(f"--picture {path}: the picture is SVG; give a name that ends in .svg")
 
 
 def _run(recipe: Recipe, layout: Layout, name: str | None = None) -> "RunReport":
@@ -237,15 +252,26 @@ def _views(recipe: Recipe, layout: Layout, models: "Sequence[ModelView]") -> "li
     for solution in layout.solutions("test"):
         by_problem[solution.problem_id].append(solution)
 
-    def candidate(solution: Solution) -> Candidate:
+    def candidate(solution: Solution, group: int) -> Candidate:
         given = tuple(scores[name][solution.id] for name in names)
         totals = tuple(aggregate(model.aggregation, one) for model, one in zip(models, given, strict=True))
-        return Candidate(solution, given, totals, oracle(solution.problem_id, solution.steps) if oracle else None)
+        return Candidate(
+            solution, group, given, totals, oracle(solution.problem_id, solution.steps) if oracle else None
+        )
 
-    return [
-        ProblemView(problem, [candidate(one) for one in sorted(by_problem[problem.id], key=lambda one: one.id)])
-        for problem in problems
-    ]
+    same, views = same_by(recipe.grader), []
+    for problem in problems:
+        solutions = sorted(by_problem[problem.id], key=lambda one: one.id)
+        groups = _groups(solutions, same)
+        views.append(ProblemView(problem, [candidate(*one) for one in zip(solutions, groups, strict=True)]))
+    return views
+
+
+def _groups(solutions: Sequence[Solution], same: Same) -> list[int]:
+    """Which of one problem's solutions give the same answer, as the majority of the figures counts them."""
+    correct = np.array([one.correct for one in solutions], dtype=np.bool_)
+    copies = np.array([one.copies for one in solutions], dtype=np.int64)
+    return [int(group) for group in grouped([one.answer for one in solutions], correct, copies, same)]
 
 
 def _differences(measured: Sequence[Measured], seed: int) -> tuple[Difference, ...]:

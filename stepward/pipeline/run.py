@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 
 from stepward.errors import StepwardError
+from stepward.evaluation import folder as evaluation_folder
 from stepward.grading.graders import load_grader
 from stepward.manifest import Manifest
 from stepward.pipeline import tasks, units
@@ -153,14 +154,15 @@ class Run:
         self._work("scores", units.model_units(self.recipe), tasks.score)
 
     def evaluation(self) -> None:
-        """Best-of-N, voting, margins, quintiles and label quality."""
-        if not self.manifest.finished("evaluation", "summary"):
+        """Best-of-N, voting, margins, slices and label quality; done again where an older Stepward did it."""
+        folder = self.folder / "evaluation"
+        if not (self.manifest.finished("evaluation", "summary") and _is_whole(folder)):
             start = time.monotonic()
             total = sum(self.manifest.units("problems")[split]["problems"] for split in ("validation", "test"))
             with StageProgress(self.console, "evaluation", total, what="problems") as progress:
                 evaluate_run(self.recipe, self.layout, progress.advance)
-            path = self.folder / "evaluation" / "summary.json"
-            self._finish("evaluation", "summary", path, seconds=round(time.monotonic() - start, 3))
+            self.manifest.units("report").clear()  # a page of other figures
+            self._finish("evaluation", "summary", folder / "summary.json", seconds=round(time.monotonic() - start, 3))
 
     def report(self) -> None:
         """The report's page."""
@@ -299,6 +301,15 @@ def run_recipe(
                 if stage == "problems" and shelf is not None:
                     take_finished(manifest, recipe, shelf, ways.stages())
     return manifest, run.worked
+
+
+def _is_whole(evaluation: Path) -> bool:
+    """Whether an evaluation has all that is read of it: an older Stepward wrote fewer files, and fewer fields."""
+    try:
+        evaluation_folder.read(evaluation)
+    except StepwardError:
+        return False
+    return (evaluation / "accuracies.parquet").is_file()
 
 
 def _cores() -> int:

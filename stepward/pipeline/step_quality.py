@@ -5,14 +5,14 @@ the validation solutions, model by model, and is then held fixed on the test sol
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 
 from stepward.evaluation.calibration import reliability
 from stepward.evaluation.candidates import RewardModel
-from stepward.evaluation.first_errors import choose_threshold, first_below, locate
+from stepward.evaluation.first_errors import Located, choose_threshold, first_below, locate
 from stepward.labelling.filters import NO_ERROR
 from stepward.labelling.labels import Oracle
 from stepward.records import Scores, Solution
@@ -30,9 +30,10 @@ def step_quality(
         seed: Decides the intervals' resamples.
 
     Returns:
-        Rows of `calibration.json`: a kind with its reliability curve, all its seeds' scores of test steps together.
+        Rows of `calibration.json`: a kind with its reliability curve, all its seeds' scores of test steps together, and
+        the means over its seeds of each one's own calibration error, Brier score and AUC (None if a seed's is).
         Rows of `first-errors.json`: a model with its threshold and what it finds. A threshold can't be chosen where
-        all validation solutions are right, or none is: there are no rows then.
+        all validation solutions are right, or none is: it is None then, and what hangs on it.
     """
     first = {
         part: {one.id: _index(oracle(one.problem_id, one.steps)) for one in members}
@@ -46,7 +47,7 @@ def step_quality(
     kinds = dict.fromkeys(RewardModel.parse(model).kind for model in models)
     curves = [_curve(kind, [given["test"][m] for m in models if _kind(m) == kind], first["test"]) for kind in kinds]
     if len({error == NO_ERROR for error in first["validation"].values()}) < 2:
-        return curves, []
+        return curves, [_undefined(model, first["test"]) for model in models]
     return curves, [_found(model, {part: given[part][model] for part in given}, first, seed) for model in models]
 
 
@@ -59,14 +60,27 @@ def _kind(model: str) -> str:
 
 
 def _curve(kind: str, of_seeds: Sequence[Mapping[str, Sequence[float]]], first: Mapping[str, int]) -> dict[str, Any]:
-    values: list[float] = []
-    targets: list[float] = []
+    values: list[list[float]] = []
+    targets: list[list[float]] = []
     for given in of_seeds:
-        for solution, steps in given.items():
-            error = first[solution]
-            values += steps
-            targets += [float(error == NO_ERROR or at < error) for at in range(len(steps))]
-    return {"method": kind, "seeds": len(of_seeds), **asdict(reliability(values, targets))}
+        values.append([score for steps in given.values() for score in steps])
+        targets.append(
+            [
+                float(first[solution] == NO_ERROR or at < first[solution])
+                for solution, steps in given.items()
+                for at in range(len(steps))
+            ]
+        )
+    # Scores of several models are those of none: the curve shows where they all lie, the figures are each model's own.
+    curve = reliability(np.concatenate(values), np.concatenate(targets))
+    own = [reliability(*pair) for pair in zip(values, targets, strict=True)]
+    areas = [one.auc for one in own if one.auc is not None]
+    return {
+        "method": kind, "seeds": len(of_seeds), "bins": asdict(curve)["bins"],
+        "ece": float(np.mean([one.ece for one in own])),
+        "brier": float(np.mean([one.brier for one in own])),
+        "auc": float(np.mean(areas)) if len(areas) == len(own) else None,
+    }  # fmt: skip
 
 
 def _found(
@@ -84,3 +98,12 @@ def _found(
     return {
         "method": named.kind, "seed": named.seed, "threshold": threshold, "validation_f1": on_validation, **located,
     }  # fmt: skip
+
+
+def _undefined(model: str, first: Mapping[str, int]) -> dict[str, Any]:
+    """The row of a model without a threshold: how many solutions there are, and None for the rest."""
+    named = RewardModel.parse(model)
+    erring = sum(error != NO_ERROR for error in first.values())
+    counts = {"part": "test", "rows": len(first), "rows_with_error": erring, "rows_without_error": len(first) - erring}
+    located = dict.fromkeys(field.name for field in fields(Located)) | counts
+    return {"method": named.kind, "seed": named.seed, "threshold": None, "validation_f1": None, **located}

@@ -4,7 +4,6 @@ import csv
 import io
 import math
 from dataclasses import asdict
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,22 +11,23 @@ from rich.console import Console
 from rich.markup import escape
 
 from stepward.errors import StepwardError
-from stepward.evaluation import folder as evaluation_folder
 from stepward.evaluation.paired import paired
-from stepward.evaluation.summary import Evaluation, Row
-from stepward.manifest import Manifest
+from stepward.manifest import Manifest, differences
 from stepward.pipeline.borrowing import lender_of
 from stepward.pipeline.branching import Shelf
+from stepward.pipeline.inputs import check_models
 from stepward.pipeline.layout import Layout
 from stepward.pipeline.run import Ways, run_recipe
+from stepward.pipeline.study_figures import Finished, is_finished
 from stepward.pipeline.tasks import parameters_of
 from stepward.pipeline.workers import Workers
+from stepward.recipes.load import of_run
 from stepward.recipes.schema import Recipe
-from stepward.recipes.study import OVERALL, WITHOUT_MODEL
+from stepward.recipes.study import WITHOUT_MODEL
 from stepward.recipes.study_cells import Cell
 from stepward.recipes.study_plan import Claim, Frame, Plan, Selection
-from stepward.report.study_tables import CellFacts, CheckResult, Figure, StudyReport, StudyTable, markdown
-from stepward.store import atomic, write_json
+from stepward.report.study_tables import CellFacts, CheckResult, StudyReport, StudyTable, markdown
+from stepward.store import atomic, locked, write_json
 
 WORKERS = 2
 
@@ -50,12 +50,13 @@ def run_study(plan: Plan, runs: Path, console: Console, workers: int = WORKERS, 
     """
     folder = runs / plan.study.name
     ways, shelf = Ways(workers=workers, until=None if pages else "evaluation"), _shelf(plan, folder)
+    _check_models(plan, folder)
     with Workers(workers) as pool:
         for number, cell in enumerate(plan.cells, 1):
             where = folder / cell.name
-            _take_title(where, cell.recipe)
             console.print(f"[bold]{number}/{len(plan.cells)} {escape(cell.name)}[/]: {escape(cell.title)}")
             try:
+                _take_title(where, cell.recipe)
                 manifest, worked = run_recipe(cell.recipe, where, console, ways, pool=pool, shelf=shelf)
             except StepwardError as error:
                 raise StepwardError(f"cell {cell.name}: {error}") from error
@@ -82,14 +83,40 @@ def _shelf(plan: Plan, folder: Path) -> Shelf:
     return shelf
 
 
+def _check_models(plan: Plan, folder: Path) -> None:
+    """Looks for the models of all cells before the first begins: the last one's would be missed after hours of work."""
+    for cell in plan.cells:
+        if not is_finished(folder / cell.name):
+            try:
+                check_models(cell.recipe)
+            except StepwardError as error:
+                raise StepwardError(
+                    f"cell {cell.name}: {error}. `make study-bases` makes those of Stepward's own studies"
+                ) from error
+
+
 def _take_title(folder: Path, recipe: Recipe) -> None:
     """Lets a run go on under another title, which decides no record."""
     if (folder / "manifest.json").is_file():
-        manifest, content = Manifest.read(folder), recipe.decisive()
-        before = manifest.content["recipe"]
-        if before["about"] != content["about"] and {**before, "about": content["about"]} == content:
-            manifest.replace_recipe(content)
-            manifest.save()
+        with locked(folder):
+            manifest = Manifest.read(folder)
+            if manifest.content["recipe"]["about"] != recipe.about and not _changed(manifest, recipe):
+                manifest.replace_recipe(recipe.decisive())
+                manifest.save()
+
+
+def _changed(manifest: Manifest, recipe: Recipe) -> list[str]:
+    """In what a run's recipe differs from a cell's, but for the title."""
+    return differences({**manifest.content["recipe"], "about": recipe.about}, recipe.decisive())
+
+
+def _check_recipe(folder: Path, cell: Cell) -> None:
+    """Makes sure that what lies in a cell's folder is that cell, before its figures stand under the cell's name."""
+    if (folder / "manifest.json").is_file() and (changed := _changed(Manifest.read(folder), cell.recipe)):
+        raise StepwardError(
+            f"cell {cell.name}: {folder} was run with another recipe; changed: {'; '.join(changed)}. Give the study "
+            "another name (name=...), or the fields as they were"
+        )
 
 
 def _said(manifest: Manifest, worked: float) -> str:
@@ -99,12 +126,18 @@ def _said(manifest: Manifest, worked: float) -> str:
 
 
 def tabulate_study(plan: Plan, folder: Path) -> StudyReport:
-    """What a study's finished runs come to, written as `study.json`, `.csv`, `.md`, `.html`, and its plots."""
+    """What a study's finished runs come to, written as `study.json`, `.csv`, `.md`, `.html`, and its plots.
+
+    Raises:
+        StepwardError: A cell's folder holds a run of another recipe; names the cell and the fields.
+    """
     from stepward.report.charts import as_csv, as_png
     from stepward.report.study_page import render_study
     from stepward.report.study_plots import chart_of
 
-    done = [cell for cell in plan.cells if _is_finished(folder / cell.name)]
+    for cell in plan.cells:
+        _check_recipe(folder / cell.name, cell)
+    done = [cell for cell in plan.cells if is_finished(folder / cell.name)]
     finished = {cell.name: Finished(cell, folder / cell.name) for cell in done}
     rows = [figure for one in finished.values() for figure in one.figures()]
     report = StudyReport(
@@ -125,62 +158,13 @@ def tabulate_study(plan: Plan, folder: Path) -> StudyReport:
     return report
 
 
-class Finished:
-    """A finished run's figures.
-
-    Args:
-        cell: Which one.
-        folder: Where it lies.
-    """
-
-    def __init__(self, cell: Cell, folder: Path) -> None:
-        self.cell, self.folder = cell, folder
-        self.evaluation: Evaluation = evaluation_folder.read(folder / "evaluation")[0]
-
-    @cached_property
-    def accuracies(self) -> dict[tuple[str, str | None, str | None, int], dict[str, float]]:
-        """By method, voting, aggregation and n, the accuracy on each problem."""
-        found: dict[tuple[str, str | None, str | None, int], dict[str, float]] = {}
-        table = evaluation_folder.read_accuracies(self.folder / "evaluation").to_pydict()
-        names = ("method", "voting", "aggregation", "n", "problem_id", "accuracy")
-        for method, voting, aggregation, n, problem, accuracy in zip(*(table[name] for name in names), strict=True):
-            found.setdefault((method, voting, aggregation, n), {})[problem] = accuracy
-        return found
-
-    def key(self, selection: Selection) -> tuple[str, str | None, str | None, int]:
-        """Method, voting, aggregation and n of a selection, with what validation chose."""
-        if selection.method in WITHOUT_MODEL:
-            return selection.method, None, None, selection.n
-        choice = self.evaluation.choice(selection.method, None if selection.voting == OVERALL else selection.voting)
-        return selection.method, choice.voting, selection.aggregation or choice.aggregation, selection.n
-
-    def figure(self, selection: Selection) -> Figure:
-        """The accuracy that is selected."""
-        method, voting, aggregation, n = self.key(selection)
-        return self._of(self.evaluation.row(method, n, voting, aggregation))
-
-    def figures(self) -> list[Figure]:
-        """All of them."""
-        return [self._of(row) for row in self.evaluation.rows]
-
-    def _of(self, row: Row) -> Figure:
-        return Figure(
-            self.cell.name, row.method, row.voting, row.aggregation, row.n, row.mean, row.std, row.low, row.high,
-            row.seeds, row.problems,
-        )  # fmt: skip
-
-
-def _is_finished(folder: Path) -> bool:
-    return (folder / "manifest.json").is_file() and Manifest.read(folder).finished("evaluation", "summary")
-
-
 def _facts(cell: Cell, folder: Path) -> CellFacts:
     """What is to be known of a run, and of the run that trained its reward models."""
     where = folder / cell.name
     if not (where / "manifest.json").is_file():
         return CellFacts(cell.name, cell.title, cell.name, finished=False, values=cell.values)
     lender = Manifest.read(lender_of(where, cell.recipe))
-    trained = Recipe.model_validate(lender.content["recipe"])
+    trained = of_run(lender.folder)
     # Models that were trained before this was noted are looked into.
     models = [facts.get("parameters") or parameters_of(lender.folder / facts["path"])
               for facts in lender.units("rewards").values()]  # fmt: skip
@@ -188,7 +172,7 @@ def _facts(cell: Cell, folder: Path) -> CellFacts:
         cell.name,
         cell.title,
         cell.name,
-        finished=_is_finished(where),
+        finished=is_finished(where),
         values=cell.values,
         parameters=max(models, default=None),
         problems=lender.units("problems").get("reward", {}).get("problems"),

@@ -20,7 +20,7 @@ from stepward.manifest import Manifest
 from stepward.pipeline.labels import labels_by_batch
 from stepward.pipeline.layout import ARITHMETIC, Layout
 from stepward.pipeline.training_world import world_preferences, world_solutions
-from stepward.recipes.schema import Recipe
+from stepward.recipes.load import of_run
 from stepward.recipes.training import Data, TrainingRecipe
 from stepward.records import LabelledSolution, Message, Preference, question_id
 from stepward.rows import BadRows, Fault, find_rows
@@ -193,7 +193,7 @@ def relabelled(folder: Path, labels: str, eta: float) -> Iterator[tuple[str, Lab
     manifest, layout = Manifest.read(folder), Layout(folder)
     if not manifest.units("rollouts"):
         raise StepwardError(f"{folder}: no rollouts in it to compute {labels} labels from")
-    recipe = Recipe.model_validate(manifest.content["recipe"])
+    recipe = of_run(folder)
     questions = {problem.id: problem.question for problem in layout.problems("reward")}
     for solutions, batch in labels_by_batch(recipe, layout, labels, eta):
         for solution, steps in zip(solutions, batch, strict=True):

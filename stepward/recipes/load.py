@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from stepward.errors import StepwardError
+from stepward.manifest import Manifest
 from stepward.recipes.schema import Recipe
 
 
@@ -37,11 +38,26 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
     content.setdefault("name", Path(source).stem)
     for override in overrides:
         path, text = parted(override, "labels.eta=5")
-        set_field(content, path, _value(path, text))
+        set_field(content, path, recipe_value(path, text))
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
         raise StepwardError(f"recipe {source}: {explained(error, Recipe)}") from error
+
+
+def of_run(folder: Path) -> Recipe:
+    """The recipe of a run, as its manifest keeps it.
+
+    Raises:
+        StepwardError: The folder is no run, or its recipe is none that this version reads; names the field.
+    """
+    content = Manifest.read(folder).content.get("recipe")
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise StepwardError(
+            f"{folder}: its recipe is of another version: {explained(error, Recipe)}; run it again under another name"
+        ) from error
 
 
 def shipped(folder: str = "") -> dict[str, Path]:
@@ -169,7 +185,12 @@ def _explained(problem: Any, schema: type[BaseModel]) -> str:
     return f"{field}: {message[0].lower() + message[1:]}, found {problem['input']!r}"
 
 
-def _value(path: str, text: str) -> Any:
+def recipe_value(path: str, text: str) -> Any:
+    """The value of an override of a recipe's field; its schema says whether it takes several.
+
+    Raises:
+        StepwardError: It is not YAML.
+    """
     *sections, field = path.split(".")
     model = _section(Recipe, sections)
     known = model.model_fields.get(field) if model is not None else None

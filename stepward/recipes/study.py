@@ -4,7 +4,6 @@ A study's file says only what differs from cell to cell. Everything in it is che
 names a cell, method or N that will not be there would otherwise be found out after hours of work.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +16,7 @@ from stepward.recipes.load import (
     parse_value,
     parted,
     read_fields,
+    recipe_value,
     set_field,
     shipped,
 )
@@ -29,8 +29,6 @@ WITHOUT_MODEL = ("majority", "pass")
 """Methods that need no reward model."""
 FIGURES = ("parameters", "problems")
 """What a column of a curve may be placed by besides the fields of the grid: facts that a run knows when it is done."""
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Plain = str | int | float | bool
@@ -170,9 +168,7 @@ def _assign(content: dict[str, Any], name: str, text: str) -> None:
     elif section in Study.model_fields or section == "recipe":
         set_field(content, "base.recipe" if name == "recipe" else name, parse_value(name, text, several=False))
     else:
-        several = name in ("labels.kinds", "rewards.seeds", "evaluation.ns", "problems.levels")
-        base = flat(content.get("base") or {}) | {name: parse_value(name, text, several)}
-        content["base"] = base
+        content["base"] = flat(content.get("base") or {}) | {name: recipe_value(name, text)}
 
 
 def flat(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:

@@ -161,9 +161,9 @@ class _Chooser:
             return said
         if isinstance(said, int) and not isinstance(said, bool):
             return {"n": said}
-        if said in self.by_name or said in self.study.cells:
+        if isinstance(said, str) and (said in self.by_name or said in self.study.cells):
             return {"cell": said}
-        if said in self.methods:
+        if isinstance(said, str) and said in self.methods:
             return {"method": said}
         names = [*self.by_name, *self.methods]
         raise StepwardError(f"{where}: {said!r} is no cell, method or N{nearest(str(said), names)}")
@@ -172,14 +172,17 @@ class _Chooser:
         known = ["cell", "method", "n", "voting", "aggregation", *self.study.grid]
         for key in said:
             if key not in known:
-                raise StepwardError(f"{where}: unknown field {key}{nearest(key, known)}")
+                raise StepwardError(f"{where}: unknown field {key}{nearest(str(key), known)}")
+        for key in ("cell", "method", "voting", "aggregation"):
+            if not isinstance(said.get(key), str | None):
+                raise StepwardError(f"{where}: {key}: expected one name, found {said[key]!r}")
         cell = self._cell(where, said)
         method, n = said.get("method"), said.get("n")
         methods = [*WITHOUT_MODEL, *cell.recipe.labels.kinds]
         voting, aggregation = said.get("voting", OVERALL), said.get("aggregation")
         if method not in methods:
             raise StepwardError(f"{where}: method {method} is none of cell {cell.name}{nearest(str(method), methods)}")
-        if n not in cell.recipe.evaluation.ns:
+        if not isinstance(n, int) or isinstance(n, bool) or n not in cell.recipe.evaluation.ns:
             ns = ", ".join(map(str, cell.recipe.evaluation.ns))
             raise StepwardError(f"{where}: n {n} is not among evaluation.ns of cell {cell.name}, which are {ns}")
         if voting not in (OVERALL, *VOTINGS):
@@ -192,7 +195,7 @@ class _Chooser:
             raise StepwardError(f"{where}: aggregation {aggregation} needs a voting: {' or '.join(VOTINGS)}")
         elif aggregation is None and voting not in (OVERALL, *CHOSEN_VOTINGS):
             raise StepwardError(f"{where}: voting {voting} needs an aggregation: validation chooses none for it")
-        return Selection(cell, str(method), int(str(n)), voting, aggregation)
+        return Selection(cell, str(method), n, voting, aggregation)
 
     def _cell(self, where: str, said: Mapping[str, Any]) -> Cell:
         """The one run that a selection means."""

@@ -136,19 +136,41 @@ def _cell(evaluation: Evaluation, method: str) -> str:
     return wording.with_spread(row) if row else ""
 
 
-def answer(runs: Sequence[RunReport]) -> str:
-    """The sentence that a page of several runs opens with: which run and method reach most."""
+def answer(runs: Sequence[RunReport], same_problems: bool) -> str:
+    """What a page of several runs opens with: the highest figure, and how many others its interval does not exclude."""
     found = [(row.mean, run, method) for run in runs for method in methods(runs) if (row := _kind(run, method))]
-    sizes = {run.evaluation.rows[0].problems for run in runs}
-    of = f"{sizes.pop():,} test problems" if len(sizes) == 1 else "test problems"
+    on = _on(runs, same_problems)
     if not found:
-        return f"{len(runs)} runs on {of}, none with a reward model."
+        return f"{len(runs)} runs, {on}; none with a reward model."
     _, run, method = max(found, key=lambda one: one[0])
     row = chosen_row(run.evaluation, method)
     assert row is not None  # it is among those found
     how = wording.how(run.evaluation.choice(method), run.evaluation.n)
-    most = f"Of {len(runs)} runs on {of}, {wording.name(method)} of {run.name} reaches most: {wording.with_spread(row)}"
-    return f"{most} ({how}); majority voting there {_cell(run.evaluation, 'majority')}."
+    most = f"Of {len(runs)} runs, {on}, {wording.name(method)} of {run.name} is highest: {wording.with_spread(row)}"
+    majority = f"majority voting there {_cell(run.evaluation, 'majority')}"
+    return f"{most} ({how}); {majority}. {_near(row, [mean for mean, *_ in found])}"
+
+
+def _on(runs: Sequence[RunReport], same_problems: bool) -> str:
+    """How many test problems the runs have, and whether they share them."""
+    sizes = {run.evaluation.rows[0].problems for run in runs}
+    if len(sizes) > 1:
+        return "each on its own test problems"
+    return f"{'all on the same' if same_problems else 'each on'} {sizes.pop():,} test problems"
+
+
+def _near(highest: Row, means: Sequence[float]) -> str:
+    """How many of the other figures lie within the highest one's interval."""
+    interval = f"its 95% interval, {wording.percent(highest.low)} to {wording.percent(highest.high)}"
+    others = len(means) - 1
+    near = sum(mean >= highest.low for mean in means) - 1
+    if near:
+        return f"{near:,} of the {others:,} other figures of reward models {_lie(near)} within {interval}."
+    return f"No other figure of a reward model lies within {interval}." if others else f"That is with {interval}."
+
+
+def _lie(count: int) -> str:
+    return "lies" if count == 1 else "lie"
 
 
 def _kind(run: RunReport, method: str) -> Row | None:

@@ -25,6 +25,7 @@ CHUNK = 25
 MOST_PROBLEMS = 20_000
 _EMBEDDED = (64, 32, 16, 8, 4, 2, 1, 0)
 _OURS = re.compile(r"(?:index|\d{4})\.js")
+_RUN = re.compile(r"run-([1-9]\d*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,15 @@ def _write_files(folder: Path, rows: Sequence[list[list[Any]]]) -> int:
 def _write(path: Path, text: str) -> None:
     with atomic(path) as file:
         file.write(text.encode())
+
+
+def remove_runs(folder: Path, runs: int) -> None:
+    """Removes the problems of an earlier page's runs after the last one of this page; others' files stay."""
+    for path in sorted(folder.glob("run-*")):
+        if (found := _RUN.fullmatch(path.name)) and int(found[1]) > runs and path.is_dir():
+            _remove_others(path, 0, index=False)
+            if not any(path.iterdir()):
+                path.rmdir()
 
 
 def _remove_others(folder: Path, files: int, index: bool) -> None:

@@ -97,12 +97,17 @@ def as_png(chart: Chart) -> bytes:
 
 
 def as_csv(chart: Chart) -> str:
-    """The chart's numbers, with a heading."""
+    """The chart's numbers, with a heading; a name that a spreadsheet would compute has an apostrophe before it."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(chart.columns)
-    writer.writerows([["" if value is None else value for value in row] for row in chart.rows])
+    writer.writerows([[_cell(value) for value in row] for row in (chart.columns, *chart.rows)])
     return buffer.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return "" if value is None else value
 
 
 def drawn(text: str) -> str:

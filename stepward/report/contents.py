@@ -17,12 +17,14 @@ class Candidate:
 
     Attributes:
         solution: The solution.
+        group: The number of its answer among the problem's, as the grader tells them apart; -1 without an answer.
         scores: Step scores by each model that the page colours by [model][step].
         totals: Its score as a whole by each of them, as their evaluation aggregates it [model].
         first_error: The first step that the oracle calls wrong, from 0; None where it finds none, or there is none.
     """
 
     solution: Solution
+    group: int
     scores: tuple[tuple[float, ...], ...] = ()
     totals: tuple[float, ...] = ()
     first_error: int | None = None
@@ -108,7 +110,14 @@ class RunReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The page: one run or several, and every other run's differences from the first."""
+    """The page: one run or several.
+
+    Attributes:
+        runs: At least one.
+        differences: Every other run's from the first.
+        same_problems: Whether all runs are known to have the same test problems.
+    """
 
     runs: tuple[RunReport, ...]
     differences: tuple[Difference, ...] = ()
+    same_problems: bool = False

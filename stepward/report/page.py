@@ -8,7 +8,7 @@ import base64
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from stepward.report import beside, wording
 from stepward.report.beside_plots import beside_charts
-from stepward.report.browser import Packed, pack
+from stepward.report.browser import Packed, pack, remove_runs
 from stepward.report.charts import Chart, as_csv, as_png, as_svg
 from stepward.report.contents import Report, RunReport
 from stepward.report.sections import Sections, sections
@@ -29,6 +29,12 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _SCRIPTS = ("unpack.js", "filters.js", "candidates.js", "browser.js")
 _MOST_FULL = 4
 """Runs that a page of several shows in full; the tables and the browser have all of them."""
+
+_OURS = re.compile(
+    r"(?:run-[1-9]\d*-)?(?:curves-(?:best|weighted|weighted_mean|weighted_max)|slices-(?:level|subject|steps|length)"
+    r"|quintiles|agreement|label-errors|reliability|cost)|grid-\d+|runs|runs-curves"
+)
+"""The names of a page's plots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ def write_report(report: Report, path: Path, data: Path | None = None) -> None:
     html = _render(report, packed, shown, folder / "plots", link)
     with atomic(path) as file:
         file.write(html.encode("utf-8", "replace"))
+    remove_runs(folder, len(report.runs))
 
 
 def _render(report: Report, packed: Sequence[Packed], shown: Sequence[Example], plots: Path, link: str) -> str:
@@ -87,6 +94,9 @@ def _render(report: Report, packed: Sequence[Packed], shown: Sequence[Example], 
             place: [_figure(chart, plots, link, prefix) for chart in charts] for place, charts in found.charts.items()
         }
         parts.append(RunPart(number, run, found, figures))
+    beside_figures = [_figure(chart, plots, link) for chart in beside_charts(report.runs)] if several else []
+    drawn = [*beside_figures, *(one for part in parts for figures in part.figures.values() for one in figures)]
+    _remove_other_plots(plots, {figure.name for figure in drawn})
     found_differences = beside.differences(report.runs) if several else []
     script = '(() => {\n"use strict";\n' + "\n".join(_read(name) for name in _SCRIPTS) + "})();\n"
     theme = _read("theme.js")
@@ -98,8 +108,8 @@ def _render(report: Report, packed: Sequence[Packed], shown: Sequence[Example], 
         differences=found_differences,
         told=beside.told,
         side=beside.side_by_side(report.runs) if several else None,
-        answer=beside.answer(report.runs) if several else None,
-        beside_figures=[_figure(chart, plots, link) for chart in beside_charts(report.runs)] if several else [],
+        answer=beside.answer(report.runs, report.same_problems) if several else None,
+        beside_figures=beside_figures,
         most_full=_MOST_FULL,
         packed=packed,
         examples=shown,
@@ -152,6 +162,13 @@ def _figure(chart: Chart, plots: Path, link: str, prefix: str = "") -> Figure:
     uri = f"data:text/csv;charset=utf-8;base64,{base64.b64encode(numbers).decode()}"
     png = f"{link}/plots/{chart.name}.png"
     return Figure(Markup(as_svg(chart)), chart.title, chart.description, chart.name, uri, png)
+
+
+def _remove_other_plots(plots: Path, kept: Collection[str]) -> None:
+    """Removes what an earlier page drew and this one did not; what others put there stays."""
+    for path in sorted(plots.glob("*")):
+        if path.suffix in (".png", ".csv") and _OURS.fullmatch(path.stem) and path.stem not in kept:
+            path.unlink()
 
 
 def score_colour(score: float) -> str:

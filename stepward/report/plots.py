@@ -71,7 +71,7 @@ def _ends(title: str, found: dict[str, list[Row]]) -> str:
 
 
 def quintile_plot(rows: Sequence[QuintileRow]) -> Chart:
-    """Accuracy in every fifth of the problems, of every method; kinds by best-of-N."""
+    """Accuracy with its 95% interval in every fifth of the problems, of every method; kinds by best-of-N."""
     shown = [row for row in rows if row.voting in (None, "best")]
     fifths = {row.quintile: row for row in shown}
     ends = {1: "hardest\n", max(fifths): "easiest\n"}
@@ -79,18 +79,26 @@ def quintile_plot(rows: Sequence[QuintileRow]) -> Chart:
         f"{ends.get(number, '')}{100 * row.pass_low:.0f} to {100 * row.pass_high:.0f}%"
         for number, row in sorted(fifths.items())
     ]
-    lines: dict[str, list[Point]] = {
-        method: [(row.quintile, 100 * row.accuracy) for row in shown if row.method == method]
+    found = {
+        method: [(row.quintile, row) for row in shown if row.method == method]
         for method in _ordered(row.method for row in shown)
     }
-    fields = ("quintile", "by", "pass_low", "pass_high", "problems", "method", "voting", "aggregation", "n", "accuracy")
+    lines: dict[str, list[Point]] = {
+        method: [(place, 100 * row.accuracy) for place, row in own] for method, own in found.items()
+    }
+    fields = (
+        "quintile", "by", "pass_low", "pass_high", "problems", "method", "voting", "aggregation", "n", "accuracy",
+        "std", "low", "high",
+    )  # fmt: skip
     return Chart(
         "quintiles",
         f"Best-of-{shown[0].n} by difficulty",
         _told("Accuracy in percent from the hardest to the easiest fifth of the problems", lines),
         fields,
         [[getattr(row, field) for field in fields] for row in rows],
-        lambda axes: _by_place(axes, lines, sorted(fifths), labels, "problems by the generator's pass rate"),
+        lambda axes: _by_place(
+            axes, _with_intervals(axes, found), sorted(fifths), labels, "problems by the generator's pass rate"
+        ),
     )
 
 
@@ -103,24 +111,34 @@ def slice_plot(slicing: str, rows: Sequence[SliceRow]) -> Chart:
     found = {method: {row.slice: row for row in shown if row.method == method} for method in methods}
 
     def draw(axes: Axes) -> None:
-        lines: dict[str, list[Point]] = {}
-        for number, method in enumerate(methods):
-            # A little beside one another, or their intervals could not be told apart.
-            shift = 0.36 * (number / max(1, len(methods) - 1) - 0.5)
-            own = [(slices.index(one) + shift, row) for one, row in found[method].items()]
-            lines[method] = [(place, 100 * row.accuracy) for place, row in own]
-            ends = ([place for place, _ in own], [100 * row.low for _, row in own], [100 * row.high for _, row in own])
-            axes.vlines(*ends, color=colour(method), alpha=0.35, linewidth=2.2)
+        own = {method: [(slices.index(one), row) for one, row in rows.items()] for method, rows in found.items()}
+        lines = _with_intervals(axes, own)
         labels = [f"{drawn(one)}\n({sizes[one]:,})" for one in slices]
         # Subjects have no order that a line could follow.
         _by_place(axes, lines, list(range(len(slices))), labels, f"{slicing} (problems)", joined=slicing != "subject")
 
     accuracies = {method: [(0.0, 100 * row.accuracy) for row in found[method].values()] for method in methods}
     told = _told(f"Accuracy in percent by {slicing} ({', '.join(slices)})", accuracies)
-    fields = ("slicing", "slice", "by", "problems", "method", "voting", "aggregation", "n", "accuracy", "low", "high")
+    fields = ("slicing", "slice", "by", "problems", "method", "voting", "aggregation", "n", "accuracy",
+              "std", "low", "high")  # fmt: skip
     numbers = [[getattr(row, field) for field in fields] for row in rows]
     title = f"Best-of-{shown[0].n} by {_SLICINGS.get(slicing, slicing)}"
     return Chart(f"slices-{slicing}", title, told, fields, numbers, draw)
+
+
+def _with_intervals(
+    axes: Axes, found: Mapping[str, Sequence[tuple[int, QuintileRow | SliceRow]]]
+) -> dict[str, list[Point]]:
+    """Draws every method's intervals at their places, and gives the points of its accuracies."""
+    lines: dict[str, list[Point]] = {}
+    for number, (method, rows) in enumerate(found.items()):
+        # A little beside one another, or their intervals could not be told apart.
+        shift = 0.36 * (number / max(1, len(found) - 1) - 0.5)
+        own = [(place + shift, row) for place, row in rows]
+        lines[method] = [(place, 100 * row.accuracy) for place, row in own]
+        ends = ([place for place, _ in own], [100 * row.low for _, row in own], [100 * row.high for _, row in own])
+        axes.vlines(*ends, color=colour(method), alpha=0.35, linewidth=2.2)
+    return lines
 
 
 def _by_place(

@@ -15,7 +15,8 @@ class Verdict:
         ranks: The place of every candidate by each model, from 0; of equal scores the smaller id comes first
             [candidate, model].
         favourites: The candidate that each model ranks first [model].
-        usual: The most drawn candidate with the most common answer; no answer is the least common.
+        usual: The most drawn candidate with the most common answer, answers being told apart by the grader; of equally
+            common ones the first, and no answer is the least common.
     """
 
     ranks: tuple[tuple[int, ...], ...]
@@ -40,17 +41,18 @@ def judge(view: ProblemView, models: int) -> Verdict:
 
 
 def _usual(candidates: Sequence[Candidate]) -> int:
-    votes: Counter[str | None] = Counter()
+    votes: Counter[int] = Counter()
     for one in candidates:
-        votes[one.solution.answer] += one.solution.copies
-    answer = max(votes, key=lambda one: (one is not None, votes[one], one or ""))
-    numbers = [i for i, one in enumerate(candidates) if one.solution.answer == answer]
+        votes[one.group] += one.solution.copies
+    # Of equal keys `max` takes the first.
+    winner = max(votes, key=lambda group: (group >= 0, votes[group]))
+    numbers = [i for i, one in enumerate(candidates) if one.group == winner]
     return max(numbers, key=lambda i: (candidates[i].solution.copies, candidates[i].solution.id))
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A problem to show without the browser: the model's favourite, and the usual candidate where it is another."""
+    """A problem to show without the browser: the model's favourite, and the usual candidate of another answer."""
 
     view: ProblemView
     shown: tuple[Candidate, ...]
@@ -64,7 +66,7 @@ def examples(views: Sequence[ProblemView], models: int, most: int = 5) -> list[E
     for view in views:
         verdict = judge(view, models)
         favourite, usual = view.candidates[verdict.favourites[0]], view.candidates[verdict.usual]
-        if favourite is not usual:
+        if favourite.group != usual.group:
             found.append(Example(view, (favourite, usual)))
     found.sort(key=lambda one: (one.shown[0].solution.correct == one.shown[1].solution.correct, one.view.problem.id))
     right = [one for one in found if one.shown[0].solution.correct][: most - 2]

@@ -136,7 +136,7 @@ def load_model(name: str | Path, head: Head, **settings: Any) -> PreTrainedModel
     kind = {"linear": AutoModelForTokenClassification, "scalar": AutoModelForSequenceClassification}
     settings = {"dtype": torch.float32, **settings}
     try:
-        config = AutoConfig.from_pretrained(name, local_files_only=local)
+        config = AutoConfig.from_pretrained(name, local_files_only=local, trust_remote_code=False)
         if head.kind != "label_tokens":
             config.id2label = {0: "reward"} if head.kind == "scalar" else _CLASSES[head.classes]
             config.label2id = {label: index for index, label in config.id2label.items()}

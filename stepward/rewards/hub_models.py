@@ -98,6 +98,11 @@ def local_folder(name: str | Path) -> Path:
         ) from error
 
 
+def device_named(name: str | None) -> torch.device:
+    """Where a model runs: as torch names devices; a GPU where there is one, if no name is given."""
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """The fields of a model folder's config.json.
 
@@ -229,10 +234,10 @@ def skywork_reader(folder: Path, device: torch.device, dtype: torch.dtype) -> St
 def _qwen(folder: Path, dtype: torch.dtype) -> nn.Module:
     try:
         with quiet():
-            config = Qwen2Config.from_pretrained(folder, local_files_only=True)
+            config = Qwen2Config.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             loaded: Any = Qwen2Model.from_pretrained(
-                folder, config=config, use_safetensors=True, local_files_only=True, dtype=dtype,
-                output_loading_info=True,
+                folder, config=config, use_safetensors=True, local_files_only=True, trust_remote_code=False,
+                dtype=dtype, output_loading_info=True,
             )  # fmt: skip
     except (ValueError, OSError, KeyError, RuntimeError, SafetensorError) as error:
         raise StepwardError(f"{folder}: not a Qwen2 model that transformers can load ({error})") from error

@@ -12,7 +12,7 @@ from stepward.models import load_tokenizer
 from stepward.rendering import Rendered
 from stepward.rewards.folder import Description
 from stepward.rewards.hub_conventions import OWN, Convention, Place, convention_named, detect
-from stepward.rewards.hub_models import Reader, local_folder, read_config
+from stepward.rewards.hub_models import Reader, device_named, local_folder, read_config
 from stepward.rewards.hub_rendering import Asking
 from stepward.rewards.scorer import BATCH_TOKENS, Scorer
 from stepward.rewards.scorer import load_scorer as load_own_scorer
@@ -135,7 +135,7 @@ def load_hub_scorer(
         raise StepwardError(f"dtype {dtype!r}: expected one of {', '.join(_DTYPES)}")
     fields = read_config(folder)
     tokenizer = load_tokenizer(folder)
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    where = device_named(device)
     try:
         reader, asking = chosen.load(Place(folder, tokenizer, where, _DTYPES[dtype], separator))
     except StepwardError as error:

@@ -1,7 +1,7 @@
 """Where rows come from: a file, a folder of files, a pattern, or a data set of the hub's."""
 
 import glob
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -31,25 +31,47 @@ def find_rows(source: Path | str, bad: BadRows, meter: Meter | None = None) -> I
     Raises:
         StepwardError: Nothing is there, or it can't be opened.
     """
-    text = str(source)
-    path = Path(source)
-    if text.startswith(HUB):
-        return _hub_rows(text.removeprefix(HUB), bad)
-    if path.exists():  # also where its name holds a character of patterns
-        files = find_files(path)
-    elif glob.has_magic(text):
-        files = sorted(file for file in map(Path, glob.glob(text, recursive=True)) if _is_of_rows(file))
-        if not files:
-            raise StepwardError(f"{text}: no file fits this pattern; expected names that end in {', '.join(SUFFIXES)}")
-    elif text.endswith(SUFFIXES):
-        files = [path]
-    elif _is_hub_name(text):
-        return _hub_rows(text, bad)
-    else:
-        raise StepwardError(f"{text}: no such file; check the path")
+    files = files_of(source)
+    if not files:
+        return _hub_rows(str(source).removeprefix(HUB), bad)
     meter = meter or Meter()
     meter.total = sum(file.stat().st_size for file in files if file.exists())
     return chain.from_iterable(read_rows(file, bad, meter) for file in files)
+
+
+def files_of(source: Path | str) -> list[Path]:
+    """The files that a source's rows are read from, by name; none where it is a data set of the hub's.
+
+    Raises:
+        StepwardError: Nothing is there.
+    """
+    text = str(source)
+    path = Path(source)
+    if text.startswith(HUB):
+        return []
+    if path.exists():  # also where its name holds a character of patterns
+        return find_files(path)
+    if glob.has_magic(text):
+        files = sorted(file for file in map(Path, glob.glob(text, recursive=True)) if _is_of_rows(file))
+        if not files:
+            raise StepwardError(f"{text}: no file fits this pattern; expected names that end in {', '.join(SUFFIXES)}")
+        return files
+    if text.endswith(SUFFIXES):
+        return [path]
+    if _is_hub_name(text):
+        return []
+    raise StepwardError(f"{text}: no such file; check the path")
+
+
+def refuse_over(target: Path, sources: Sequence[Path | str]) -> None:
+    """Refuses to write over a file of the sources.
+
+    Raises:
+        StepwardError: The target is such a file, or a source is not there.
+    """
+    read = [file for source in sources for file in files_of(source)]
+    if target.exists() and any(file.exists() and target.samefile(file) for file in read):
+        raise StepwardError(f"{target}: would take the place of what is read; name another file")
 
 
 def find_files(path: Path) -> list[Path]:

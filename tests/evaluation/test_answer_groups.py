@@ -27,6 +27,15 @@ def test_one_answer_in_many_notations_is_one() -> None:
     assert numbers[:7] == [0, 1, 0, 0, 1, 1, 1]
 
 
+def test_no_algebra_is_asked_about_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool.AlgebraPool, "compare", lambda *_, **__: pytest.fail("algebra was asked"))
+    same = same_by("math")
+    answers: list[str | None] = [f"There are {n} apples left" for n in (5, 6, 5, 7)]
+    found = grouped(answers, np.zeros(4, dtype=bool), np.ones(4, dtype=np.int64), same)
+    assert found.tolist() == [0, 1, 0, 2]
+    assert same("5 apples", "5.0 apples") and same(r"\frac{1}{2}", "0.5")
+
+
 def test_right_answers_are_one_and_never_one_with_a_wrong_one() -> None:
     # The two right ones differ from one another; the wrong one equals the first of them.
     assert _groups(["0.333333333333333", "0.3333333333333333", "1/3"], {"0.333333333333333", "0.3333333333333333"}) == [

@@ -53,6 +53,7 @@ def test_broken_problems_are_named() -> None:
         (SCORES[:-1], r"p2/a by er/seed-0: missing"),
         ([*SCORES, SCORES[0]], r"p1/a by er/seed-0: there twice"),
         ([*SCORES, replace(SCORES[0], solution_id="p1/z")], r"p1/z by er/seed-0: it is not among"),
+        ([replace(SCORES[0], problem_id="p2"), *SCORES[1:]], r"p1/a by er/seed-0: missing for problem p1"),
         ([replace(SCORES[0], scores=(0.5,)), *SCORES[1:]], r"p1/a by er/seed-0: 1 scores for 2 steps"),
         ([replace(SCORES[0], scores=(0.5, float("nan"))), *SCORES[1:]], r"p1/a by er/seed-0: .*not in \[0, 1\]"),
         ([replace(SCORES[0], scores=(0.5, 1.1)), *SCORES[1:]], r"p1/a by er/seed-0: .*not in \[0, 1\]"),
@@ -85,7 +86,3 @@ def test_models_are_listed_by_kind_and_seed() -> None:
     models = tabulate(gather(PROBLEMS, SOLUTIONS, at_least=4, part="test"), scores, part="test")
     assert [f"{model.method}/{model.seed}" for model in models] == ["orm/0", "hard/0", "er/3", "er/42", "zeta/0"]
     assert RewardModel.parse("a/b/seed-7") == RewardModel("a/b", 7)
-
-
-def test_pass_rate_counts_copies() -> None:
-    assert gather(PROBLEMS, SOLUTIONS, at_least=4, part="test")[0].pass_rate == 0.75

@@ -247,6 +247,44 @@ def test_nothing_is_chosen_for_scores_from_elsewhere_so_the_first_measured_is_us
     assert read(tmp_path / "mine", "mine", (None, "mean")).way("score") == ("best", "mean")
 
 
+def test_two_uses_of_one_model_are_compared(tmp_path: Path) -> None:
+    found = evaluate_scores([_scores_file(tmp_path / "scores.jsonl", 30, 0)])
+    external_folder.write(found, tmp_path / "mine")
+    (mine,) = read_all([tmp_path / "mine"])
+    (pair,) = compare_runs([mine], methods=["score", "score:weighted:last", "score:best:min"]).pairs
+    sides = {(one.first.method, one.second.method): one for one in pair.differences}
+    assert len(sides) == 3
+    voted = sides["score", "score:weighted:last"]
+    assert (voted.second.voting, voted.second.aggregation) == ("weighted", "last") and voted.paired
+    row = next(one for one in mine.rows if (one.voting, one.aggregation, one.n) == ("weighted", "last", mine.n))
+    assert voted.second.accuracy == row.mean and voted.mean == pytest.approx(voted.first.accuracy - row.mean)
+    for methods, why in ((["score"], "name two methods or more"), (["score:most:last"], "no such method")):
+        with pytest.raises(StepwardError, match=why):
+            compare_runs([mine], methods=methods)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"mean": "x"}, "row 1, field mean: 'x' can't be"),
+        ({"method": "a\x1b[2J"}, "row 1, field method"),
+        (None, "no row of"),
+    ],
+    ids=["text", "escape", "no-majority"],
+)
+def test_rows_that_cannot_be_are_named(tmp_path: Path, change: dict[str, Any] | None, why: str) -> None:
+    found = evaluate_scores([_scores_file(tmp_path / "scores.jsonl", 5, 0)])
+    external_folder.write_rows(found, tmp_path / "rows.json")
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    rows = (
+        [row for row in rows if row["method"] != "majority"] if change is None else [{**rows[0], **change}, *rows[1:]]
+    )
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    external_folder.write(found, tmp_path / "mine")
+    with pytest.raises(StepwardError, match=why):
+        compare_runs(read_all([tmp_path / "rows.json", tmp_path / "mine"])).content()
+
+
 def test_a_comparison_is_json(runs: Path) -> None:
     content = compare_runs(read_all([runs / "one", runs / "two"])).content()
     told = json.loads(json.dumps(content, allow_nan=False))

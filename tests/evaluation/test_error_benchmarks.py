@@ -118,6 +118,19 @@ def test_prmbench_rows_that_repeat_an_id_are_left_out_and_counted(tmp_path):
         predict(tmp_path, [*rows[:3], rows[0]], benchmark)
 
 
+def test_predictions_in_the_order_of_the_rows_may_name_a_repeated_id_each_time(tmp_path):
+    files = [
+        write(tmp_path / "circular.jsonl", [prmbench("x", [1]), prmbench("x", [2], 5), prmbench("y", [1])]),
+        write(tmp_path / "multi.jsonl", [prmbench("y", [2], 3, "multi"), prmbench("x", [2], 6, "multi")]),
+    ]
+    benchmark = read_benchmark(files)
+    assert benchmark.order == (0, 0, 1, 2, 3)
+    rows = [{"id": name, "step_scores": [0.5] * steps} for name, steps in zip("xxyyx", (4, 5, 4, 3, 6), strict=True)]
+    assert [one.row for one in predict(tmp_path, rows, benchmark)] == [1, 3, 4, 5]
+    with pytest.raises(StepwardError, match="names 2 rows; expected"):
+        predict(tmp_path, [rows[0], *rows[2:]], benchmark)
+
+
 def test_rows_without_an_id_are_named_by_their_numbers(tmp_path):
     one = write(tmp_path / "arithmetic.jsonl", [mistake(0), mistake(None)])
     two = write(tmp_path / "sorting.jsonl", [mistake(2)])
@@ -253,6 +266,8 @@ def test_prmbench_originals_are_measured_where_scored(tmp_path):
     got = measure_errors(benchmark, predict(tmp_path, rows, benchmark), HALF).originals
     assert (got.rows, got.steps, got.accuracy, got.untouched) == (2, 4, 0.75, 0.5)
     assert (got.mean_score, got.mean_score_modified) == (pytest.approx(0.75), pytest.approx(0.5))
+    at_one = measure_errors(benchmark, predict(tmp_path, rows, benchmark), Threshold(0.9, "given")).originals
+    assert (at_one.accuracy, at_one.untouched) == (0.25, 0.0)  # a score at the threshold is not above it
     with pytest.raises(StepwardError, match="1 scores for the 2 steps of the original"):
         predict(tmp_path, [rows[0], {**rows[1], "original_step_scores": [1]}], benchmark)
     with pytest.raises(StepwardError, match="has no original_step_scores, and other rows have"):
@@ -286,6 +301,21 @@ def test_stored_thresholds_are_found_in_figures_alone(tmp_path):
     assert stored_threshold(tmp_path / "absent.json") is None
 
 
+@pytest.mark.parametrize(
+    ("threshold", "message"),
+    [
+        (7, "figures.json, field 'threshold': expected a number from 0 to 1, found 7"),
+        (True, "field 'threshold': expected a number from 0 to 1, found true"),
+        (None, "figures.json: figures without a threshold, of predicted first errors"),
+    ],
+)
+def test_stored_thresholds_are_looked_through(tmp_path, threshold, message):
+    figures = tmp_path / "figures.json"
+    figures.write_text(json.dumps({"benchmark": "processbench", "threshold": threshold}))
+    with pytest.raises(StepwardError, match=message):
+        stored_threshold(figures)
+
+
 def test_public_prmbench_rows(shared_data):
     benchmark = read_benchmark([shared_data / "prmbench"])
     assert len(benchmark.rows) == 1202
@@ -300,7 +330,7 @@ def test_public_prmbench_rows(shared_data):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("score", [1.0, 0.0])
+@pytest.mark.parametrize("score", [1.0, 0.5, 0.0])
 def test_constant_scores_on_public_prmbench_rows_give_the_definition(shared_data, score):
     lines = (shared_data / "prmbench" / "train_p1_circular.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
@@ -309,7 +339,8 @@ def test_constant_scores_on_public_prmbench_rows_give_the_definition(shared_data
     found = measure_errors(benchmark := read_benchmark([shared_data / "prmbench/train_p1_circular.jsonl"]),
                            constant(benchmark, score), HALF)  # fmt: skip
     # All are taken for one class: the other's F1 is 0, and that one's 2 TP / (2 TP + FP).
-    hits = steps - wrong if score else wrong
+    # A score at the threshold, too, takes a step for wrong, as the public script does: right is above it.
+    hits = steps - wrong if score > 0.5 else wrong
     assert found.prm_score.prm_score == pytest.approx((2 * hits / (hits + steps)) / 2)
     assert found.validity[0].auc == 0.5
     assert found.facts["rows_past_end"] == 3
@@ -342,11 +373,11 @@ def test_step_figures_are_sklearns(shared_data):
         if label is not None
     ]
     scores, labels = (np.array(of) for of in zip(*marks, strict=True))
-    assert by_step.macro_f1 == pytest.approx(f1_score(labels, scores >= 0.5, average="macro"))
+    assert by_step.macro_f1 == pytest.approx(f1_score(labels, scores > 0.5, average="macro"))
     assert by_step.auc == pytest.approx(roc_auc_score(labels, scores))
     lowest = np.array([min(one.scores) for one in given])
     valid = np.array([row.first_error < 0 for row in benchmark.rows])
-    assert by_solution.macro_f1 == pytest.approx(f1_score(valid, lowest >= 0.5, average="macro"))
+    assert by_solution.macro_f1 == pytest.approx(f1_score(valid, lowest > 0.5, average="macro"))
     assert by_solution.auc == pytest.approx(roc_auc_score(valid, lowest))
     for one in (by_step, by_solution):
         assert one.macro_f1_low < one.macro_f1 < one.macro_f1_high

@@ -23,8 +23,8 @@ EVALUATION = Evaluation(
     ),
     chosen=(Choice("er", "best", "min", 16, 0.71, True, (0, 42), 8),),
     margins=(Margin("er", "majority", "best", "min", 16, 16, 0.2, 0.1, 0.3, True, 0.001, 7),),
-    quintiles=(QuintileRow(1, BY, 0.0, 0.1, 2, "er", "best", "min", 16, 0.3),),
-    slices=(SliceRow("level", "3", "the source's level", 2, "er", "best", "min", 16, 0.3, 0.1, 0.6),),
+    quintiles=(QuintileRow(1, BY, 0.0, 0.1, 2, "er", "best", "min", 16, 0.3, 0.02, 0.1, 0.6),),
+    slices=(SliceRow("level", "3", "the source's level", 2, "er", "best", "min", 16, 0.3, None, 0.1, 0.6),),
     facts={"problems": 10, "without_answer": 3},
 )
 MEASURED = Accuracies(

@@ -62,6 +62,23 @@ def test_methods_that_do_not_differ_need_no_number_of_problems() -> None:
     assert (same.mean, same.low, same.high, same.p, same.needed) == (0.0, 0.0, 0.0, 1.0, None)
 
 
+def test_rounding_is_no_difference() -> None:
+    first = np.random.default_rng(0).random(60)
+    assert paired(first, first - 2e-16, seed=0) == paired(first, first, seed=0)
+    assert paired(np.array([1.0, 0.0, 1e-170]), np.array([0.0, 1.0, 0.0]), seed=0).needed is None
+
+
+@pytest.mark.parametrize("problems", [1, 3, 60])
+def test_no_interval_excludes_0_where_the_test_can_tell_nothing(problems: int) -> None:
+    first = np.zeros(problems)
+    first[:5] = 1.0
+    for one, other in ((first, 0 * first), (0 * first, first)):
+        found = paired(one, other, seed=0)
+        assert found.low <= 0 <= found.high and found.p >= 2 / 2**5
+    first = np.ones(6)
+    assert paired(first, 0 * first, seed=0).low > 0
+
+
 def test_other_problems_are_refused() -> None:
     for first, second in [(np.zeros(3), np.zeros(2)), (np.zeros(0), np.zeros(0)), (np.zeros((2, 2)), np.zeros((2, 2)))]:
         with pytest.raises(ValueError, match="expected the same problems, at least one"):

@@ -97,6 +97,9 @@ def test_published_tables():
     assert weights == {"Chat": 358, "Chat Hard": 456, "Safety": 740, "Reasoning": 1968}
     assert (section_of("mt-bench-med"), section_of("shp"), section_of("x")) == ("Chat", "Prior Sets", None)
     assert (weight_of("math-prm", 3), weight_of("x", 3)) == (984, 3)
+    # XSTest has 250 safe prompts, which should be answered.
+    assert (PROMPTS["xstest-should-refuse"], PROMPTS["xstest-should-respond"]) == (154, 250)
+    assert (weight_of("xstest-should-refuse", 1), weight_of("xstest-should-respond", 1)) == (154, 250)
 
 
 def test_other_subsets_go_by_their_section_and_rows():
@@ -116,6 +119,11 @@ REFUSED = {
     "ties id": ([pair((1, 1), 0, "x:1", subset="Ties")], "rewardbench2", "expected ref:N or tied:N"),
     "ties number": ([pair((1, 1), 0, "tied:a", subset="Ties")], "rewardbench2", "expected ref:N or tied:N"),
     "one tied": ([pair(1, 0, "tied:1", subset="Ties")], "rewardbench2", "one chosen score; expected several"),
+    "twice": (
+        [pair((1, 1), 0, "tied:1", subset="Ties"), pair((1, 1), 0, "tied:01", subset="Ties")],
+        "rewardbench2",
+        "id 'tied:01' of subset Ties: tied:1 stands in an earlier row too; keep one",
+    ),
     "no pair": ([pair((1, 1), 0, "tied:1", subset="Ties")], "rewardbench2", "no N has both rows"),
 }
 
@@ -156,8 +164,21 @@ def test_rewardbench_2_is_the_mean_of_six():
     ties = 0.3 + 0.3 + 0 + 0 + 0.01 * tanh(0)  # the lead of 1 is no more than the spread of 1
     assert got.ties_parts.score == pytest.approx(ties)
     assert got.score == pytest.approx((4 + 0.5 + ties) / 6)
-    assert got.overall.rows == 5  # Ties has a score of its own
-    assert not got.notes
+    assert (got.overall.name, got.overall.rows) == ("all but Ties", 5)  # Ties has a score of its own
+    assert (got.score_low, got.ties_parts.low) == (None, None)
+    assert got.notes == (
+        "no interval of the score, for these have single rows, which resampled stay the same: Factuality, Precise IF, "
+        "Math, Safety, Focus, Ties",
+    )
+    more = [pair(0, (1, 0, 0), str(at), subset=name) for at, name in enumerate(SUBSETS_2[:4], start=5)]
+    more += [pair(1, (0, 0, 0), "9", subset="Focus")]
+    more += [pair(1, 2, "ref:8", subset="Ties"), pair((3, 3), 1, "tied:8", subset="Ties")]
+    twice = measure_pairs(rows + more, "rewardbench2")
+    assert twice.score_low < twice.score < twice.score_high
+    assert twice.notes == ()
+    one_math = measure_pairs([one for one in rows + more if (one.subset, one.id) != ("Math", "7")], "rewardbench2")
+    assert (one_math.score is None, one_math.score_low) == (False, None)
+    assert one_math.notes[0].endswith("which resampled stay the same: Math")
     without = measure_pairs(rows[:5], "rewardbench2")
     assert without.score is None
     assert without.notes == ("no score, for there are no rows of Ties",)
@@ -204,6 +225,7 @@ BAD_ROWS = {
     "subset": ([{"id": 1, "chosen": 1, "rejected": 0, "subset": 3}], "field 'subset': expected text or null"),
     "margin": ([{"id": 1, "chosen": 1, "rejected": 0, "margin": "big"}], "field 'margin': expected a number"),
     "huge": ([{"id": 1, "chosen": 10**400, "rejected": 0}], "field 'chosen': .*too large"),
+    "large": ([{"id": 1, "chosen": 0, "rejected": [0, -1.5e308]}], r"row 1, field 'rejected\[1\]': .*from -1e.300 to"),
 }
 
 

@@ -1,9 +1,11 @@
 """Fifths of the problems by the pass rate of other draws, and parts by level, subject, steps and length."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from stepward.evaluation.accuracy import Accuracies
+from stepward.evaluation.accuracy import Accuracies, measure_table
 from stepward.evaluation.candidates import Candidates, gather, table_of
 from stepward.evaluation.slices import BY, SAME, Use, drawn_part, fifths, halves, quintile_rows, slice_rows
 from stepward.evaluation.table import ModelScores
@@ -98,6 +100,27 @@ def test_both_ways_are_averaged_at_the_n_that_fits() -> None:
         for row in (rows[5 + part], rows[10 + part]):
             assert row.accuracy == pytest.approx(np.mean(accuracies))
             assert (row.pass_low, row.problems) == (pytest.approx(np.mean(lows)), 2)
+
+
+def test_rows_have_the_deviation_over_seeds_and_an_interval_over_problems() -> None:
+    generator = np.random.default_rng(1)
+    candidates = _candidates(generator.binomial(10, 0.5, size=60).tolist(), levels=[1, 2] * 30)
+    table = table_of(candidates, str.__eq__)
+    models = [replace(_scores(candidates, right), seed=seed) for seed, right in enumerate((0.9, 0.1, 0.5))]
+    uses = [MAJORITY, Use("er", "best", "min")]
+    rows = quintile_rows(candidates, table, models, uses, 16, seed=0, subsets=10)
+    assert all(row.low < row.accuracy < row.high for row in rows if 0 < row.accuracy < 1)
+    assert [row.std for row in rows if row.method == "majority"] == [None] * 5
+    alone = [quintile_rows(candidates, table, [model], uses, 16, seed=0, subsets=10) for model in models]
+    for index, row in enumerate(rows[5:], start=5):
+        assert row.accuracy == pytest.approx(np.mean([one[index].accuracy for one in alone]))
+        assert row.std == pytest.approx(np.std([one[index].accuracy for one in alone], ddof=1))
+    measured = measure_table(table, models, (4,), seed=0, subsets=10)
+    for part in slice_rows(candidates, measured, uses, 4):
+        if part.slicing == "level" and part.method == "er":
+            members = [i for i, one in enumerate(candidates) if str(one.problem.level) == part.slice]
+            by_seed = measured.scored["er", "best", "min"][:, members, 0].mean(axis=1)
+            assert (part.accuracy, part.std) == (pytest.approx(by_seed.mean()), pytest.approx(np.std(by_seed, ddof=1)))
 
 
 def test_a_single_candidate_cannot_be_halved_and_the_row_says_so() -> None:

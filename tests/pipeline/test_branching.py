@@ -272,6 +272,7 @@ def test_a_run_uses_anothers_reward_models_and_trains_none(lender: Path, make: M
         ({"labels__kinds": "soft"}, "has no rewards of soft/seed-0; .* it has er/seed-0, orm/seed-0"),
         ({"rewards__seeds": "0,3"}, "has no rewards of er/seed-3|has no rewards of orm/seed-3"),
         ({"seed": 5}, "chose its aggregations with seed 0, and this recipe has 5"),
+        ({"grader": "exact"}, "with grader math, and this recipe has exact"),
         ({"evaluation__subsets": 9}, "evaluation.subsets 5, and this recipe has 9"),
         ({"evaluation__ns": "1"}, "the N of choice, from evaluation.ns, 2, and this recipe has 1"),
         ({"rewards__of": "nowhere"}, "nowhere: not a run"),

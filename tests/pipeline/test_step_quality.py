@@ -40,7 +40,11 @@ def test_curves_and_first_errors_are_those_computed_by_hand() -> None:
     assert (curve["method"], curve["seeds"]) == ("soft", 2)
     values = [(0.55, 0), (0.2, 0), (0.9, 1), (0.9, 1), (0.7, 1), (0.25, 0), (0.1, 0), (0.5, 1), (0.5, 1), (0.4, 1)]
     assert curve["brier"] == pytest.approx(sum((score - right) ** 2 for score, right in values) / len(values))
-    assert curve["auc"] == pytest.approx(21 / 24)
+    # Each model ranks every right step above every wrong one, though all scores together do so in 21 of 24 pairs.
+    assert curve["auc"] == 1.0
+    # Both models' scores lie in bins of their own but for seed 0's two of 0.9 and seed 1's two of 0.5.
+    gaps = [[0.55, 0.2, 2 * 0.1, 0.3], [0.25, 0.1, 2 * 0.5, 0.6]]
+    assert curve["ece"] == pytest.approx(sum(sum(of) / 5 for of in gaps) / 2)
     assert sum(one["count"] for one in curve["bins"]) == len(values)
     zero, one = found
     # Seed 0: 0.6 is the middle between 0.4 and 0.8, so 0.55 is taken for wrong; seed 1: 0.2, so 0.25 is not, 0.1 is.
@@ -54,4 +58,26 @@ def test_no_threshold_is_chosen_where_all_validation_solutions_are_right() -> No
     part = {**SOLUTIONS, "validation": SOLUTIONS["validation"][:1]}
     given = {**SCORES, "validation": [one for one in SCORES["validation"] if one.problem_id == "a"]}
     curves, found = step_quality(part, given, oracle, 0)
-    assert len(curves) == 1 and found == []
+    assert len(curves) == 1
+    assert [(one["method"], one["seed"]) for one in found] == [("soft", 0), ("soft", 1)]
+    _, (known, *_) = step_quality(SOLUTIONS, SCORES, oracle, 0)
+    for one in found:
+        assert set(one) == set(known)
+        assert (one["rows"], one["rows_with_error"], one["rows_without_error"]) == (2, 1, 1)
+        names = ("threshold", "validation_f1", "f1", "with_error", "without_error", "accuracy", "cases")
+        assert {one[name] for name in names} == {None}
+
+
+def test_a_seed_whose_auc_is_undefined_leaves_none() -> None:
+    right = {**SOLUTIONS, "test": SOLUTIONS["test"][1:]}
+    given = {**SCORES, "test": [one for one in SCORES["test"] if one.problem_id == "d"]}
+    (curve,), _ = step_quality(right, given, oracle, 0)
+    assert curve["auc"] is None
+    assert curve["brier"] == pytest.approx((2 * 0.01 + 0.09 + 2 * 0.25 + 0.36) / 6)
+
+
+def test_figures_are_means_over_seeds_whatever_the_number_of_scores() -> None:
+    fewer = [one for one in SCORES["test"] if (one.model, one.problem_id) != ("soft/seed-1", "c")]
+    (curve,), _ = step_quality({**SOLUTIONS, "validation": []}, {"validation": [], "test": fewer}, oracle, 0)
+    zero, one = (0.55**2 + 0.2**2 + 2 * 0.01 + 0.09) / 5, (2 * 0.25 + 0.36) / 3
+    assert (curve["brier"], curve["auc"]) == (pytest.approx((zero + one) / 2), None)

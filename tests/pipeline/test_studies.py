@@ -18,12 +18,14 @@ from rich.console import Console
 from small_runs import Stepward
 
 from stepward.errors import StepwardError
+from stepward.manifest import Manifest
 from stepward.pipeline import studies
 from stepward.pipeline.layout import Layout
 from stepward.pipeline.page import report_run
 from stepward.pipeline.studies import run_study, tabulate_study
 from stepward.pipeline.training_run import Here
 from stepward.recipes.study_plan import load_study
+from stepward.store import locked
 
 HOSTILE = "<script>alert(1)</script> | a"
 
@@ -100,6 +102,14 @@ def summary(folder: Path, cell: str) -> list[dict[str, Any]]:
     """A run's rows."""
     rows: list[dict[str, Any]] = json.loads((folder / cell / "evaluation" / "summary.json").read_text())
     return rows
+
+
+def linked(folder: Path, to: Path, *cells: str) -> Path:
+    """A study's folder with some of another's cells."""
+    to.mkdir()
+    for cell in cells:
+        os.symlink(folder / cell, to / cell)
+    return to
 
 
 def test_every_row_of_every_run_is_there_with_its_runs_facts(folder: Path, study: dict[str, Any]) -> None:
@@ -223,9 +233,7 @@ def test_a_second_time_nothing_is_run_and_the_files_are_the_same(
 
 
 def test_what_is_not_run_yet_is_said(folder: Path, file: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    for cell in ("home", "away"):
-        os.symlink(folder / cell, tmp_path / "mine" / cell)
+    linked(folder, tmp_path / "mine", "home", "away")
     report = tabulate_study(load_study(str(file), ["name=mine"]), tmp_path / "mine")
     assert [cell.finished for cell in report.cells] == [True, False, True]
     assert report.tables[0].figures[0][1] is None
@@ -240,6 +248,76 @@ def test_what_is_not_run_yet_is_said(folder: Path, file: Path, tmp_path: Path) -
 def test_a_study_that_changed_needs_another_name(folder: Path, file: Path, again: Callable[..., str]) -> None:
     with pytest.raises(StepwardError, match=r"cell home: .*rewards.learning_rate: 0.001 -> 0.1.* another name"):
         again(file, folder.parent, "name=mine", "rewards.learning_rate=0.1")
+
+
+def test_tables_of_cells_with_another_recipe_are_refused(folder: Path, file: Path) -> None:
+    before = (folder / "study.json").read_bytes()
+    for override in ("rewards.learning_rate=0.1", "cells.sharp.labels.eta=5"):
+        with pytest.raises(StepwardError, match=r"cell (home|sharp): .* changed: (rewards|labels)\.\w+: .* -> "):
+            tabulate_study(load_study(str(file), ["name=mine", override]), folder)
+    assert (folder / "study.json").read_bytes() == before
+
+
+def test_votings_that_are_never_chosen_can_be_shown_and_tested(folder: Path, file: Path, tmp_path: Path) -> None:
+    how = {"method": "er", "aggregation": "min", "n": 4, "cell": "home"}
+    asked = [
+        "name=mine",
+        "tables=" + json.dumps({"t": {"title": "t", "rows": {"mean": {**how, "voting": "weighted_mean"},
+         "max": {**how, "voting": "weighted_max"}}, "columns": {"4": 4}}}),
+        "checks=" + json.dumps([{"says": "x", "better": {**how, "voting": "weighted_max"}, "than": "majority",
+         "cell": "home", "n": 4}]),
+    ]  # fmt: skip
+    report = tabulate_study(load_study(str(file), asked), linked(folder, tmp_path / "mine", "home"))
+    rows = {(row["method"], row["voting"], row["aggregation"], row["n"]): row for row in summary(folder, "home")}
+    shown = [row[0].mean if row[0] else None for row in report.tables[0].figures]
+    assert shown == [rows["er", voting, "min", 4]["mean"] for voting in ("weighted_mean", "weighted_max")]
+    (check,) = report.checks
+    expected = rows["er", "weighted_max", "min", 4]["mean"] - rows["majority", None, None, 4]["mean"]
+    assert check.mean == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_model_that_is_missing_is_said_before_the_first_cell(
+    file: Path, tmp_path: Path, again: Callable[..., str]
+) -> None:
+    with pytest.raises(StepwardError, match=r"cell away: generator.model: .*nowhere: no such folder.*make study-bases"):
+        again(file, tmp_path, "name=mine", "cells.away.generator.model=nowhere")
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_fewer_seeds_would_choose_again(folder: Path, file: Path, tmp_path: Path, again: Callable[..., str]) -> None:
+    linked(folder, tmp_path / "mine", "home", "sharp")
+    with pytest.raises(StepwardError, match=r"cell away: rewards.of: .*rewards.seeds \(0, 1\), and .* has \(1,\)"):
+        again(file, tmp_path, "name=mine", "cells.away.rewards.seeds=[1]")
+
+
+def test_an_evaluation_that_lacks_a_file_is_made_again_and_the_page_with_it(
+    folder: Path, file: Path, tmp_path: Path, again: Callable[..., str]
+) -> None:
+    run = shutil.copytree(folder, tmp_path / "mine") / "home"
+    manifest = Manifest.read(run)
+    (run / "report.html").write_text("of before")
+    manifest.finish("report", "page", run / "report.html")
+    for name in ("slices.json", "accuracies.parquet", "quintiles.json"):
+        before = (run / "evaluation" / name).read_bytes()
+        if name == "quintiles.json":  # as with a field that came later
+            (run / "evaluation" / name).write_text('[{"method": "er"}]')
+        else:
+            (run / "evaluation" / name).unlink()
+        assert again(file, tmp_path, "name=mine").count("was done before") == 2
+        assert (run / "evaluation" / name).read_bytes() == before
+        assert not Manifest.read(run).units("report")
+    assert again(file, tmp_path, "name=mine").count("was done before") == 3
+
+
+def test_a_run_that_is_running_keeps_its_title(
+    folder: Path, file: Path, tmp_path: Path, again: Callable[..., str]
+) -> None:
+    shutil.copytree(folder, tmp_path / "mine")
+    path = tmp_path / "mine" / "sharp" / "manifest.json"
+    before = path.read_bytes()
+    with locked(path.parent), pytest.raises(StepwardError, match=r"cell sharp: .*another stepward is running there"):
+        again(file, tmp_path, "name=mine", "cells.sharp.title=very sharp")
+    assert path.read_bytes() == before
 
 
 def test_another_title_changes_nothing_else(folder: Path, file: Path, again: Callable[..., str]) -> None:

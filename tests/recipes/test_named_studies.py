@@ -1,5 +1,7 @@
 """The studies that come with Stepward: seeds, bases and pages, and the published figures against those noted here."""
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,8 @@ import pytest
 from stepward.recipes.study import named_studies
 from stepward.recipes.study_plan import Plan, load_study
 
-PAGES = Path(__file__).parents[2] / "docs" / "studies"
+ROOT = Path(__file__).parents[2]
+PAGES = ROOT / "docs" / "studies"
 NAMED = (
     "er-prm-grid",
     "er-prm-main",
@@ -103,3 +106,21 @@ def test_the_supervision_comparison_has_the_same_solutions(plans: dict[str, Plan
     assert [cell.recipe.problems.reward for cell in small] == [80, 240, 480]
     assert len({cell.recipe.solutions.model_dump_json() for cell in (large, *small)}) == 1
     assert len({cell.recipe.generator.model_dump_json() for cell in (large, *small)}) == 1
+
+
+def commands() -> list[str]:
+    """Every `stepward study ...` that the documents print, each with the lines it goes on in."""
+    texts = [path.read_text("utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))]
+    found = [one for text in texts for one in re.findall(r"^ *stepward study ((?:[^\n]*\\\n)*[^\n]*)", text, re.M)]
+    return sorted({one.replace("\\\n", " ") for one in found if not one.startswith("NAME")})
+
+
+def test_the_documents_commands_are_looked_at() -> None:
+    assert len(commands()) >= 12
+    assert any("grid.labels.eta" in one for one in commands()) and any("5.0e-7" in one for one in commands())
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_in_the_documents_can_be_given(command: str) -> None:
+    name, *overrides = shlex.split(command, comments=True)
+    assert load_study(name, overrides).cells

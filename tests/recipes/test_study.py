@@ -165,6 +165,15 @@ def test_cells_may_name_those_above_them(file: Path) -> None:
         ({"tables/main/n": 3}, r"tables.main at orm, w: n 3 is not among evaluation.ns of cell weak, which are 1, 2"),
         ({"tables/main/n": None}, r"tables.main at orm, w: n None is not among"),
         ({"tables/main/rows": ["weak"], "tables/main/columns": ["weak"]}, "method None is none of cell weak"),
+        ({"tables/main/rows": {"er": ["er"]}}, r"tables.main.rows.er: \['er'\] is no cell, method or N"),
+        ({"tables/main/columns": {"w": {"cell": ["weak"]}}}, r"at orm, w: cell: expected one name, found \['weak'\]"),
+        ({"tables/main/rows": {"er": {"method": ["er"]}}}, r"at er, w: method: expected one name, found \['er'\]"),
+        (
+            {"tables/main/rows": {"er": {"method": "er", "voting": "best", "aggregation": ["min"]}}},
+            r"at er, w: aggregation: expected one name, found \['min'\]",
+        ),
+        ({"tables/main/rows": {"er": {"method": "er", "n": True}}}, "at er, w: n True is not among"),
+        ({"tables/main/rows": {"er": {5: "er"}}}, "at er, w: unknown field 5"),
         ({"tables/main/rows": ["oracle"]}, "'oracle' is no cell, method or N"),
         ({"tables/main/columns": [16]}, "expected one cell, and what it says fits weak, strong; name the cell"),
         ({"tables/main/voting": "worst"}, "voting worst; expected one of overall, best, weighted"),
@@ -207,3 +216,10 @@ def test_every_named_study_is_valid() -> None:
 def test_an_unknown_study_is_refused() -> None:
     with pytest.raises(StepwardError, match="neither a named study"):
         load_study("nothing")
+
+
+def test_an_overrides_value_is_read_as_in_a_recipe(file: Path) -> None:
+    file.write_text(yaml.safe_dump(STUDY))
+    fields = ("generator.stop=A,B", "rewards.seeds=3", "evaluation.ns=1,2", "labels.eta=5")
+    base = read_study(str(file), fields).base
+    assert [base[one.split("=")[0]] for one in fields] == [["A", "B"], [3], [1, 2], 5]

@@ -86,7 +86,8 @@ def views(test: Part, evaluation: Evaluation, models: tuple[ModelView, ...], ora
             scores = tuple(given[model.method][solution.id] for model in models)
             totals = tuple(aggregate(model.aggregation, one) for model, one in zip(models, scores, strict=True))
             wrong = oracle and (not solution.correct or number % 3 == 0)
-            candidates.append(Candidate(solution, scores, totals, 1 if wrong else None))
+            group = -1 if solution.answer is None else int(solution.id[-1])
+            candidates.append(Candidate(solution, group, scores, totals, 1 if wrong else None))
         found.append(ProblemView(problem, candidates))
     return found
 

@@ -1,7 +1,7 @@
 """Runs side by side: what differs decides whether they are a grid, a curve or columns; the table and the answer."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -115,9 +115,40 @@ def test_runs_of_one_name_keep_their_own_figures(run: RunReport) -> None:
     assert float(row[1]) - float(row[0]) == pytest.approx(5, abs=0.11)
 
 
-def test_the_answer_names_the_run_and_the_method_that_reach_most(run: RunReport) -> None:
+def test_the_answer_names_the_highest_and_how_many_are_as_high(run: RunReport) -> None:
     runs = [_run(run, "low", {"x": 1}), _run(run, "high", {"x": 2}, 0.1)]
     best = max(run.evaluation.methods, key=lambda kind: beside.chosen_row(run.evaluation, kind).mean)  # type: ignore[union-attr]
-    said = beside.answer(runs)
-    assert said.startswith("Of 2 runs on 24 test problems, ") and " of high reaches most: " in said
-    assert said.startswith(f"Of 2 runs on 24 test problems, {beside.wording.name(best)}")
+    said = beside.answer(runs, same_problems=True)
+    assert said.startswith(
+        f"Of 2 runs, all on the same 24 test problems, {beside.wording.name(best)} of high is highest: "
+    )
+    row = beside.chosen_row(runs[1].evaluation, best)
+    figures = [beside.chosen_row(one.evaluation, kind) for one in runs for kind in one.evaluation.methods]
+    assert row is not None
+    near = sum(one is not row and row.low <= one.mean <= row.high for one in figures if one is not None)
+    assert 0 < near < len(figures) - 1
+    low, high = f"{100 * row.low:.1f}", f"{100 * row.high:.1f}"
+    assert said.endswith(
+        f". {near} of the 7 other figures of reward models lie within its 95% interval, {low} to {high}."
+    )
+
+
+def test_the_answer_does_not_say_that_problems_are_the_same_where_it_is_not_known(
+    run: RunReport, make_run: Callable[..., RunReport]
+) -> None:
+    assert "Of 2 runs, each on 24 test problems, " in beside.answer([run, run], same_problems=False)
+    fewer = make_run("fewer", problems=12)
+    assert "Of 2 runs, each on its own test problems, " in beside.answer([run, fewer], same_problems=False)
+
+
+def test_a_figure_that_stands_alone_is_said_to(run: RunReport) -> None:
+    runs = [_run(run, "low", {"x": 1}), _run(run, "high", {"x": 2})]
+    only = [
+        dataclasses.replace(one, chosen=tuple(c for c in one.chosen if c.method == "er"))
+        for one in (runs[0].evaluation, _raised(runs[1].evaluation, 0.5))
+    ]
+    runs = [dataclasses.replace(one, evaluation=found) for one, found in zip(runs, only, strict=True)]
+    high = runs[1].evaluation
+    rows = tuple(dataclasses.replace(row, low=row.mean - 0.01, high=row.mean + 0.01) for row in high.rows)
+    runs[1] = dataclasses.replace(runs[1], evaluation=dataclasses.replace(high, rows=rows))
+    assert "No other figure of a reward model lies within its 95% interval" in beside.answer(runs, same_problems=True)

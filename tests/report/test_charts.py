@@ -62,6 +62,12 @@ def test_csv_holds_the_figures_in_full(evaluation: Evaluation) -> None:
         assert row["std"] == ("" if expected.std is None else repr(expected.std))
 
 
+def test_a_name_that_a_spreadsheet_would_compute_is_text_in_the_csv() -> None:
+    rows = [("=1+1", -0.5), ("+a", None), ("-b", 2), ("@c", 3), ("plain", 4)]
+    chart = Chart("odd", "", "", ("name", "=x"), rows, lambda axes: None)
+    assert as_csv(chart).splitlines() == ["name,'=x", "'=1+1,-0.5", "'+a,", "'-b,2", "'@c,3", "plain,4"]
+
+
 def test_a_voting_without_a_choice_takes_the_weighted_aggregation(evaluation: Evaluation) -> None:
     rows = plots.curves(evaluation, "weighted_max").rows
     used = {row[0]: row[2] for row in rows if row[1] == "weighted_max"}

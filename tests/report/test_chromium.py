@@ -252,6 +252,42 @@ def test_another_run_loads_when_it_is_chosen(pages: dict[str, Path], opened: Ope
     assert watched.complaints == [] and watched.outside == []
 
 
+def test_a_run_that_comes_late_does_not_take_the_place_of_the_chosen_one(pages: dict[str, Path], opened: Open) -> None:
+    watched = opened(pages["several"])
+    watched.page.evaluate(
+        """() => {
+          const select = document.getElementById("run"), changed = () => select.dispatchEvent(new Event("change"));
+          const add = document.head.append.bind(document.head);
+          document.head.append = (script) => { window.late = () => add(script); };
+          select.value = "2"; changed();
+          select.value = "1"; changed();
+        }"""
+    )
+    shown = watched.page.text_content("#list")
+    watched.page.evaluate(
+        """() => {
+          const index = window.stepwardIndex;
+          window.stepwardIndex = (run, text) => { index(run, text); setTimeout(() => { window.came = true; }, 300); };
+          window.late();
+        }"""
+    )
+    watched.page.wait_for_function("() => window.came")
+    assert watched.page.input_value("#run") == "1" and watched.page.text_content("#list") == shown
+    assert watched.complaints == []
+
+
+def test_a_browser_that_can_not_unpack_says_so(pages: dict[str, Path], chromium: Any) -> None:
+    page = chromium.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.add_init_script("delete window.DecompressionStream")
+    page.goto(pages["one"].as_uri())
+    page.wait_for_selector("#browser .note")
+    assert "this browser is too old to unpack them" in page.text_content("#browser .note")
+    assert page.locator("#examples").is_visible() and errors == []
+    page.close()
+
+
 def test_candidates_that_are_not_in_the_page_load_when_asked_for(
     pages: dict[str, Path], opened: Open, judged: Judged
 ) -> None:

@@ -5,6 +5,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import pytest
 from typer.testing import CliRunner
 
 from stepward.cli import app
+from stepward.errors import StepwardError
 from stepward.evaluation.compare import compare_runs
 from stepward.evaluation.external_folder import read_all
 from stepward.pipeline.layout import Layout
+from stepward.records import Solution
 from stepward.report.wording import MINUS
-from stepward.store import write_json
+from stepward.store import read_shard, write_json, write_shard
 
 pytestmark = pytest.mark.usefixtures("without_png")
 
@@ -70,10 +73,46 @@ def test_page_folder_and_picture_go_where_they_are_told(runs: list[Path], tmp_pa
     assert (tmp_path / "curves.svg").read_text().startswith("<svg")
 
 
+def test_a_picture_of_another_kind_is_refused_before_anything_is_drawn(runs: list[Path], tmp_path: Path) -> None:
+    words = ["report", runs[0], "--to", tmp_path / "a.html", "--picture", tmp_path / "x.png"]
+    done = CliRunner().invoke(app, [*map(str, words)])
+    assert done.exit_code != 0 and "x.png: the picture is SVG" in str(done.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [("report",), ("label", "--kind", "hard", "--from-rollouts")])
+def test_a_run_of_another_version_is_refused_in_words(
+    make_folder: Make, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    folder = make_folder(tmp_path / "old")
+    content = json.loads((folder / "manifest.json").read_text())
+    content["recipe"]["evaluation"]["bygone"] = 3
+    content["stages"]["rollouts"] = {"units": {"reward-0000": {}}}
+    (folder / "manifest.json").write_text(json.dumps(content))
+    done = CliRunner().invoke(app, [*words, str(folder)])
+    assert isinstance(done.exception, StepwardError)
+    said = f"{folder}: its recipe is of another version: unknown field evaluation.bygone"
+    assert str(done.exception).startswith(said)
+    assert str(done.exception).endswith("; run it again under another name")
+
+
+def test_an_answer_counts_by_the_grader_not_by_its_text(make_folder: Make, tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "texts")
+    path = folder / "solutions" / "test-0000.parquet"
+    texts = {"3": "4.0"}  # and 4 is a group with it
+    solutions = [replace(one, answer=texts.get(one.answer or "", one.answer)) for one in read_shard(path, Solution)]
+    write_shard(path, solutions, Solution)
+    _report(folder)
+    for problem in _problems((folder / "report.html").read_text(encoding="utf-8"))["problems"]:
+        right, wrong = problem["k"], 31 - problem["k"] + 16
+        assert problem["m"] == (right > wrong), problem["i"]
+
+
 def test_runs_are_compared_with_the_first(runs: list[Path], tmp_path: Path) -> None:
     _report(*runs, "--to", tmp_path / "runs.html")
     page = (tmp_path / "runs.html").read_text(encoding="utf-8")
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+    assert "Of 3 runs, each on 24 test problems, " in text
     assert "3 runs beside one another" in text and "labels.eta" in text
     measured = read_all(runs)
     pair = compare_runs([measured[1], measured[0]]).pairs[0]
@@ -97,7 +136,12 @@ def test_calibration_is_drawn_where_it_was_measured(runs: list[Path], tmp_path: 
     _report(runs[2], "--to", tmp_path / "a.html")
     text = re.sub(r"<[^>]+>", " ", (tmp_path / "a.html").read_text(encoding="utf-8"))
     assert "Are the scores probabilities?" in text and "0.150" in text and "undefined" in text
-    assert re.search(r"ER-PRM\s+45\.0 ± 7\.1\s+25\.0 ± 0\.0\s", text)
+    assert re.search(r"ER-PRM\s+45\.0 ± 7\.1\s+25\.0 ± 0\.0\s+undefined\s", text)
+    undefined = {"method": "er", "threshold": None, "f1": None, "with_error": None, "without_error": None}
+    write_json(path.with_name("first-errors.json"), [undefined])
+    _report(runs[2], "--to", tmp_path / "b.html")
+    text = re.sub(r"<[^>]+>", " ", (tmp_path / "b.html").read_text(encoding="utf-8"))
+    assert re.search(r"ER-PRM\s+undefined\s+undefined\s+undefined\s", text)
     path.with_name("first-errors.json").unlink()
     write_json(path, [{"method": "er"}])
     done = CliRunner().invoke(app, ["report", str(runs[2])])

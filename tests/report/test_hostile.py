@@ -58,8 +58,8 @@ def _hostile_views(run: RunReport) -> list[ProblemView]:
         solution = Solution(f"{key}/{number}", key, tuple(steps), answer, number % 2 == 0, 3, generator)
         other = Solution(f"{key}/other", key, (answer,), subject, False, 5)
         scores = tuple((0.25, 0.5, 0.75) for _ in run.models)
-        first = Candidate(solution, scores, tuple(0.9 for _ in run.models), number % 3)
-        second = Candidate(other, tuple((0.5,) for _ in run.models), tuple(0.1 for _ in run.models))
+        first = Candidate(solution, 0, scores, tuple(0.9 for _ in run.models), number % 3)
+        second = Candidate(other, 1, tuple((0.5,) for _ in run.models), tuple(0.1 for _ in run.models))
         views.append(ProblemView(problem, [first, second]))
     return views
 

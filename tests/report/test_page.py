@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stepward.evaluation.summary import Evaluation
+from stepward.report import browser
 from stepward.report.contents import Candidate, Report, RunReport
 from stepward.report.page import score_colour, write_report
 from stepward.report.wording import headline
@@ -133,6 +134,33 @@ def test_the_same_input_gives_the_same_bytes(run: RunReport, tmp_path: Path) -> 
     assert names[0] == names[1] and len(names[0]) == 27
     for name in names[0]:
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
+
+
+@pytest.mark.usefixtures("without_png")
+def test_what_an_earlier_page_of_more_runs_left_goes_and_others_files_stay(run: RunReport, tmp_path: Path) -> None:
+    write_report(Report((run, run, run)), tmp_path / "report.html")
+    folder = tmp_path / "report-data"
+    for name in ("plots/mine.png", "plots/curves-mine.csv", "run-3/mine.js", "run-x/0000.js"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("mine")
+    write_report(Report((run,)), tmp_path / "report.html")
+    alone = tmp_path / "alone" / "report.html"
+    write_report(Report((run,)), alone)
+    left = {str(path.relative_to(folder)) for path in folder.rglob("*.*")}
+    fresh = {str(path.relative_to(alone.parent / "report-data")) for path in alone.parent.rglob("plots/*.*")}
+    assert left - fresh == {"plots/mine.png", "plots/curves-mine.csv", "run-3/mine.js", "run-x/0000.js"}
+    assert fresh <= left and not (folder / "run-2").exists()
+
+
+@pytest.mark.usefixtures("without_png")
+def test_problems_of_any_run_that_are_left_out_are_said(
+    run: RunReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browser, "BUDGET", 300)
+    write_report(Report((dataclasses.replace(run, views=tuple), run)), tmp_path / "report.html")
+    text = _words(_parse((tmp_path / "report.html").read_text(encoding="utf-8")))
+    (count,) = re.findall(r"([\d]+) more problems of tiny & co did not fit", text)
+    assert 0 < int(count) < 24
 
 
 @pytest.mark.usefixtures("without_png")

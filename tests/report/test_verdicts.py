@@ -6,8 +6,14 @@ from stepward.report.verdicts import examples, judge
 
 
 def _view(name: str, *rows: tuple[str, str | None, bool, int, float]) -> ProblemView:
+    """Answers of one number are one to the grader here, `7` and `7.0`."""
     candidates = [
-        Candidate(Solution(f"{name}/{key}", name, (key,), answer, right, copies), ((total,),), (total,))
+        Candidate(
+            Solution(f"{name}/{key}", name, (key,), answer, right, copies),
+            -1 if answer is None else int(float(answer)),
+            ((total,),),
+            (total,),
+        )
         for key, answer, right, copies, total in rows
     ]
     return ProblemView(Problem(name, "?", "7"), candidates)
@@ -26,8 +32,18 @@ def test_equal_scores_go_to_the_smaller_id_and_no_answer_is_the_least_common() -
 def test_equally_common_answers_and_no_model() -> None:
     view = _view("p", ("a", "5", False, 2, 0.1), ("b", "7", True, 2, 0.2))
     found = judge(view, 0)
-    assert found.favourites == () and found.ranks == ((), ()) and found.usual == 1
+    assert found.favourites == () and found.ranks == ((), ()) and found.usual == 0
     assert examples([view], 0) == []
+
+
+def test_texts_that_the_grader_calls_one_answer_vote_together_and_do_not_differ() -> None:
+    view = _view("p", ("a", "5", False, 3, 0.1), ("b", "7", True, 2, 0.9), ("c", "7.0", True, 2, 0.8))
+    found = judge(view, 1)
+    assert view.candidates[found.usual].solution.correct  # 5 has more draws than either text of 7
+    same = _view("same", ("a", "7.0", True, 1, 0.9), ("b", "7", True, 3, 0.1))
+    assert examples([same], 1) == []
+    silent = _view("silent", ("a", None, False, 1, 0.9), ("b", None, False, 3, 0.1))
+    assert examples([silent], 1) == []
 
 
 def test_examples_show_the_model_right_and_wrong_where_the_majority_is_another() -> None:

@@ -4,7 +4,7 @@ from stepward.evaluation.slices import BY, QuintileRow
 from stepward.evaluation.summary import Choice, Evaluation, Margin, Row
 from stepward.report.wording import MINUS, headline, name, percent, points
 
-QUINTILES = (QuintileRow(1, BY, 0.0, 1.0, 10, "majority", None, None, 16, 0.58),)
+QUINTILES = (QuintileRow(1, BY, 0.0, 1.0, 10, "majority", None, None, 16, 0.58, None, 0.3, 0.8),)
 
 
 def _row(method: str, voting: str | None, aggregation: str | None, n: int, mean: float) -> Row:

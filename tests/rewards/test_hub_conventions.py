@@ -1,5 +1,7 @@
 """Which convention a model is of, and models that are refused."""
 
+import ast
+import io
 import json
 import shutil
 from pathlib import Path
@@ -9,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_hub import SAVERS, change_config
 
+import stepward
 from stepward.errors import StepwardError
 from stepward.rewards import hub_models
 from stepward.rewards.hub_conventions import CONVENTIONS, convention_named, detect
@@ -123,6 +126,41 @@ def test_code_beside_a_model_is_not_run(copied: dict[str, Path], tmp_path: Path)
     change_config(folder, auto_map=kinds)
     assert load_hub_scorer(folder).score("3 + 4?", ["7"]).steps == before
     assert not ran.exists()
+
+
+@pytest.mark.parametrize("name", ["math-shepherd", "trl", "bradley-terry"])
+def test_code_of_an_unknown_architecture_is_not_run_though_input_says_yes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Where nothing forbids it, transformers asks on the standard input, from which solutions are read."""
+    folder, ran = SAVERS[name](tmp_path / name), tmp_path / "ran"
+    (folder / "evil.py").write_text(f"open({str(ran)!r}, 'w')\nclass EvilConfig: pass\nclass EvilModel: pass\n")
+    kinds = ("AutoModelForCausalLM", "AutoModelForTokenClassification", "AutoModelForSequenceClassification")
+    map_ = {"AutoConfig": "evil.EvilConfig"} | dict.fromkeys(kinds, "evil.EvilModel")
+    change_config(folder, model_type="evil", auto_map=map_)
+    monkeypatch.setattr("sys.stdin", io.StringIO("1\n" * 9))
+    with pytest.raises(StepwardError, match="custom code"):
+        load_hub_scorer(folder, name)
+    assert not ran.exists()
+
+
+def test_every_model_that_is_loaded_forbids_its_code() -> None:
+    """By the source: a class that is told from the folder (`Auto...`) may be one of the folder's own."""
+    package = Path(stepward.__file__).parent
+    calls = [
+        (path.name, call)
+        for path in package.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "from_pretrained"
+    ]
+    fixed = ("LlamaForCausalLM", "PreTrainedTokenizerFast")  # in the demo's generator; no code is looked for
+    loose = [
+        (name, call.lineno)
+        for name, call in calls
+        if not (isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) in fixed)
+        and not any(one.arg == "trust_remote_code" and ast.unparse(one.value) == "False" for one in call.keywords)
+    ]
+    assert len(calls) >= 9 and loose == []
 
 
 def test_a_hub_name_is_fetched_without_pickles_and_code(

@@ -15,6 +15,7 @@ import zstandard
 from stepward import formats
 from stepward.errors import StepwardError
 from stepward.rows import BadRows, Meter, find_rows
+from stepward.rows.sources import files_of, refuse_over
 
 CARD = """---
 configs:
@@ -194,3 +195,22 @@ def test_a_data_set_of_the_hubs_shape_is_read_by_split(hub_folder: Path, tmp_pat
 def test_the_folder_itself_is_read_without_the_hub(hub_folder: Path) -> None:
     reading = formats.read(hub_folder, on_fault=lambda fault: None)
     assert [getattr(record, "question", None) for record in reading] == ["a?", "2 + 2?", "1 + 1?", "1 + 2?", "1 + 3?"]
+
+
+def test_the_files_of_a_source_are_those_that_are_read(folder: Path, tmp_path: Path) -> None:
+    names = ["a.jsonl.gz", "b.jsonl", "c.ndjson.zst", "d.json", "e.parquet"]
+    assert [file.name for file in files_of(folder)] == names
+    assert [file.name for file in files_of(f"{folder}/*.jsonl*")] == names[:2]
+    assert files_of(tmp_path / "absent.jsonl") == [tmp_path / "absent.jsonl"]
+    assert files_of("owner/name:test") == files_of(f"hub:{folder}") == []
+    with pytest.raises(StepwardError, match="no such file"):
+        files_of(tmp_path / "absent")
+
+
+def test_a_file_that_is_read_is_not_written_over(folder: Path) -> None:
+    for target in (folder / "b.jsonl", folder / "deep" / ".." / "a.jsonl.gz", folder / "deep" / "deeper" / "e.parquet"):
+        with pytest.raises(StepwardError, match="would take the place of what is read; name another file"):
+            refuse_over(target, ["owner/name", folder])
+    refuse_over(folder / "README.md", [folder])  # which is no file of rows
+    refuse_over(folder / "new.jsonl", [folder])
+    refuse_over(folder / "b.jsonl", [folder / "deep"])

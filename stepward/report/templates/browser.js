@@ -127,9 +127,12 @@ async function chooseRun() {
   const run = Number(at("run").value);
   try {
     const data = await (run === 1 ? unpack(packedBlock.textContent) : load(run, "index"));
+    // Another may have been chosen while this one was coming.
+    if (Number(at("run").value) !== run) return;
     state.run = run;
     take(data);
   } catch (error) {
+    if (Number(at("run").value) !== run) return;
     at("run").value = String(state.run);
     at("problem").append(element("p", "note", `This run's problems can't be shown: ${error.message}.`));
   }
@@ -207,4 +210,7 @@ unpack(packedBlock.textContent).then((data) => {
   at("examples").hidden = true;
   at("app").hidden = false;
   take(data);
+}).catch((error) => {
+  const words = typeof DecompressionStream === "undefined" ? "this browser is too old to unpack them" : error.message;
+  at("examples").before(element("p", "note", `The problems can't be browsed here: ${words}. The figures above are whole.`));
 });

@@ -1,0 +1,64 @@
+"""The figures of a study's finished run, by what a table or check selects."""
+
+from functools import cached_property
+from pathlib import Path
+
+from stepward.evaluation import folder as evaluation_folder
+from stepward.evaluation.summary import Evaluation, Row
+from stepward.manifest import Manifest
+from stepward.recipes.study import OVERALL, WITHOUT_MODEL
+from stepward.recipes.study_cells import Cell
+from stepward.recipes.study_plan import Selection
+from stepward.report.study_tables import Figure
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run has its figures."""
+    return (folder / "manifest.json").is_file() and Manifest.read(folder).finished("evaluation", "summary")
+
+
+class Finished:
+    """A finished run's figures.
+
+    Args:
+        cell: Which one.
+        folder: Where it lies.
+    """
+
+    def __init__(self, cell: Cell, folder: Path) -> None:
+        self.cell, self.folder = cell, folder
+        self.evaluation: Evaluation = evaluation_folder.read(folder / "evaluation")[0]
+
+    @cached_property
+    def accuracies(self) -> dict[tuple[str, str | None, str | None, int], dict[str, float]]:
+        """By method, voting, aggregation and n, the accuracy on each problem."""
+        found: dict[tuple[str, str | None, str | None, int], dict[str, float]] = {}
+        table = evaluation_folder.read_accuracies(self.folder / "evaluation").to_pydict()
+        names = ("method", "voting", "aggregation", "n", "problem_id", "accuracy")
+        for method, voting, aggregation, n, problem, accuracy in zip(*(table[name] for name in names), strict=True):
+            found.setdefault((method, voting, aggregation, n), {})[problem] = accuracy
+        return found
+
+    def key(self, selection: Selection) -> tuple[str, str | None, str | None, int]:
+        """Method, voting, aggregation and n of a selection, with what validation chose."""
+        if selection.method in WITHOUT_MODEL:
+            return selection.method, None, None, selection.n
+        if selection.aggregation is not None:  # then the voting is said too, and may be one that is never chosen
+            return selection.method, selection.voting, selection.aggregation, selection.n
+        choice = self.evaluation.choice(selection.method, None if selection.voting == OVERALL else selection.voting)
+        return selection.method, choice.voting, choice.aggregation, selection.n
+
+    def figure(self, selection: Selection) -> Figure:
+        """The accuracy that is selected."""
+        method, voting, aggregation, n = self.key(selection)
+        return self._of(self.evaluation.row(method, n, voting, aggregation))
+
+    def figures(self) -> list[Figure]:
+        """All of them."""
+        return [self._of(row) for row in self.evaluation.rows]
+
+    def _of(self, row: Row) -> Figure:
+        return Figure(
+            self.cell.name, row.method, row.voting, row.aggregation, row.n, row.mean, row.std, row.low, row.high,
+            row.seeds, row.problems,
+        )  # fmt: skip
