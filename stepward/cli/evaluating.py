@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from stepward.cli.labels import evaluate
 from stepward.cli.program import app, say
+from stepward.cli.tables import figures_table
 from stepward.errors import StepwardError
 
 if TYPE_CHECKING:
@@ -25,11 +25,8 @@ if TYPE_CHECKING:
     from stepward.evaluation.external import External, Progress
     from stepward.evaluation.summary import Row
 
-_WIDTH = 80
-"""Columns of a terminal."""
-
 _SHOWN_NS = 4
-"""Most N that it has room for."""
+"""Most N that a terminal of 80 columns has room for."""
 
 _SHOWN_RUNS = 4
 """Most runs of one table, likewise."""
@@ -127,7 +124,7 @@ def _scores_table(rows: "Sequence[Row]") -> Table:
     room = _SHOWN_NS - (ns[-1] > 99) if all(row.std is None for row in rows) else _SHOWN_NS - 2
     places = {round(index * (len(ns) - 1) / max(room - 1, 1)) for index in range(room)} | {len(ns) - 1}
     shown = [ns[place] for place in sorted(places)]
-    table = _table(
+    table = figures_table(
         f"Accuracy in percent, {rows[0].problems:,} problem{'s' * (rows[0].problems > 1)}",
         f"95% interval at N = {ns[-1]}",
     )
@@ -149,13 +146,6 @@ def _scores_table(rows: "Sequence[Row]") -> Table:
         )  # fmt: skip
         before = method
     return table
-
-
-def _table(title: str, caption: str | None = None) -> Table:
-    return Table(
-        title=title, caption=caption, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0),
-        min_width=min(max(len(title), len(caption or "")) + 1, _WIDTH),
-    )  # fmt: skip
 
 
 @contextmanager
@@ -215,7 +205,7 @@ def _runs_table(compared: "Comparison", runs: "Sequence[Measured]") -> Table:
     """A row a method, a column a run."""
     from stepward.report.wording import name, with_spread
 
-    table = _table(f"Accuracy in percent, N = {compared.n}", "± standard deviation over seeds")
+    table = figures_table(f"Accuracy in percent, N = {compared.n}", "± standard deviation over seeds")
     table.add_column("method", overflow="fold")
     for run in runs:
         table.add_column(escape(run.name), justify="right", overflow="fold")
@@ -249,7 +239,7 @@ def _pair_table(pair: "Pair", n: int) -> Table:
     one = pair.differences[0]
     title = escape(pair.first if inside else f"{pair.first} {MINUS} {pair.second}")
     on = f"paired, {one.problems:,} problems" if one.paired else "not paired"
-    table = _table(f"{title}, points at N = {n} ({on})")
+    table = figures_table(f"{title}, points at N = {n} ({on})")
     table.add_column("difference" if inside else "method", overflow="fold")
     for column in ("points", "95% interval", *(("p", "problems\nneeded") if one.paired else ())):
         table.add_column(column, justify="right", no_wrap=True)

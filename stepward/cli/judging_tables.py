@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.markup import escape
 from rich.table import Table
+
+from stepward.cli.tables import add_numbers, figures_table
 
 if TYPE_CHECKING:
     from stepward.evaluation.calibration import Calibration, Reliability
@@ -46,11 +47,11 @@ def pair_tables(pairs: "Pairs") -> list[Table]:
 
 def calibration_tables(measured: "Calibration") -> list[Table]:
     """The figures, and the curve over bins of equal width."""
-    table = _table(
+    table = figures_table(
         f"Calibration of {measured.count:,} scores", "reliability - resolution + uncertainty + within = Brier"
     )
     table.add_column("figure")
-    _add_numbers(table, "value", "95% interval")
+    add_numbers(table, "value", "95% interval")
     parts = measured.decomposition
     for name, value, low, high in (
         ("expected calibration error, equal width", measured.equal_width.ece, None, None),
@@ -68,14 +69,14 @@ def calibration_tables(measured: "Calibration") -> list[Table]:
 
 
 def _located_table(found: "FoundErrors", by_f1: bool) -> Table:
-    table = _table(
+    table = figures_table(
         f"First errors, {found.rows:,} rows, in percent",
         "F1: harmonic mean of the accuracy on rows with and without an error",
     )
     table.add_column("part", overflow="fold")
-    _add_numbers(table, "rows", "with error", "without error", "F1" if by_f1 else "all rows", "95% interval")
+    add_numbers(table, "rows", "with error", "without error", "F1" if by_f1 else "all rows", "95% interval")
     if not by_f1:
-        _add_numbers(table, "F1")
+        add_numbers(table, "F1")
 
     def add(name: str, one: "Located") -> None:
         own = (one.f1, one.f1_low, one.f1_high) if by_f1 else (one.accuracy, one.accuracy_low, one.accuracy_high)
@@ -95,9 +96,11 @@ def _located_table(found: "FoundErrors", by_f1: bool) -> Table:
 
 
 def _wrong_process_table(found: "FoundErrors") -> Table:
-    table = _table("Right answers by wrong steps, in percent", "share: of the right answers; flagged: at any step")
+    table = figures_table(
+        "Right answers by wrong steps, in percent", "share: of the right answers; flagged: at any step"
+    )
     table.add_column("part", overflow="fold")
-    _add_numbers(table, "rows", "share", "found", "95% interval", "flagged")
+    add_numbers(table, "rows", "share", "found", "95% interval", "flagged")
     for part, one in found.wrong_process.items():
         if part == "all" and len(found.parts) == 1:
             continue
@@ -109,9 +112,11 @@ def _wrong_process_table(found: "FoundErrors") -> Table:
 
 
 def _prm_table(found: "FoundErrors") -> Table:
-    table = _table("PRMScore by category, in percent", "PRMScore: mean of both F1; where no step is wrong, F1 right")
+    table = figures_table(
+        "PRMScore by category, in percent", "PRMScore: mean of both F1; where no step is wrong, F1 right"
+    )
     table.add_column("category", overflow="fold")
-    _add_numbers(table, "rows", "steps", "wrong", "F1 wrong", "F1 right", "PRM score", "95% interval")
+    add_numbers(table, "rows", "steps", "wrong", "F1 wrong", "F1 right", "PRM score", "95% interval")
     rows = [*found.categories, *([found.prm_score] if found.prm_score else [])]
     for one in rows:
         table.add_row(
@@ -124,9 +129,11 @@ def _prm_table(found: "FoundErrors") -> Table:
 
 
 def _validity_table(found: "FoundErrors") -> Table:
-    table = _table("What is valid (ReasonEval's figures), in percent", "a solution's score is its lowest step score")
+    table = figures_table(
+        "What is valid (ReasonEval's figures), in percent", "a solution's score is its lowest step score"
+    )
     table.add_column("by")
-    _add_numbers(table, "count", "wrong", "macro-F1", "95% interval", "AUC", "95% interval")
+    add_numbers(table, "count", "wrong", "macro-F1", "95% interval", "AUC", "95% interval")
     for one in found.validity:
         table.add_row(
             one.level, f"{one.count:,}", f"{one.wrong:,}", _percent(one.macro_f1),
@@ -136,9 +143,9 @@ def _validity_table(found: "FoundErrors") -> Table:
 
 
 def _accuracy_table(title: str, rows: "Iterable[Accuracy]") -> Table:
-    table = _table(f"{title}: won, in percent")
+    table = figures_table(f"{title}: won, in percent")
     table.add_column("rows of", overflow="fold")
-    _add_numbers(table, "rows", "won", "95% interval", "ties", "ties shared", "mean margin")
+    add_numbers(table, "rows", "won", "95% interval", "ties", "ties shared", "mean margin")
     for one in rows:
         table.add_row(
             escape(one.name), f"{one.rows:,}", _percent(one.accuracy), _interval(one.low, one.high), f"{one.ties:,}",
@@ -148,26 +155,14 @@ def _accuracy_table(title: str, rows: "Iterable[Accuracy]") -> Table:
 
 
 def _curve_table(curve: "Reliability") -> Table:
-    table = _table("Reliability over bins of equal width")
+    table = figures_table("Reliability over bins of equal width")
     table.add_column("scores")
-    _add_numbers(table, "count", "mean score", "mean label")
+    add_numbers(table, "count", "mean score", "mean label")
     for one in curve.bins:
         table.add_row(
             f"{one.low:.3f} to {one.high:.3f}", f"{one.count:,}", _number(one.mean_score), _number(one.mean_target)
         )
     return table
-
-
-def _table(title: str, caption: str | None = None) -> Table:
-    return Table(
-        title=title, caption=caption, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-
-
-def _add_numbers(table: Table, *titles: str) -> None:
-    for title in titles:
-        # A word a line, or there is no room for the last one on a terminal of 80 columns.
-        table.add_column(title.replace(" ", "\n"), justify="right", no_wrap=True)
 
 
 def _percent(value: float | None) -> str:

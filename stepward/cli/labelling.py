@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from stepward.cli.labels import evaluate
 from stepward.cli.program import app, say
+from stepward.cli.tables import add_numbers, figures_table
 from stepward.errors import StepwardError
 
 if TYPE_CHECKING:
@@ -85,9 +85,12 @@ def evaluate_label_noise(
     if to_json is not None:
         refuse_over(to_json, [_without_kind(one) for one in (given, truth)])
     noise = label_noise(_labels(given), _labels(truth), above=above, true_above=true_above)
-    table = Table("case", "solutions", "share, %", "95% interval", box=None, pad_edge=False)
+    table = figures_table("First errors of the labels beside the true ones", "share: of the solutions, in percent")
+    table.add_column("case")
+    add_numbers(table, "solutions", "share", "95% interval")
     for one in noise.shares:
-        table.add_row(one.case, f"{one.count:,}", f"{100 * one.share:.1f}", f"{100 * one.low:.1f} {100 * one.high:.1f}")
+        interval = f"{100 * one.low:.1f} to {100 * one.high:.1f}"
+        table.add_row(one.case, f"{one.count:,}", f"{100 * one.share:.1f}", interval)
     Console().print(table)
     found = "undefined: the truth has one class only" if noise.f1 is None else f"{100 * noise.f1:.1f}"
     say(f"{noise.solutions:,} solutions of {noise.problems:,} problems; first-error F1 {found}")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 import yaml
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from stepward.cli.program import app, say
+from stepward.cli.tables import add_numbers, figures_table
 from stepward.errors import StepwardError
 
 if TYPE_CHECKING:
@@ -168,10 +168,10 @@ def _options(given: list[str]) -> dict[str, Any]:
 
 def _cost_table(costs: "list[LabelCost]") -> Table:
     """A row a way of drawing, under its run where there are several; shares in percent."""
-    table = _table("Hard labels beside the oracle", "~ computed from the counts of the way above it")
+    table = figures_table("Hard labels beside the oracle", "~ computed from the counts of the way above it")
     several = len({row.completer for row in costs}) > 1
     table.add_column("strategy")
-    _add_numbers(table, "prefixes", "drawn", "tokens", "agree", "false +", "false -", "first error")
+    add_numbers(table, "prefixes", "drawn", "tokens", "agree", "false +", "false -", "first error")
     for row in _under_runs(table, costs):
         shares = (row.agreement, row.false_positives, row.false_negatives, row.first_error)
         by = f", {row.completer}" if several else ""
@@ -185,9 +185,9 @@ def _cost_table(costs: "list[LabelCost]") -> Table:
 
 def _noise_table(noise: "list[KindNoise]") -> Table:
     """A row a kind of labels, under its run where there are several; shares of the solutions in percent."""
-    table = _table("First errors by kind of labels, % of solutions", "right: at its step, or rightly none")
+    table = figures_table("First errors by kind of labels, % of solutions", "right: at its step, or rightly none")
     table.add_column("labels")
-    _add_numbers(table, "solutions", "left out", "right", "early", "late", "missed", "invented")
+    add_numbers(table, "solutions", "left out", "right", "early", "late", "missed", "invented")
     for row in _under_runs(table, noise):
         share = {one.case: one for one in row.noise.shares}
         table.add_row(
@@ -196,12 +196,6 @@ def _noise_table(noise: "list[KindNoise]") -> Table:
             *(f"{100 * share[case].share:.1f}" for case in ("early", "late", "missed", "invented")),
         )  # fmt: skip
     return table
-
-
-def _add_numbers(table: Table, *titles: str) -> None:
-    for title in titles:
-        # A word a line, or there is no room for the last one on a terminal of 80 columns.
-        table.add_column(title.replace(" ", "\n"), justify="right", no_wrap=True)
 
 
 def _under_runs(table: Table, rows: "list[Row]") -> "Iterator[Row]":
@@ -213,12 +207,6 @@ def _under_runs(table: Table, rows: "list[Row]") -> "Iterator[Row]":
             table.add_row(f"[bold]{escape(row.run)}[/]")
         before = row.run
         yield row
-
-
-def _table(title: str, caption: str) -> Table:
-    return Table(
-        title=title, caption=caption, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0)
-    )
 
 
 def _say_labels(folder: Path, kind: str, labels: "Filtered") -> None:

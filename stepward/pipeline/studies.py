@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from stepward.errors import StepwardError
+from stepward.evaluation.figures import Row
 from stepward.evaluation.paired import paired
 from stepward.manifest import Manifest, differences
 from stepward.pipeline.borrowing import lender_of
@@ -139,7 +140,7 @@ def tabulate_study(plan: Plan, folder: Path) -> StudyReport:
         _check_recipe(folder / cell.name, cell)
     done = [cell for cell in plan.cells if is_finished(folder / cell.name)]
     finished = {cell.name: Finished(cell, folder / cell.name) for cell in done}
-    rows = [figure for one in finished.values() for figure in one.figures()]
+    rows = [(name, row) for name, one in finished.items() for row in one.evaluation.rows]
     report = StudyReport(
         plan.study.name, plan.study.about, plan.study.source,
         [_facts(cell, folder) for cell in plan.cells],
@@ -262,10 +263,15 @@ def as_json(report: StudyReport) -> dict[str, object]:
         "source": report.source,
         "seconds": round(report.seconds, 3),
         "cells": [asdict(cell) for cell in report.cells],
-        "rows": [{"cell": row.cell, **facts[row.cell], **asdict(row)} for row in report.rows],
+        "rows": [{"cell": cell, **facts[cell], **_apart(row)} for cell, row in report.rows],
         "tables": [asdict(table) for table in report.tables],
         "checks": [asdict(check) for check in report.checks],
     }
+
+
+def _apart(row: Row) -> dict[str, object]:
+    """A row whose problems can't be taken for those that trained the cell's reward models."""
+    return {"test_problems" if name == "problems" else name: value for name, value in asdict(row).items()}
 
 
 def _csv(report: StudyReport) -> str:

@@ -9,7 +9,6 @@ from stepward.manifest import Manifest
 from stepward.recipes.study import OVERALL, WITHOUT_MODEL
 from stepward.recipes.study_cells import Cell
 from stepward.recipes.study_plan import Selection
-from stepward.report.study_tables import Figure
 
 
 def is_finished(folder: Path) -> bool:
@@ -48,17 +47,7 @@ class Finished:
         choice = self.evaluation.choice(selection.method, None if selection.voting == OVERALL else selection.voting)
         return selection.method, choice.voting, choice.aggregation, selection.n
 
-    def figure(self, selection: Selection) -> Figure:
+    def figure(self, selection: Selection) -> Row:
         """The accuracy that is selected."""
         method, voting, aggregation, n = self.key(selection)
-        return self._of(self.evaluation.row(method, n, voting, aggregation))
-
-    def figures(self) -> list[Figure]:
-        """All of them."""
-        return [self._of(row) for row in self.evaluation.rows]
-
-    def _of(self, row: Row) -> Figure:
-        return Figure(
-            self.cell.name, row.method, row.voting, row.aggregation, row.n, row.mean, row.std, row.low, row.high,
-            row.seeds, row.problems,
-        )  # fmt: skip
+        return self.evaluation.row(method, n, voting, aggregation)

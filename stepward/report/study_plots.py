@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
 
+from stepward.evaluation.figures import Row
 from stepward.report.charts import INK, Chart, drawn
-from stepward.report.study_tables import Figure, StudyTable, ours
+from stepward.report.study_tables import StudyTable, ours
 from stepward.report.wording import percent
 
 _COLOURS = ("#d1478f", "#3b8fd4", "#1aa179", "#d98200", "#8a6fd1", "#9a7b3f", "#5f8f2f", "#7f7f7f")
@@ -59,7 +60,7 @@ def _curves(table: StudyTable) -> Chart | None:
     )  # fmt: skip
 
 
-def _curve(axes: Axes, number: int, label: str, points: Sequence[tuple[float, Figure | None]]) -> None:
+def _curve(axes: Axes, number: int, label: str, points: Sequence[tuple[float, Row | None]]) -> None:
     """A row's line, with a band of one deviation over seeds."""
     known = [(x, figure) for x, figure in points if figure is not None]
     xs, ys = [x for x, _ in known], [100 * figure.mean for _, figure in known]

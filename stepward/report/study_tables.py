@@ -8,42 +8,12 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Literal
 
-from stepward.report.wording import percent, points
+from stepward.evaluation.figures import Row
+from stepward.report.wording import points, with_spread
 
 NOT_YET = "not run yet"
 
 Verdict = Literal["agrees", "does not agree", "can't tell", "not run yet"]
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One accuracy.
-
-    Attributes:
-        cell: The run.
-        method: `majority`, `pass` or a kind.
-        voting: How the kind's scores are used, None without one.
-        aggregation: Likewise.
-        n: How many candidates are chosen from.
-        mean: In [0, 1], over problems and seeds.
-        std: Standard deviation over seeds; None with fewer than two.
-        low: Lower end of the 95% interval over problems.
-        high: Upper end.
-        seeds: How many; 0 without a reward model.
-        test_problems: How many problems it is of.
-    """
-
-    cell: str
-    method: str
-    voting: str | None
-    aggregation: str | None
-    n: int
-    mean: float
-    std: float | None
-    low: float
-    high: float
-    seeds: int
-    test_problems: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +40,7 @@ class StudyTable:
     title: str
     rows: Sequence[str]
     columns: Sequence[str]
-    figures: Sequence[Sequence[Figure | None]]
+    figures: Sequence[Sequence[Row | None]]
     published: Sequence[Sequence[float | None]] = ()
     published_columns: Sequence[str] = ()
     note: str = ""
@@ -150,7 +120,7 @@ class StudyReport:
         about: What it asks.
         source: The paper.
         cells: Its runs.
-        rows: Every figure of every finished run.
+        rows: Every figure of every finished run, with the run's name.
         tables: Its tables.
         checks: Its checks.
     """
@@ -159,7 +129,7 @@ class StudyReport:
     about: str
     source: str
     cells: Sequence[CellFacts]
-    rows: Sequence[Figure]
+    rows: Sequence[tuple[str, Row]]
     tables: Sequence[StudyTable]
     checks: Sequence[CheckResult]
 
@@ -169,11 +139,9 @@ class StudyReport:
         return sum(cell.seconds for cell in self.cells)
 
 
-def ours(figure: Figure | None) -> str:
+def ours(figure: Row | None) -> str:
     """Our accuracy in percent with its deviation over seeds."""
-    if figure is None:
-        return NOT_YET
-    return percent(figure.mean) if figure.std is None else f"{percent(figure.mean)} ± {percent(figure.std)}"
+    return NOT_YET if figure is None else with_spread(figure)
 
 
 def headings(table: StudyTable) -> list[str]:

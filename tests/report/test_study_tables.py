@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from stepward.evaluation.figures import Row
 from stepward.report.charts import as_csv, as_png, as_svg
 from stepward.report.study_page import answers, render_study
 from stepward.report.study_plots import chart_of
 from stepward.report.study_tables import (
     CellFacts,
     CheckResult,
-    Figure,
     StudyReport,
     StudyTable,
     difference,
@@ -24,9 +24,9 @@ from stepward.report.study_tables import (
 HOSTILE = '"><img src=x onerror=alert(1)> | $x^2$ _a'
 
 
-def figure(mean: float, std: float | None = 0.01, method: str = "er") -> Figure:
+def figure(mean: float, std: float | None = 0.01, method: str = "er") -> Row:
     """An accuracy."""
-    return Figure("c", method, "best", "min", 64, mean, std, mean - 0.1, mean + 0.1, 5, 40)
+    return Row(method, "best", "min", 64, mean, std, mean - 0.1, mean + 0.1, 5, 40)
 
 
 TABLE = StudyTable(
