@@ -53,7 +53,13 @@ def evaluate_scores(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Scores; several are seeds or models.")],
     to_json: Annotated[Path | None, typer.Option("--json", help="Write the rows, as in a run's summary.json.")] = None,
     to_csv: Annotated[Path | None, typer.Option("--csv", help="Write the same rows as CSV.")] = None,
-    to: Annotated[Path | None, typer.Option("--to", help="Write a folder that `stepward compare` takes.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Write a folder that `stepward report` and `stepward compare` take.")
+    ] = None,
+    validation: Annotated[
+        list[Path] | None,
+        typer.Option(help="Scores of other problems, to choose voting and aggregation by; may be repeated."),
+    ] = None,
     ns: Annotated[str | None, typer.Option("--ns", help="Sizes of candidate sets, such as 1,2,4,8.")] = None,
     aggregation: Annotated[
         list[str] | None, typer.Option(help="min, prod, last, mean or logodds; may be repeated. All if not given.")
@@ -70,22 +76,34 @@ def evaluate_scores(
     from stepward.evaluation import external, external_folder
 
     for path in (to_json, to_csv):
-        if path is not None and path.resolve() in [file.resolve() for file in files]:
+        if path is not None and path.resolve() in [file.resolve() for file in (*files, *(validation or ()))]:
             raise StepwardError(f"{path}: the rows would take the place of the scores; name another file")
     if to_json is not None and to_csv is not None and to_json.resolve() == to_csv.resolve():
         raise StepwardError(f"{to_json}: named for both --json and --csv; name two files")
     with _bars() as progress:
         measured = external.evaluate_scores(
             files, ns=_numbers(ns), aggregations=_names(aggregation), subsets=subsets, seed=seed, grader=grader,
-            ties=ties.value, neutral=None if neutral is None else neutral.value, progress=progress,
+            ties=ties.value, neutral=None if neutral is None else neutral.value, validation=validation or (),
+            in_full=to is not None, progress=progress,
         )  # fmt: skip
     Console().print(_scores_table(measured.rows))
-    for line in measured.facts.lines():
+    for line in [*measured.facts.lines(), *_chosen(measured)]:
         say(line)
     for path, write in ((to_json, external_folder.write_rows), (to_csv, _write_csv), (to, external_folder.write)):
         if path is not None:
             write(measured, path)
             say(f"Figures: {path}")
+
+
+def _chosen(measured: "External") -> list[str]:
+    """What validation problems chose, a line a model."""
+    from stepward.report.wording import how, name
+
+    return [
+        f"{name(one.method)}: {how(one, one.n)}, chosen on {one.problems:,} validation problems."
+        for one in measured.evaluation.chosen
+        if one.overall and one.validation is not None
+    ]
 
 
 def _numbers(text: str | None) -> list[int] | None:

@@ -10,7 +10,9 @@ from stepward.cli.program import app, say
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Finished runs; folders of `evaluate scores --to`.")
+    ],
     to: Annotated[Path | None, typer.Option("--to", help="The page; in the run's folder if not given.")] = None,
     picture: Annotated[
         Path | None, typer.Option(help="Also write the first run's best-of-N curves, as SVG (.svg).")

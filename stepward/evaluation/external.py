@@ -1,7 +1,7 @@
 """Best-of-N and voting by scores that other tools wrote: the figures of a run, for a reward model Stepward never saw.
 
-There are no validation problems beside such scores, so nothing is chosen: every voting and aggregation is in the rows,
-and who reports one of them says beforehand which.
+Where scores of validation problems are given too, voting and aggregation are chosen on them as a run's are. Without
+them nothing is chosen: every voting and aggregation is in the rows, and who reports one of them says beforehand which.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,28 +11,27 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
-from stepward.evaluation.accuracy import Accuracies, measure_table
-from stepward.evaluation.aggregation import AGGREGATIONS, vote_weights
+from stepward.evaluation.accuracy import Accuracies
+from stepward.evaluation.aggregation import AGGREGATIONS
 from stepward.evaluation.external_answers import group_answers
+from stepward.evaluation.external_candidates import ScoredCandidate, candidates_of
+from stepward.evaluation.external_columns import Columns
 from stepward.evaluation.external_fields import Neutral
+from stepward.evaluation.external_measure import Rules, check_sizes
 from stepward.evaluation.external_rows import read_columns
-from stepward.evaluation.external_table import tabulate_columns
-from stepward.evaluation.summary import Row, rows_of
-from stepward.evaluation.table import CandidateTable, ModelScores
+from stepward.evaluation.external_table import Tabulated, tabulate_columns
+from stepward.evaluation.figures import Choice, Evaluation, Row, n_of_choice
+from stepward.evaluation.slices import QuintileRow, halves, quintile_rows, slice_rows
+from stepward.evaluation.slicings import Traits, lower_median
+from stepward.evaluation.summary import FIXED_AGGREGATION, choose, facts_of, margins_of, rows_of, uses_of
 from stepward.evaluation.voting import Ties
 from stepward.grading import grade
 from stepward.grading.graders import load_grader
 
-Floats = NDArray[np.float64]
-
 Progress = Callable[[str, int, int], None]
 """Takes the stage's name, how much of it is done, and of how much."""
-
-BY_ORDER = ("best", "weighted_max")
-"""Votings for which only the scores' order counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,8 @@ class Facts:
         rewards: Whether scores are one number of any size a solution.
         in_unit: Whether all of them lie in [0, 1] even so, as probabilities do.
         models: `<method>/seed-<seed>` of every model.
+        files: What was read.
+        validation_files: What voting and aggregation were chosen by.
     """
 
     problems: int
@@ -64,6 +65,8 @@ class Facts:
     rewards: bool
     in_unit: bool
     models: tuple[str, ...]
+    files: tuple[str, ...]
+    validation_files: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """What a reader of the figures must know, a sentence or two a line."""
@@ -87,19 +90,43 @@ class External:
     """The figures of external scores.
 
     Attributes:
-        rows: As in a run's `summary.json`.
-        measured: Accuracies by problem.
+        evaluation: As a run's; without quintiles and slices unless they were asked for.
         facts: What was measured.
+        candidates: What a report shows of the problems, likewise.
     """
 
-    rows: tuple[Row, ...]
-    measured: Accuracies
+    evaluation: Evaluation
     facts: Facts
+    candidates: tuple[ScoredCandidate, ...] = ()
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """As in a run's `summary.json`."""
+        return self.evaluation.rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Files of scores of the test or the validation problems, read and put in order."""
+
+    tabulated: Tabulated
+    rewards: bool
+    by_rows: bool
+    undecided: int
+    ids: tuple[str, ...]
+    traits: tuple[Traits, ...]
+    candidates: tuple[ScoredCandidate, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the models."""
+        return tuple(f"{model.method}/seed-{model.seed}" for model in self.tabulated.models)
 
 
 def evaluate_scores(
     files: Sequence[Path],
     *,
+    validation: Sequence[Path] = (),
     ns: Sequence[int] | None = None,
     aggregations: Sequence[str] | None = None,
     subsets: int = 400,
@@ -107,12 +134,15 @@ def evaluate_scores(
     grader: str = "math",
     ties: Ties = "first",
     neutral: Neutral | None = None,
+    in_full: bool = False,
     progress: Progress = lambda stage, done, total: None,
 ) -> External:
     """Measures what the scores in the files are worth.
 
     Args:
         files: See `external_rows.read_columns`.
+        validation: The same models' scores of other problems, by which voting and aggregation are chosen; without any,
+            best-of-N by the last step's score, or by the first aggregation asked for, stands for a method.
         ns: The sizes of candidate sets; powers of two up to the smallest number of candidates of a problem, and that
             number, if not given.
         aggregations: Names of `AGGREGATIONS`; all if not given. Rewards, one number a solution, have `last` alone.
@@ -122,46 +152,138 @@ def evaluate_scores(
         ties: Which of answers that tie in a vote of all a problem's candidates wins: the `first` in the file, or all
             `share` the win equally, as they always do in random subsets, which have no order.
         neutral: What neutral counts as where step scores are triples [wrong, neutral, right].
+        in_full: Whether accuracies by difficulty and other slices are measured too, and texts kept for a report.
         progress: Told now and then what is done, how much of it, and of how much.
 
     Raises:
         StepwardError: Bad input, named by file, row and field; an N above a problem's number of candidates; an unknown
-            aggregation or grader.
+            aggregation or grader; a problem that is both a test and a validation problem.
     """
     names = _aggregations(aggregations)
     if subsets < 1:
         raise StepwardError(f"subsets is {subsets}; expected at least 1")
-    of_math = load_grader(grader) is grade
-    columns = read_columns(files, neutral=neutral, of_math=of_math, progress=partial(progress, "reading"))
-    grouped = group_answers(columns, grader, _counter(progress, "grading answers", len(columns.asked)))
-    table, models = tabulate_columns(columns, grouped)
-    rewards, by_rows = columns.rewards, columns.asked[0].correct is not None
-    in_unit = bool(columns.scores.min() >= 0 and columns.scores.max() <= 1)
-    if rewards:
+    part = _read(files, grader, neutral, progress, in_full=in_full)
+    if part.rewards:
         if aggregations is not None and names != ("last",):
             raise StepwardError(
                 f"--aggregation {names[0]}: the rows have one `score` a solution, which is `last` alone"
             )
         names = ("last",)
-    del columns
-    sizes = _sizes(table, ns)
-    after = _counter(progress, "measuring", len(table.problems) * (1 + rewards))
-    measured = _measure(table, models, sizes, names, rewards, seed=seed, subsets=subsets, ties=ties, progress=after)
+    rules = Rules(names, part.rewards, seed, subsets, ties)
+    sizes = check_sizes(part.tabulated.table, ns)
+    at = n_of_choice(sizes)
+    held = _read(validation, grader, neutral, partial(_validation, progress)) if validation else None
+    if held is not None:
+        _check_apart(part, held)
+        check_sizes(held.tabulated.table, (at,))
+    measured = _measured(part, rules, sizes, progress)
+    chosen = (
+        _asked_for(measured, at, names)
+        if held is None
+        else choose(_measured(held, rules, (at,), partial(_validation, progress)), at, names)
+    )
+    evaluation = Evaluation(
+        rows=rows_of(measured, seed=seed),
+        chosen=chosen,
+        margins=margins_of(measured, chosen, seed, at),
+        quintiles=_quintiles(part, rules, chosen, at) if in_full else (),
+        slices=slice_rows(part.traits, measured, uses_of(chosen), at, seed=seed) if in_full else (),
+        facts=facts_of(part.tabulated.table, measured),
+        accuracies=measured,
+    )
+    return External(evaluation, _facts(part, rules, grader, files, validation), part.candidates)
+
+
+def _read(
+    files: Sequence[Path], grader: str, neutral: Neutral | None, progress: Progress, *, in_full: bool = False
+) -> _Part:
+    """Reads files and puts their rows in order; the columns themselves are let go, since they may be large."""
+    of_math = load_grader(grader) is grade
+    columns = read_columns(files, neutral=neutral, of_math=of_math, progress=partial(progress, "reading"))
+    grouped = group_answers(columns, grader, _counter(progress, "grading answers", len(columns.asked)))
+    tabulated = tabulate_columns(columns, grouped)
+    return _Part(
+        tabulated,
+        columns.rewards,
+        columns.asked[0].correct is not None,
+        grouped.undecided.total(),
+        tuple(map(columns.solution_id, tabulated.rows.tolist())) if in_full else (),
+        tuple(_traits(columns, tabulated)) if in_full else (),
+        tuple(candidates_of(columns, tabulated)) if in_full else (),
+    )
+
+
+def _traits(columns: Columns, tabulated: Tabulated) -> list[Traits]:
+    starts = tabulated.table.starts
+    counts = np.diff(tabulated.models[0].starts)
+    found = []
+    for problem, asked in enumerate(columns.asked[index] for index in tabulated.asked):
+        own = counts[starts[problem] : starts[problem + 1]]
+        steps = None if columns.rewards else lower_median(own, np.ones_like(own))
+        found.append(Traits(asked.level, asked.subject, steps))
+    return found
+
+
+def _validation(progress: Progress, stage: str, done: int, total: int) -> None:
+    """Tells of a stage of the validation problems."""
+    progress(f"{stage}, validation", done, total)
+
+
+def _check_apart(test: _Part, held: _Part) -> None:
+    """Refuses validation problems that are tested on, or that other models scored."""
+    if both := set(test.tabulated.table.problems) & set(held.tabulated.table.problems):
+        raise StepwardError(f"problem {min(both)!r}: it is both a test and a validation problem; split them apart")
+    if odd := set(test.names) ^ set(held.names):
+        raise StepwardError(f"scores by {min(odd)}: only of the test or only of the validation problems; score both")
+    if test.rewards != held.rewards:
+        raise StepwardError("validation: one has `step_scores` and the other `score`; score both alike")
+
+
+def _measured(part: _Part, rules: Rules, ns: tuple[int, ...], progress: Progress) -> Accuracies:
+    table = part.tabulated.table
+    after = _counter(progress, "measuring", len(table.problems) * (1 + rules.rewards))
+    return rules.measure(table, part.tabulated.models, ns, progress=after)
+
+
+def _asked_for(measured: Accuracies, at: int, names: Sequence[str]) -> tuple[Choice, ...]:
+    """What stands for a method where nothing is chosen: best-of-N, with the vote of the same aggregation beside it."""
+    usual = "last" if "last" in names else names[0]
+    found = []
+    for method, seeds in measured.seeds.items():
+        fixed = FIXED_AGGREGATION.get(method, usual)
+        name = fixed if fixed in names else usual
+        found += [Choice(method, voting, name, at, None, voting == "best", seeds, 0) for voting in ("best", "weighted")]
+    return tuple(found)
+
+
+def _quintiles(part: _Part, rules: Rules, chosen: Sequence[Choice], at: int) -> tuple[QuintileRow, ...]:
+    table = part.tabulated.table
+    return quintile_rows(
+        halves(part.ids, table.copies, table.starts), table, part.tabulated.models, uses_of(chosen), at,
+        seed=rules.seed,
+        # Halves have no first: there, equals share.
+        measure=lambda half, models, n, names: replace(rules, ties="share").measure(half, models, (n,), names),
+    )  # fmt: skip
+
+
+def _facts(part: _Part, rules: Rules, grader: str, files: Sequence[Path], validation: Sequence[Path]) -> Facts:
+    table, models = part.tabulated.table, part.tabulated.models
     counts = np.diff(table.starts)
-    facts = Facts(
+    return Facts(
         problems=len(table.problems),
         candidates=len(table.answers),
         fewest=int(counts.min()),
         most=int(counts.max()),
         without_answer=int((table.answers < 0).sum()),
-        grader=None if by_rows else grader,
-        undecided=grouped.undecided.total(),
-        ties=ties,
-        rewards=rewards,
-        in_unit=in_unit,
-        models=tuple(f"{model.method}/seed-{model.seed}" for model in models),
+        grader=None if part.by_rows else grader,
+        undecided=part.undecided,
+        ties=rules.ties,
+        rewards=part.rewards,
+        in_unit=all(bool(model.steps.min() >= 0 and model.steps.max() <= 1) for model in models),
+        models=part.names,
+        files=tuple(map(str, files)),
+        validation_files=tuple(map(str, validation)),
     )
-    return External(rows_of(measured, seed=seed), measured, facts)
 
 
 def _counter(progress: Progress, stage: str, total: int) -> Callable[[], None]:
@@ -176,62 +298,3 @@ def _aggregations(given: Sequence[str] | None) -> tuple[str, ...]:
         if name not in AGGREGATIONS:
             raise StepwardError(f"--aggregation {name}: expected one or more of {', '.join(AGGREGATIONS)}")
     return names
-
-
-def _sizes(table: CandidateTable, ns: Sequence[int] | None) -> tuple[int, ...]:
-    """The N to measure at, in order."""
-    counts = np.diff(table.starts)
-    fewest = int(counts.min())
-    if ns is None:
-        return tuple(sorted({2**power for power in range(fewest.bit_length())} | {fewest}))
-    sizes = tuple(sorted(set(ns)))
-    if not sizes or sizes[0] < 1:
-        raise StepwardError(f"--ns {','.join(map(str, ns))}: expected at least one N, each at least 1")
-    if sizes[-1] > fewest:
-        short = int((counts < sizes[-1]).sum())
-        raise StepwardError(
-            f"problem {table.problems[int(counts.argmin())]!r} has {fewest} candidates, fewer than N = {sizes[-1]} "
-            f"({short:,} of {len(counts):,} problems have too few); give --ns up to {fewest}, or score more solutions"
-        )
-    return sizes
-
-
-def _measure(
-    table: CandidateTable,
-    models: Sequence[ModelScores],
-    ns: tuple[int, ...],
-    aggregations: Sequence[str],
-    rewards: bool,
-    *,
-    seed: int,
-    subsets: int,
-    ties: Ties,
-    progress: Callable[[], None],
-) -> Accuracies:
-    """Every voting under the aggregations asked for.
-
-    A vote needs weights that are not negative, and a reward may be any number; so votes are weighed by its logistic,
-    the chance that Bradley and Terry give the solution against one of reward 0. Where only the order counts it is the
-    reward itself that ranks, since the logistic of large rewards is 1 for all of them.
-    """
-    if not rewards:
-        return measure_table(
-            table, models, ns, seed=seed, subsets=subsets, ties=ties, aggregations=aggregations, progress=progress
-        )
-    problems = np.asarray(table.starts[:-1])
-    weights = [replace(model, steps=vote_weights("logodds", model.steps, problems)) for model in models]
-    measured = measure_table(
-        table, weights, ns, seed=seed, subsets=subsets, ties=ties, aggregations=aggregations, progress=progress
-    )
-    ranked = [replace(model, steps=_ranks(model.steps)) for model in models]
-    by_order = measure_table(
-        table, ranked, ns, seed=seed, subsets=1, ties=ties, aggregations=aggregations, progress=progress
-    )
-    scored = {key: by_order.scored[key] if key[1] in BY_ORDER else value for key, value in measured.scored.items()}
-    return replace(measured, scored=scored)
-
-
-def _ranks(rewards: Floats) -> Floats:
-    """Numbers in (0, 1] in the order of the rewards; equal ones for equal ones."""
-    levels, level = np.unique(rewards, return_inverse=True)
-    return (level + 1.0) / len(levels)

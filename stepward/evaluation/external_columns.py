@@ -20,12 +20,18 @@ class Asked:
         reference: Its reference; None where rows say `correct`.
         answers: Distinct answers, in the order in which they first appear [answer].
         correct: Whether each is right, by the rows; None where it is to be graded [answer].
+        question: Its text; None where no row has it.
+        level: Its difficulty, a number or text; likewise.
+        subject: What it is about; likewise.
     """
 
     id: str
     reference: str | None
     answers: list[str]
     correct: list[bool] | None
+    question: str | None = None
+    level: int | str | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

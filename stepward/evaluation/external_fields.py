@@ -36,6 +36,20 @@ def text_of(value: Any, field: str) -> str:
     raise RowFault(field, f"expected text or a number, found {kind(value)}")
 
 
+def about_of(row: dict[str, Any]) -> dict[str, int | str]:
+    """What a row says of its problem, of `question` (or `problem`), `level` and `subject`; RowFault where it can't."""
+    found: dict[str, int | str] = {}
+    for name in ("question", "problem", "level", "subject"):
+        value = row.get(name)
+        if value is None:
+            continue
+        if type(value) is not str and not (name == "level" and type(value) is int):
+            numbers = " or a whole number" if name == "level" else ""
+            raise RowFault(name, f"expected text{numbers}, found {kind(value)}; mend it, or leave the field out")
+        found.setdefault("question" if name == "problem" else name, value)
+    return found
+
+
 def model_of(name: str) -> RewardModel:
     """A model's name, `<name>` or `<name>/seed-<seed>`, taken apart; RowFault where it can't be."""
     _, found, seed = name.rpartition("/seed-")

@@ -1,7 +1,7 @@
 """Evaluations on disc as they are compared: a run's, one of scores from elsewhere, or its rows alone.
 
-Scores from elsewhere are written as a run's evaluation is, but with nothing chosen, since there are no validation
-problems. So what is compared must say how their scores are used.
+Scores from elsewhere are written as a run's evaluation is; without validation problems nothing is chosen, and what is
+compared may say how their scores are used.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,19 @@ from stepward.errors import StepwardError
 from stepward.evaluation import folder as evaluation_folder
 from stepward.evaluation.compare import WITHOUT_MODEL, Measured, Way
 from stepward.evaluation.external import External
+from stepward.evaluation.external_candidates import write_candidates
 from stepward.evaluation.summary import FIXED_AGGREGATION, Row, n_of_choice
 from stepward.manifest import Manifest
 from stepward.records import Problem
-from stepward.store import read_json, read_shard, write_json
+from stepward.store import read_json, read_shard, write_json, write_shard
 
 DEFAULT: Way = ("best", "last")
 """How scores are used where nothing was chosen on validation problems: best-of-N by the last step's score."""
+
+FACTS = "scores.json"
+"""What says that a folder is of scores from elsewhere; written last."""
+
+_PROBLEMS = Path("problems") / "test.parquet"
 
 
 def write_rows(measured: External, path: Path) -> None:
@@ -27,16 +33,29 @@ def write_rows(measured: External, path: Path) -> None:
 
 
 def write(measured: External, folder: Path) -> None:
-    """Writes `evaluation/summary.json`, `facts.json` and `accuracies.parquet` in a folder that is no run.
+    """Writes a folder that is compared and reported on as a run is.
+
+    In it are `evaluation/`, `scores.json` (what was measured and how), `candidates.parquet`, and, where the rows have
+    the problems' texts, `problems/test.parquet`.
 
     Raises:
         StepwardError: The folder is a run, or can't be written.
     """
     if (folder / "manifest.json").exists():
         raise StepwardError(f"{folder}: this is a run, whose evaluation would be replaced; name another folder")
-    evaluation_folder.write_accuracies(measured.measured, folder / "evaluation")
-    write_json(folder / "evaluation" / "facts.json", asdict(measured.facts))
-    write_rows(measured, folder / "evaluation" / "summary.json")
+    (folder / FACTS).unlink(missing_ok=True)
+    problems = {one.problem_id: one for one in measured.candidates}
+    if problems and all(one.question for one in problems.values()):
+        records = [
+            Problem(one.problem_id, one.question, one.reference, one.level, subject=one.subject)
+            for one in problems.values()
+        ]
+        write_shard(folder / _PROBLEMS, records, Problem)
+    else:
+        (folder / _PROBLEMS).unlink(missing_ok=True)
+    write_candidates(measured.candidates, folder)
+    evaluation_folder.write(measured.evaluation, None, folder / "evaluation")
+    write_json(folder / FACTS, asdict(measured.facts))
 
 
 def read_all(paths: Sequence[Path], way: tuple[str | None, str | None] = (None, None)) -> list[Measured]:
@@ -137,5 +156,5 @@ def _ways(
 
 def _questions(path: Path) -> dict[str, str] | None:
     """The test problems' texts, where the run keeps them."""
-    shard = path / "problems" / "test.parquet"
+    shard = path / _PROBLEMS
     return {one.id: one.question for one in read_shard(shard, Problem)} if shard.exists() else None

@@ -8,7 +8,7 @@ format.
 
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from stepward.answers import reference_fault
 from stepward.errors import StepwardError
 from stepward.evaluation.candidates import RewardModel
 from stepward.evaluation.external_columns import Asked, Columns
-from stepward.evaluation.external_fields import Neutral, id_of, model_of, reward_of, short, steps_of, text_of
+from stepward.evaluation.external_fields import Neutral, about_of, id_of, model_of, reward_of, short, steps_of, text_of
 from stepward.rows import BadRows, Meter, RowFault, kind, read_rows
 
 METHOD = "score"
@@ -85,6 +85,7 @@ class _Problem:
     answers: dict[str, int]
     correct: list[bool]
     rows: "array[int]"
+    about: dict[str, Any] = field(default_factory=dict)
 
 
 class _Reader:
@@ -115,6 +116,7 @@ class _Reader:
         model = self._model_of(row)
         scores = self._scores_of(number, row)
         answer = self._answer_of(number, problem_id, row)
+        self._know(problem_id, about_of(row))
         self._ids.append(solution_id)
         if len(self._ids) == _CHUNK:
             self._flush()
@@ -134,7 +136,7 @@ class _Reader:
         return Columns(
             files=self._files,
             asked=[
-                Asked(one.id, one.reference, list(one.answers), one.correct if by_correct else None)
+                Asked(one.id, one.reference, list(one.answers), one.correct if by_correct else None, **one.about)
                 for one in self._known
             ],
             models=list(self._models),
@@ -237,6 +239,14 @@ class _Reader:
             reason = f"answer {short(text)} of problem {short(problem_id)} is {says} here and {said} in {before}"
             raise RowFault("correct", f"{reason}; grade equal answers alike, or give `reference` instead")
         return index
+
+    def _know(self, problem_id: str, about: dict[str, int | str]) -> None:
+        """What a row says of its problem beside the reference, the same in all rows that say it."""
+        problem = self._known[self._problems[problem_id]]
+        for name, value in about.items():
+            if problem.about.setdefault(name, value) != value:
+                known = short(problem.about[name])
+                raise RowFault(name, f"{short(value)}, but an earlier row of problem {short(problem_id)} has {known}")
 
     def _reference_of(self, row: dict[str, Any]) -> str:
         text = text_of(row.get("reference"), "reference")

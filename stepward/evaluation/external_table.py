@@ -3,6 +3,8 @@
 All models must have scored the same candidates: one that misses some would be measured on other problems than the rest.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,8 +17,25 @@ from stepward.evaluation.table import CandidateTable, ModelScores
 Ints = NDArray[np.int64]
 
 
-def tabulate_columns(columns: Columns, grouped: Grouped) -> tuple[CandidateTable, list[ModelScores]]:
-    """The candidates of all problems, by the problems' ids, and every model's scores of them.
+@dataclass(frozen=True, slots=True)
+class Tabulated:
+    """Rows put in order.
+
+    Attributes:
+        table: The candidates of all problems, by the problems' ids.
+        models: Every model's scores of them.
+        asked: Each problem's index among the columns' [problem].
+        rows: The row of each candidate by the first model that was read [candidate].
+    """
+
+    table: CandidateTable
+    models: list[ModelScores]
+    asked: list[int]
+    rows: Ints
+
+
+def tabulate_columns(columns: Columns, grouped: Grouped) -> Tabulated:
+    """The candidates of all problems, and every model's scores of them.
 
     A problem's candidates stay in the order of the first model's rows, which is the order that decides ties where the
     first is to win. The problems' order changes nothing.
@@ -52,7 +71,7 @@ def tabulate_columns(columns: Columns, grouped: Grouped) -> tuple[CandidateTable
         correct=right,
         copies=np.ones(len(candidates), np.int64),
     )
-    return table, sorted(models, key=lambda one: _listing(columns, one))
+    return Tabulated(table, sorted(models, key=lambda one: _listing(columns, one)), by_id, candidates)
 
 
 def _listing(columns: Columns, scores: ModelScores) -> tuple[int, int]:

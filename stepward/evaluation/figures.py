@@ -39,14 +39,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What validation chose for one kind of reward model; a row of `chosen.json`.
+    """How the scores of one kind of reward model are used, by validation problems' choice; a row of `chosen.json`.
 
     Attributes:
         method: The kind.
         voting: `best` or `weighted`.
         aggregation: The best one for this voting on validation problems; of equals the first of `AGGREGATIONS`.
         n: The size of the candidate sets it was chosen at.
-        validation: Its accuracy on the validation problems, in [0, 1].
+        validation: Its accuracy on the validation problems, in [0, 1]; None where there are none, as with most scores
+            from elsewhere, and then voting and aggregation were asked for, not chosen.
         overall: Whether this voting is the method's better one; exactly one of a method's choices is.
         seeds: The method's seeds.
         problems: How many validation problems.
@@ -56,7 +57,7 @@ class Choice:
     voting: str
     aggregation: str
     n: int
-    validation: float
+    validation: float | None
     overall: bool
     seeds: tuple[int, ...]
     problems: int

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stepward.evaluation.accuracy import Accuracies, measure_table
-from stepward.evaluation.candidates import Candidates
+from stepward.evaluation.accuracy import Accuracies
+from stepward.evaluation.slicings import Traits, slicings
 from stepward.evaluation.statistics import accuracy_interval, resampled_means, spread
 from stepward.evaluation.table import CandidateTable, ModelScores
 
@@ -29,6 +29,9 @@ SAME = "pass rate of the same candidates, by their own grades"
 """Where a problem has a single candidate, which can't be halved: such fifths compare methods, and nothing else."""
 
 PARTS = 5
+
+Measure = Callable[[CandidateTable, Sequence[ModelScores], int, Sequence[str]], Accuracies]
+"""Measures candidates at one N under some aggregations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,48 +127,52 @@ def fifths(rates: Floats) -> list[Longs]:
     return list(np.array_split(np.argsort(rates, kind="stable"), min(PARTS, len(rates))))
 
 
-def halves(candidates: Sequence[Candidates]) -> tuple[Longs, Longs]:
-    """How many draws of each distinct solution are in either half of its problem's draws [distinct solution].
+def halves(solutions: Sequence[str], copies: Longs, starts: Longs) -> tuple[Longs, Longs]:
+    """How many draws of each candidate are in either half of its problem's draws [candidate].
 
     The draws of a problem are put in the order of a hash of the solution's id and the draw's number, and cut in the
     middle; of an odd number the first half has one less.
+
+    Args:
+        solutions: The candidates' ids [candidate].
+        copies: How many draws each stands for [candidate].
+        starts: Where each problem's candidates begin, and the end of the last [problem + 1].
     """
-    first: list[Longs] = []
-    for one in candidates:
-        owners = np.repeat(np.arange(len(one.solutions)), one.copies)
+    first = []
+    for begin, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+        own = copies[begin:end]
+        owners = np.repeat(np.arange(len(own)), own)
         hashes = [
-            hashlib.sha256(f"{solution.id} {draw}".encode("utf-8", "surrogatepass")).digest()
-            for solution, copies in zip(one.solutions, one.copies.tolist(), strict=True)
-            for draw in range(copies)
+            hashlib.sha256(f"{solution} {draw}".encode("utf-8", "surrogatepass")).digest()
+            for solution, drawn in zip(solutions[begin:end], own.tolist(), strict=True)
+            for draw in range(drawn)
         ]
         order = sorted(range(len(hashes)), key=hashes.__getitem__)
-        first.append(np.bincount(owners[order[: len(order) // 2]], minlength=len(one.solutions)))
-    whole = np.concatenate([one.copies for one in candidates])
-    return np.concatenate(first), whole - np.concatenate(first)
+        first.append(np.bincount(owners[order[: len(order) // 2]], minlength=len(own)))
+    return np.concatenate(first), copies - np.concatenate(first)
 
 
 def quintile_rows(
-    candidates: Sequence[Candidates],
+    split: tuple[Longs, Longs],
     table: CandidateTable,
     models: Sequence[ModelScores],
     uses: Sequence[Use],
     at: int,
     *,
     seed: int,
-    subsets: int,
+    measure: Measure,
 ) -> tuple[QuintileRow, ...]:
     """Every method's accuracy in each fifth of the problems by difficulty.
 
     Args:
-        candidates: The problems' candidates.
-        table: The same in columns.
+        split: The draws of either half (`halves`).
+        table: The candidates.
         models: Their scores.
         uses: The methods.
         at: The N of choice.
-        seed: As for `measure_table`.
-        subsets: As for `measure_table`.
+        seed: Seed of the bootstrap.
+        measure: Measures candidates at one N under these aggregations.
     """
-    split = halves(candidates)
     smallest = min(int(np.add.reduceat(half, table.starts[:-1]).min()) for half in split)
     n, by = (min(at, smallest), BY) if smallest else (at, SAME)
     # (draws that decide the fifth, draws that methods choose from)
@@ -175,8 +182,7 @@ def quintile_rows(
     for deciding, chosen_from in ways:
         right = np.add.reduceat(deciding * table.correct, table.starts[:-1])
         rates = right / np.add.reduceat(deciding, table.starts[:-1])
-        drawn = drawn_part(table, models, chosen_from)
-        measured = measure_table(*drawn, (n,), seed=seed, subsets=subsets, aggregations=names)
+        measured = measure(*drawn_part(table, models, chosen_from), n, names)
         found.append((rates, fifths(rates), measured))
     rows = []
     for use in uses:
@@ -231,12 +237,12 @@ def drawn_part(
 
 
 def slice_rows(
-    candidates: Sequence[Candidates], measured: Accuracies, uses: Sequence[Use], n: int, *, seed: int = 0
+    traits: Sequence[Traits], measured: Accuracies, uses: Sequence[Use], n: int, *, seed: int = 0
 ) -> tuple[SliceRow, ...]:
     """Every method's accuracy by level, subject, number of steps and length, where problems differ in it.
 
     Args:
-        candidates: The problems' candidates.
+        traits: What is known of each problem.
         measured: Accuracies on them.
         uses: The methods.
         n: The N.
@@ -244,54 +250,11 @@ def slice_rows(
     """
     rows = []
     accuracies = [(use, use.accuracy(measured, n)) for use in uses]
-    for slicing, by, parts in _slicings(candidates):
-        for name, members in parts.items():
+    for slicing in slicings(traits):
+        for name, members in slicing.parts.items():
             for use, accuracy in accuracies:
                 own, way = accuracy[:, members], (use.method, use.voting, use.aggregation)
                 mean, low, high = _interval(own, seed)
                 std = spread(own.mean(axis=1))
-                rows.append(SliceRow(slicing, name, by, len(members), *way, n, mean, std, low, high))
+                rows.append(SliceRow(slicing.name, name, slicing.by, len(members), *way, n, mean, std, low, high))
     return tuple(rows)
-
-
-def _slicings(candidates: Sequence[Candidates]) -> list[tuple[str, str, dict[str, list[int]]]]:
-    """Each slicing's name, what it goes by, and the problems of its parts; those of one part only are left out."""
-    levels = [one.problem.level for one in candidates]
-    known = sorted({level for level in levels if level is not None})
-    subjects = [one.problem.subject for one in candidates]
-    named = sorted({subject for subject in subjects if subject is not None})
-    steps = [_median(one, lambda steps: len(steps)) for one in candidates]
-    lengths = [_median(one, lambda steps: sum(map(len, steps))) for one in candidates]
-    found = [
-        ("level", "the source's level", _named(levels, known)),
-        ("subject", "the source's subject", _named(subjects, named)),
-        ("steps", "the candidates' median number of steps", _ranges(steps)),
-        ("length", "the candidates' median length in characters", _ranges(lengths)),
-    ]
-    return [(slicing, by, parts) for slicing, by, parts in found if len(parts) > 1]
-
-
-def _median(one: Candidates, size: Callable[[tuple[str, ...]], int]) -> int:
-    """The lower median of a size over a problem's draws."""
-    sizes = np.array([size(solution.steps) for solution in one.solutions])
-    order = np.argsort(sizes, kind="stable")
-    return int(sizes[order][np.searchsorted(np.cumsum(one.copies[order]), (one.copies.sum() + 1) // 2)])
-
-
-def _named(values: Sequence[int | str | None], known: Sequence[int | str]) -> dict[str, list[int]]:
-    parts = {str(name): [index for index, value in enumerate(values) if value == name] for name in known}
-    rest = [index for index, value in enumerate(values) if value is None]
-    return parts | ({"none": rest} if rest else {})
-
-
-def _ranges(values: Sequence[int]) -> dict[str, list[int]]:
-    """At most five parts of about as many problems, in which equal values stay together."""
-    order = np.sort(np.asarray(values))
-    bounds = sorted({int(part[0]) for part in np.array_split(order, min(PARTS, len(order)))})
-    place = np.searchsorted(bounds, values, side="right") - 1
-    parts = {}
-    for number in range(len(bounds)):
-        members = np.flatnonzero(place == number).tolist()
-        low, high = min(values[index] for index in members), max(values[index] for index in members)
-        parts[str(low) if low == high else f"{low} to {high}"] = members
-    return parts

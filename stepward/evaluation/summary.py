@@ -15,11 +15,13 @@ from stepward.errors import StepwardError
 from stepward.evaluation.accuracy import Accuracies, measure_table
 from stepward.evaluation.aggregation import AGGREGATIONS
 from stepward.evaluation.answer_groups import same_by
-from stepward.evaluation.candidates import Candidates, gather, table_of, tabulate
+from stepward.evaluation.candidates import gather, table_of, tabulate
 from stepward.evaluation.figures import Choice, Evaluation, Margin, Row, n_of_choice
 from stepward.evaluation.paired import Paired, paired_columns
-from stepward.evaluation.slices import Use, quintile_rows, slice_rows
+from stepward.evaluation.slices import Use, halves, quintile_rows, slice_rows
+from stepward.evaluation.slicings import traits_of
 from stepward.evaluation.statistics import accuracy_interval, resampled_means, spread
+from stepward.evaluation.table import CandidateTable
 from stepward.records import Problem, Scores, Solution
 
 __all__ = ["NS", "Choice", "Evaluation", "Margin", "Row", "evaluate", "n_of_choice", "rows_of"]
@@ -83,30 +85,34 @@ def evaluate(
     columns = table_of(test, same)
     measured = measure_table(columns, table, sizes, seed=seed, subsets=subsets, progress=progress)
     held_columns = table_of(held, same)
-    chosen = _choose(measure_table(held_columns, held_table, (at,), seed=seed, subsets=subsets, progress=progress), at)
-    uses = _uses(chosen)
+    chosen = choose(measure_table(held_columns, held_table, (at,), seed=seed, subsets=subsets, progress=progress), at)
+    uses, ids = uses_of(chosen), [solution.id for one in test for solution in one.solutions]
     return Evaluation(
         rows=rows_of(measured, seed=seed),
         chosen=chosen,
-        margins=_margins(measured, chosen, seed, at),
-        quintiles=quintile_rows(test, columns, table, uses, at, seed=seed, subsets=subsets),
-        slices=slice_rows(test, measured, uses, at),
-        facts=_facts(test, measured),
-        accuracies=measured,
-    )
-
-
-def _facts(test: Sequence[Candidates], measured: Accuracies) -> dict[str, int]:
-    silent = [one.copies[[solution.answer is None for solution in one.solutions]].sum() for one in test]
-    return {
-        "problems": len(test),
-        "candidates": int(sum(one.copies.sum() for one in test)),
-        "distinct_candidates": sum(len(one.solutions) for one in test),
-        "fewest_candidates": int(min(one.copies.sum() for one in test)),
-        "without_answer": int(sum(silent)),
-        "problems_without_answer": sum(
-            int(number == one.copies.sum()) for number, one in zip(silent, test, strict=True)
+        margins=margins_of(measured, chosen, seed, at),
+        quintiles=quintile_rows(
+            halves(ids, columns.copies, columns.starts), columns, table, uses, at, seed=seed,
+            measure=lambda part, models, n, names: measure_table(
+                part, models, (n,), seed=seed, subsets=subsets, aggregations=names
+            ),
         ),
+        slices=slice_rows(traits_of(test), measured, uses, at),
+        facts=facts_of(columns, measured) | {"distinct_candidates": len(ids)},
+        accuracies=measured,
+    )  # fmt: skip
+
+
+def facts_of(table: CandidateTable, measured: Accuracies) -> dict[str, int]:
+    """What else to know of the candidates, in numbers of draws and problems."""
+    drawn = np.add.reduceat(table.copies, table.starts[:-1])
+    silent = np.add.reduceat(table.copies * (table.answers < 0), table.starts[:-1])
+    return {
+        "problems": len(drawn),
+        "candidates": int(drawn.sum()),
+        "fewest_candidates": int(drawn.min()),
+        "without_answer": int(silent.sum()),
+        "problems_without_answer": int((silent == drawn).sum()),
         "problems_without_right": int((measured.passed[:, -1] == 0).sum()),
         "models": sum(len(seeds) for seeds in measured.seeds.values()),
     }
@@ -146,10 +152,17 @@ def rows_of(measured: Accuracies, *, seed: int) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _choose(held: Accuracies, at: int) -> tuple[Choice, ...]:
+def choose(held: Accuracies, at: int, aggregations: Sequence[str] = tuple(AGGREGATIONS)) -> tuple[Choice, ...]:
+    """What validation problems say of how each method's scores are best used.
+
+    Args:
+        held: The methods' accuracies on these problems.
+        at: The N of choice.
+        aggregations: Those to choose among; the earlier of equals is taken.
+    """
     chosen = []
     for kind, seeds in held.seeds.items():
-        names = [FIXED_AGGREGATION[kind]] if kind in FIXED_AGGREGATION else list(AGGREGATIONS)
+        names = [FIXED_AGGREGATION[kind]] if kind in FIXED_AGGREGATION else list(aggregations)
         means = {pair: float(held.at(kind, *pair, at).mean()) for pair in product(CHOSEN_VOTINGS, names)}
         best = {voting: max(names, key=lambda name: means[voting, name]) for voting in CHOSEN_VOTINGS}
         overall = max(CHOSEN_VOTINGS, key=lambda voting: means[voting, best[voting]])
@@ -159,7 +172,7 @@ def _choose(held: Accuracies, at: int) -> tuple[Choice, ...]:
     return tuple(chosen)
 
 
-def _margins(measured: Accuracies, chosen: Sequence[Choice], seed: int, at: int) -> tuple[Margin, ...]:
+def margins_of(measured: Accuracies, chosen: Sequence[Choice], seed: int, at: int) -> tuple[Margin, ...]:
     """Each kind against majority, all pairs of kinds, and each kind's best-of-N against itself at the largest N."""
     overall = {choice.method: choice for choice in chosen if choice.overall}
     accuracy = {kind: measured.at(kind, c.voting, c.aggregation, at) for kind, c in overall.items()}
@@ -199,7 +212,7 @@ def _margin(choice: Choice, against: str, n: int, against_n: int, found: Paired)
     )
 
 
-def _uses(chosen: Sequence[Choice]) -> list[Use]:
+def uses_of(chosen: Sequence[Choice]) -> list[Use]:
     """What slices are told of: the baselines, and every kind's choice for both votings."""
     uses = [Use("majority", None, None), Use("pass", None, None)]
     return uses + [Use(choice.method, choice.voting, choice.aggregation) for choice in chosen]

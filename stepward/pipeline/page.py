@@ -17,10 +17,10 @@ from stepward.evaluation.calibration import Bin, Reliability
 from stepward.evaluation.compare import Difference, Measured, compare_runs, why_unpaired
 from stepward.evaluation.external_folder import read
 from stepward.evaluation.statistics import spread
-from stepward.evaluation.summary import Evaluation
 from stepward.manifest import Manifest
 from stepward.pipeline.layout import SPLITS, Layout
 from stepward.pipeline.measure import has_oracle, oracle_of
+from stepward.pipeline.scores_page import is_scores, scores_report
 from stepward.recipes.load import of_run
 from stepward.recipes.schema import Recipe
 from stepward.records import Solution
@@ -44,7 +44,7 @@ def report_runs(folders: Sequence[Path], to: Path | None = None, data: Path | No
     """Draws one page of a run or several.
 
     Args:
-        folders: The runs' folders.
+        folders: The runs' folders, or folders of scores from elsewhere (`stepward evaluate scores --to`).
         to: The page; `report.html` in the first run's folder, or for several runs beside it, if not given.
         data: The folder of its plots and of what it loads on demand; beside the page if not given.
 
@@ -59,12 +59,16 @@ def report_runs(folders: Sequence[Path], to: Path | None = None, data: Path | No
 
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise StepwardError(f"{', '.join(map(str, folders))}: a run stands twice; name each once")
-    recipes = [of_run(folder) for folder in folders]
-    names = [recipe.name for recipe in recipes]
-    runs = tuple(
-        # Runs of one name are told apart by their folders.
-        _run(recipe, Layout(folder), name=recipe.name if names.count(recipe.name) == 1 else str(folder))
+    recipes = [None if is_scores(folder) else of_run(folder) for folder in folders]
+    names = [
+        folder.resolve().name if recipe is None else recipe.name
         for recipe, folder in zip(recipes, folders, strict=True)
+    ]
+    # Runs of one name are told apart by their folders.
+    shown = [name if names.count(name) == 1 else str(folder) for name, folder in zip(names, folders, strict=True)]
+    runs = tuple(
+        scores_report(folder, name) if recipe is None else _run(recipe, Layout(folder), name)
+        for recipe, folder, name in zip(recipes, folders, shown, strict=True)
     )
     several = len(folders) > 1
     path = to or (folders[0].parent / "report.html" if several else folders[0] / "report.html")
@@ -72,7 +76,7 @@ def report_runs(folders: Sequence[Path], to: Path | None = None, data: Path | No
     same = False
     if several:
         measured = [read(folder, run.name) for folder, run in zip(folders, runs, strict=True)]
-        differences = _differences(measured, recipes[0].seed)
+        differences = _differences(measured, next((one.seed for one in recipes if one is not None), 0))
         same = not any(why_unpaired(measured[0], other) for other in measured[1:])
     write_report(Report(runs, differences, same), path, data)
     return path
@@ -99,12 +103,12 @@ def check_picture(path: Path) -> None:
 
 
 def _run(recipe: Recipe, layout: Layout, name: str | None = None) -> "RunReport":
-    from stepward.report.contents import RunReport
+    from stepward.report.contents import RunReport, models_of
 
     folder = layout.folder / "evaluation"
     evaluation, labels = evaluation_folder.read(folder)
     manifest = Manifest.read(layout.folder)
-    models = _models(recipe, evaluation)
+    models = models_of(evaluation)
     return RunReport(
         name=name or recipe.name,
         evaluation=evaluation,
@@ -225,16 +229,6 @@ def _parameters(layout: Layout, manifest: Manifest) -> int | None:
             size *= side
         total += size if name != "__metadata__" else 0
     return total
-
-
-def _models(recipe: Recipe, evaluation: Evaluation) -> "tuple[ModelView, ...]":
-    """The reward model of the first seed of every kind, the leading kind first, as validation chose for best-of-N."""
-    from stepward.report import wording
-    from stepward.report.contents import ModelView
-
-    first = wording.leading(evaluation)
-    kinds = sorted(evaluation.methods, key=lambda kind: kind != first)
-    return tuple(ModelView(kind, wording.name(kind), evaluation.choice(kind, "best").aggregation) for kind in kinds)
 
 
 def _views(recipe: Recipe, layout: Layout, models: "Sequence[ModelView]") -> "list[ProblemView]":

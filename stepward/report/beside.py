@@ -60,8 +60,11 @@ def told(value: Any) -> str:
 def differences(runs: Sequence[RunReport]) -> list[Difference]:
     """The fields in which the runs' recipes differ, in the order of the recipe.
 
-    A base model's path gives way to how many parameters it has, where that tells the runs apart as well.
+    A base model's path gives way to how many parameters it has, where that tells the runs apart as well. Scores from
+    elsewhere have no recipe, so beside them nothing is told.
     """
+    if not all(run.recipe for run in runs):
+        return []
     flat = [_flat(run.recipe) for run in runs]
     fields = dict.fromkeys(field for one in flat for field in one if field not in _ASIDE)
     found = []

@@ -35,7 +35,7 @@ class Packed:
     Attributes:
         embedded: What stands in the page, or in `index.js` of the run's folder; packed.
         problems: How many problems are in it.
-        left_out: How many are not, because even their questions would not fit.
+        left_out: How many are not, because even their questions would not fit, or nothing is kept of them.
         candidates: The most candidates a problem that are in it; the rest are on demand.
         files: How many files hold all candidates; 0 where all are in the page.
     """
@@ -79,7 +79,7 @@ def pack(run: RunReport, views: Sequence[ProblemView], folder: Path, *, inside: 
     if not inside:
         _write(folder / "index.js", f'stepwardIndex({int(folder.name.rpartition("-")[2])}, "{text}");\n')
     _remove_others(folder, files, index=not inside)
-    return Packed(text, len(heads), len(views) - len(heads), most, files)
+    return Packed(text, len(heads), len(views) - len(heads) + run.unshown, most, files)
 
 
 def _page(run: RunReport, heads: Sequence[dict[str, Any]], rows: Iterable[Sequence[Any]], more: bool) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _candidate(one: Candidate, ranks: Sequence[int], usual: bool) -> list[Any]:
         list(ranks), list(solution.steps), solution.answer, int(solution.correct), solution.copies,
         -1 if one.first_error is None else one.first_error, solution.generator, int(solution.finished), int(usual),
         [float(f"{total:.3g}") for total in one.totals],
-        [[round(100 * score) for score in scores] for scores in one.scores],
+        [[None if score is None else round(100 * score) for score in scores] for scores in one.scores],
         solution.id,
     ]  # fmt: skip
 

@@ -9,6 +9,7 @@ from stepward.evaluation.compare import Difference
 from stepward.evaluation.label_quality import LabelQuality
 from stepward.evaluation.summary import Evaluation
 from stepward.records import Problem, Solution
+from stepward.report import wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +19,15 @@ class Candidate:
     Attributes:
         solution: The solution.
         group: The number of its answer among the problem's, as the grader tells them apart; -1 without an answer.
-        scores: Step scores by each model that the page colours by [model][step].
+        scores: Step scores by each model that the page colours by [model][step]; None for a step that a model of whole
+            solutions has no score for.
         totals: Its score as a whole by each of them, as their evaluation aggregates it [model].
         first_error: The first step that the oracle calls wrong, from 0; None where it finds none, or there is none.
     """
 
     solution: Solution
     group: int
-    scores: tuple[tuple[float, ...], ...] = ()
+    scores: tuple[tuple[float | None, ...], ...] = ()
     totals: tuple[float, ...] = ()
     first_error: int | None = None
 
@@ -45,6 +47,13 @@ class ModelView:
     method: str
     name: str
     aggregation: str
+
+
+def models_of(evaluation: Evaluation) -> tuple[ModelView, ...]:
+    """The reward model of the first seed of every kind, the leading kind first, as it is used for best-of-N."""
+    first = wording.leading(evaluation)
+    kinds = sorted(evaluation.methods, key=lambda kind: kind != first)
+    return tuple(ModelView(kind, wording.name(kind), evaluation.choice(kind, "best").aggregation) for kind in kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,7 @@ class RunReport:
         labels: Its labels beside the oracle; None where there is no oracle, and then no step is marked as wrong.
         facts: What else to know of the run, in order: numbers of problems and solutions, seeds, versions.
         about: What the run is, in a line.
-        recipe: Its recipe as JSON, by which several runs are told apart.
+        recipe: Its recipe as JSON, by which several runs are told apart; empty for scores from elsewhere.
         parameters: How many parameters its reward models have, where known.
         calibration: By kind, how far its scores are probabilities.
         errors: How well its kinds find first errors; nothing where there is no oracle.
@@ -91,6 +100,7 @@ class RunReport:
         models: The reward models that colour steps.
         views: Gives its test problems with their candidates; called once, so that one run's are held at a time.
         oracle: Whether steps were judged by an oracle.
+        unshown: Problems that are measured but not among the views.
     """
 
     name: str
@@ -106,6 +116,7 @@ class RunReport:
     models: tuple[ModelView, ...] = ()
     views: Callable[[], Sequence[ProblemView]] = tuple
     oracle: bool = False
+    unshown: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,7 @@ def _environment() -> Environment:
         "points": wording.points,
         "p_value": wording.p_value,
         "method_name": wording.name,
+        "background": _background,
         "colour": score_colour,
     }
     return environment
@@ -169,6 +170,11 @@ def _remove_other_plots(plots: Path, kept: Collection[str]) -> None:
     for path in sorted(plots.glob("*")):
         if path.suffix in (".png", ".csv") and _OURS.fullmatch(path.stem) and path.stem not in kept:
             path.unlink()
+
+
+def _background(score: float | None) -> Markup:
+    """The attribute that colours a cell by its score; nothing without one."""
+    return Markup("" if score is None else f' style="background: {score_colour(score)}"')
 
 
 def score_colour(score: float) -> str:

@@ -50,7 +50,9 @@ class Sections:
         table_ns: The N of choice and the largest.
         every_row: Every method, voting and aggregation at `every_n`.
         every_n: Every N.
-        choices: How each kind is used, by what validation chose.
+        validated: Whether validation problems chose how each kind is used.
+        choosing: How that was chosen, in a sentence.
+        choices: How each kind is used.
         margins: All paired differences.
         by: What difficulty is measured by.
         charts: By part: `curves`, `votings`, `difficulty`, `slices`, `labels`, `calibration`, `cost`.
@@ -67,6 +69,8 @@ class Sections:
     table_ns: list[int]
     every_row: list[TableRow]
     every_n: list[int]
+    validated: bool
+    choosing: str
     choices: list[str]
     margins: list[Comparison]
     by: str
@@ -79,6 +83,7 @@ def sections(run: RunReport) -> Sections:
     ns = sorted({row.n for row in evaluation.rows})
     shown = sorted({evaluation.n, ns[-1]})
     chosen = [choice for choice in evaluation.chosen if choice.overall]
+    choices = [f"{wording.name(one.method)}: {wording.how(one, evaluation.n)}" for one in chosen]
     return Sections(
         problems=evaluation.rows[0].problems,
         n=evaluation.n,
@@ -91,7 +96,9 @@ def sections(run: RunReport) -> Sections:
         table_ns=shown,
         every_row=all_rows(evaluation, ns),
         every_n=ns,
-        choices=[f"{wording.name(one.method)}: {wording.how(one, evaluation.n)}" for one in chosen],
+        validated=all(choice.validation is not None for choice in chosen),
+        choosing=wording.choosing(evaluation, choices),
+        choices=choices,
         margins=[_comparison(evaluation, margin) for margin in evaluation.margins],
         by=evaluation.quintiles[0].by,
         charts=_charts(run),

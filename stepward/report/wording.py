@@ -4,7 +4,7 @@ The page opens with them and the terminal ends with them, so that neither can sa
 does not win is said not to win.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from stepward.evaluation.summary import Choice, Evaluation, Margin, Row
 
@@ -96,9 +96,9 @@ def counts(facts: Mapping[str, int]) -> list[str]:
     if not facts:
         return []
     few, silent = facts["fewest_candidates"], facts["without_answer"]
+    distinct = f", {facts['distinct_candidates']:,} of them distinct" if "distinct_candidates" in facts else ""
     sentences = [
-        f"{facts['candidates']:,} candidates, {facts['distinct_candidates']:,} of them distinct; "
-        f"every problem has at least {few:,}.",
+        f"{facts['candidates']:,} candidates{distinct}; every problem has at least {few:,}.",
         f"{silent:,} of them have no answer: they count as wrong, and win no vote."
         if silent
         else "Every candidate has an answer.",
@@ -108,6 +108,25 @@ def counts(facts: Mapping[str, int]) -> list[str]:
     if hopeless := facts["problems_without_right"]:
         sentences.append(f"On {hopeless:,} of {facts['problems']:,} problems no candidate is right: no choice can be.")
     return sentences
+
+
+def choosing(evaluation: Evaluation, choices: Sequence[str]) -> str:
+    """How it was chosen what stands for each kind, in a sentence or two.
+
+    Args:
+        evaluation: The figures.
+        choices: What stands for each kind, in words.
+    """
+    listed = f" ({'; '.join(choices)})" if choices else ""
+    if any(choice.validation is None for choice in evaluation.chosen):
+        return (
+            f"There are no validation problems, so nothing was chosen{listed}. All other ways to use the scores are in "
+            "the tables; the best of them on these problems would be too good to be true."
+        )
+    return (
+        "Whether a kind is used by best-of-N or weighted voting, and how its step scores are aggregated, was chosen on "
+        f"validation problems at {evaluation.n} candidates{listed}."
+    )
 
 
 def leading(evaluation: Evaluation) -> str | None:

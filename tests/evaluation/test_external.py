@@ -281,8 +281,10 @@ def test_graders_by_name(tmp_path: Path) -> None:
 
 def test_accuracies_by_problem_come_with_the_rows(tmp_path: Path) -> None:
     found = measured(tmp_path, made_up(problems=12, candidates=4, seed=8))
-    assert list(found.measured.problems) == sorted(f"p{i}" for i in range(12))
-    assert figure(found, 4, "best").mean == pytest.approx(float(np.mean(found.measured.at("score", "best", "last", 4))))
+    assert list(found.evaluation.accuracies.problems) == sorted(f"p{i}" for i in range(12))
+    assert figure(found, 4, "best").mean == pytest.approx(
+        float(np.mean(found.evaluation.accuracies.at("score", "best", "last", 4)))
+    )
 
 
 def test_a_problem_without_any_answer_is_wrong_not_left_out(tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ def test_columns_hold_what_the_rows_say(tmp_path: Path) -> None:
     assert columns.answer.tolist() == [0, -1, 1, -1]
     assert columns.scores.tolist() == [0.5, 0.25, 1, 0, 0.5, 0.25, 0.5, 0.25]
     assert columns.models == [RewardModel("score", 0)]
-    table, (scores,) = tabulate_columns(columns, group_answers(columns, "math"))
+    tabulated = tabulate_columns(columns, group_answers(columns, "math"))
+    table, (scores,) = tabulated.table, tabulated.models
     assert (table.problems, table.starts.tolist()) == (("p", "q"), [0, 2, 4])  # by id; candidates as in the file
     assert (table.answers.tolist(), table.correct.tolist()) == ([-1, -1, 0, 1], [False, False, True, False])
     assert scores.steps.tolist() == [1, 0, 0.5, 0.25, 0.5, 0.25, 0.5, 0.25]
@@ -200,7 +201,8 @@ def test_a_repeated_solution_is_named_with_both_rows(tmp_path: Path) -> None:
 def test_files_without_names_are_seeds_in_their_order(tmp_path: Path) -> None:
     first, second = [row("p", "a"), row("p", "b", answer="7")], [row("p", "b", answer="7"), row("p", "a")]
     second[0]["step_scores"] = [0.125, 0.0]
-    table, models = _tabulated(tmp_path, x=first, y=second)
+    tabulated = _tabulated(tmp_path, x=first, y=second)
+    table, models = tabulated.table, tabulated.models
     assert [(one.method, one.seed) for one in models] == [("score", 0), ("score", 1)]
     assert models[1].steps.tolist() == [0.5, 0.25, 0.125, 0.0]  # in the order of the first file
     assert table.answers.tolist() == [0, 1]
@@ -208,7 +210,7 @@ def test_files_without_names_are_seeds_in_their_order(tmp_path: Path) -> None:
 
 def test_models_are_named_by_their_rows(tmp_path: Path) -> None:
     names = ["b/seed-42", "a", "b/seed-3", "x/seed-1/last"]
-    _, models = _tabulated(tmp_path, x=[row("p", "s", model=name) for name in names])
+    models = _tabulated(tmp_path, x=[row("p", "s", model=name) for name in names]).models
     assert [(one.method, one.seed) for one in models] == [("b", 3), ("b", 42), ("a", 0), ("x/seed-1/last", 0)]
     for name, message in (
         ("majority", "'majority' can't be a model's name"), ("", "can't be a model's name"), (5, "expected a name"),
@@ -238,7 +240,7 @@ def test_models_must_score_the_same_solutions(tmp_path: Path) -> None:
 
 def test_methods_may_see_other_numbers_of_steps(tmp_path: Path) -> None:
     rows = [row("p", "a", model="x"), row("p", "a", model="y", step_scores=[0.5])]
-    _, models = _tabulated(tmp_path, both=rows)
+    models = _tabulated(tmp_path, both=rows).models
     assert [one.starts.tolist() for one in models] == [[0, 2], [0, 1]]
 
 

@@ -165,6 +165,38 @@ def make_folder() -> Callable[..., Path]:
     return make
 
 
+@pytest.fixture(scope="session")
+def write_scores() -> Callable[..., Path]:
+    """Writes what another tool would: a row a draw with the scores of every model, of the problems that `part` makes.
+
+    `whole` is a kind that scores whole solutions, and `without` are fields that the tool leaves out.
+    """
+
+    def write(
+        path: Path, prefix: str, count: int, shift: float = 0.0, *, whole: str = "", without: tuple[str, ...] = ()
+    ) -> Path:
+        test = part(prefix, count, shift)
+        problems, by_id = {one.id: one for one in test[0]}, {one.id: one for one in test[1]}
+        rows = []
+        for score in test[2]:
+            solution = by_id[score.solution_id]
+            problem = problems[solution.problem_id]
+            given = score.scores[-1:] if score.model.startswith(f"{whole}/") else score.scores
+            row = {
+                "problem_id": problem.id, "question": problem.question, "reference": problem.reference,
+                "level": problem.level, "subject": problem.subject, "model": score.model,
+                "answer": solution.answer, "steps": solution.steps, "step_scores": given,
+            }  # fmt: skip
+            if len(given) < len(solution.steps):
+                row["solution"] = "\n".join(row.pop("steps"))  # type: ignore[arg-type]
+            kept = {name: value for name, value in row.items() if name not in without}
+            rows += [{**kept, "solution_id": f"{solution.id}-{draw}"} for draw in range(solution.copies)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        return path
+
+    return write
+
+
 @pytest.fixture
 def without_png(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests that are not of the plots, which take most of a page's time."""

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from stepward.evaluation import external_folder
+from stepward.evaluation.external import evaluate_scores
+from stepward.pipeline.scores_page import scores_report
 from stepward.report import browser as browser_module
 from stepward.report import page as page_module
 from stepward.report.contents import ProblemView, Report, RunReport
@@ -61,7 +64,10 @@ def context_scripts(context: Any) -> bool:
 
 @pytest.fixture(scope="module")
 def pages(
-    run: RunReport, make_run: Callable[..., RunReport], tmp_path_factory: pytest.TempPathFactory
+    run: RunReport,
+    make_run: Callable[..., RunReport],
+    write_scores: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     other = make_run("other", 0.5, {"labels": {"eta": 5.0}})
@@ -70,10 +76,13 @@ def pages(
         patch.setattr(page_module, "as_png", lambda chart: b"a picture")
         write_report(Report((run,)), folder / "one" / "report.html")
         write_report(Report((first, other)), folder / "several" / "report.html")
+        scores = evaluate_scores([write_scores(folder / "scores.jsonl", "t", 6, whole="orm")], in_full=True)
+        external_folder.write(scores, folder / "scores")
+        write_report(Report((scores_report(folder / "scores", "scores"),)), folder / "scores" / "report.html")
         patch.setattr(browser_module, "BUDGET", 3_000)
         patch.setattr(browser_module, "CHUNK", 10)
         write_report(Report((run,)), folder / "little" / "report.html")
-    return {name: folder / name / "report.html" for name in ("one", "several", "little")}
+    return {name: folder / name / "report.html" for name in ("one", "several", "scores", "little")}
 
 
 @pytest.fixture
@@ -96,7 +105,7 @@ def judged(run: RunReport) -> Judged:
     return [(view, judge(view, len(run.models))) for view in run.views()]
 
 
-@pytest.mark.parametrize("name", ["one", "several"])
+@pytest.mark.parametrize("name", ["one", "several", "scores"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_quiet_closed_and_accessible(pages: dict[str, Path], opened: Open, name: str, scheme: str) -> None:
     watched = opened(pages[name], color_scheme=scheme)

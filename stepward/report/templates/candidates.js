@@ -11,6 +11,7 @@ function element(tag, kind, text) {
 
 // As stepward.report.page.score_colour does it.
 function colour(score) {
+  if (score === null) return "";
   const base = score < 50 ? "213, 94, 0" : "0, 114, 178";
   return `rgba(${base}, ${(Math.abs(score / 50 - 1) * 0.55).toFixed(3)})`;
 }
@@ -41,7 +42,7 @@ function stepRow(candidate, step, model, models) {
   row.append(text);
   for (let one = 0; one < models; one += 1) {
     const score = candidate[SCORES][one][step];
-    const cell = element("td", one === model ? "number chosen" : "number other", (score / 100).toFixed(2));
+    const cell = element("td", one === model ? "number chosen" : "number other", score === null ? "" : (score / 100).toFixed(2));
     cell.style.background = colour(score);
     row.append(cell);
   }
@@ -71,7 +72,7 @@ function candidateCard(candidate, model, place, data) {
 
 function heading(problem, data) {
   const parts = [element("h3", "", problem.i), element("p", "question", problem.q)];
-  const about = [`Reference answer: ${problem.r}`];
+  const about = problem.r === "" ? [] : [`Reference answer: ${problem.r}`];
   if (problem.l !== null) about.push(`level ${problem.l}`);
   if (problem.s !== null) about.push(problem.s);
   about.push(`${problem.k} of ${problem.d} draws right, ${problem.n} distinct candidates`);
