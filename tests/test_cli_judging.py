@@ -79,6 +79,26 @@ def test_thresholds_given_stored_and_chosen_on_other_rows(ask, benchmark, predic
     assert "'gsm8k-0' is no row of the benchmark" in said
 
 
+def test_two_models_beside_one_another(ask, benchmark, predictions, tmp_path):
+    other = write(
+        tmp_path / "other.jsonl", [{**json.loads(line), "step_scores": [0.9] * 3} for line in predictions.open()]
+    )
+    said = ask("first-error", benchmark, "--predictions", predictions, "--against", other, "--threshold", 0.45,
+               "--json", tmp_path / "out.json")  # fmt: skip
+    assert f"against {other}, where a step is taken for wrong below 0.45 (given)" in said.replace("\n", "")
+    table = said[said.index("Beside the other model, in percent") : said.index("exchanged by chance")]
+    assert max(map(len, table.splitlines())) <= 80
+    figures = json.loads((tmp_path / "out.json").read_text())
+    (macro, *_) = figures["against"]
+    assert (macro["figure"], macro["first"], macro["second"], macro["mean"]) == ("macro_f1", 1.0, 0.0, 1.0)
+    assert [one["figure"] for one in figures["against"]] == ["macro_f1", "f1", "f1 of gsm8k", "f1 of math"]
+    # Four rows differ: of their 16 exchanges only none and all leave so large a difference.
+    assert abs(macro["p"] - 2 / 16) < 0.02
+    assert "take the place of what is read" in ask(
+        "first-error", benchmark, "--predictions", predictions, "--against", other, "--json", other, code=1
+    )  # fmt: skip
+
+
 def test_the_options_of_a_threshold_exclude_each_other(ask, benchmark, predictions):
     words = ("first-error", benchmark, "--predictions", predictions, "--threshold", "0.5")
     assert "give one of them" in ask(*words, "--threshold-from", benchmark, code=1)

@@ -80,6 +80,8 @@ def evaluate_scores(
             raise StepwardError(f"{path}: the rows would take the place of the scores; name another file")
     if to_json is not None and to_csv is not None and to_json.resolve() == to_csv.resolve():
         raise StepwardError(f"{to_json}: named for both --json and --csv; name two files")
+    if to is not None:
+        external_folder.check_target(to, [*files, *(validation or ())])
     with _bars() as progress:
         measured = external.evaluate_scores(
             files, ns=_numbers(ns), aggregations=_names(aggregation), subsets=subsets, seed=seed, grader=grader,

@@ -43,35 +43,40 @@ def evaluate_first_error(
     threshold_from: Annotated[
         str | None, typer.Option(help="Labelled rows to choose it on, predicted too; or the --json of such a run.")
     ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Another model's rows, to compare with; its threshold is found in the same way.")
+    ] = None,
     source_format: Annotated[str | None, typer.Option("--format", help="The rows' format; else guessed.")] = None,
     to_json: JsonOption = None,
     seed: SeedOption = 0,
 ) -> None:
     """Measure how well a model finds wrong steps: docs/first-error.md."""
-    from stepward.cli.judging_tables import first_error_lines, first_error_tables
+    from stepward.cli.judging_tables import difference_table, first_error_lines, first_error_tables
     from stepward.evaluation.error_benchmarks import read_benchmark
-    from stepward.evaluation.finding_errors import find_threshold, measure_errors
-    from stepward.evaluation.first_errors import Threshold
-    from stepward.evaluation.predictions import matched, read_predictions
+    from stepward.evaluation.error_differences import compare_errors
+    from stepward.evaluation.finding_errors import measure_errors
 
     if threshold is not None and threshold_from is not None:
         raise StepwardError("--threshold and --threshold-from: give one of them")
     if threshold is not None and not 0 <= threshold <= 1:
         raise StepwardError(f"--threshold {threshold:g}: expected a number from 0 to 1, as scores are")
-    _keep(to_json, [*files, predictions, *([] if threshold_from is None else [threshold_from])])
-    benchmark, given = read_benchmark(files, source_format), read_predictions(predictions)
-    if threshold_from is not None:
-        chosen, ours = _threshold_from(threshold_from, benchmark, given, predictions)
-    else:
-        ours = matched(benchmark, given, predictions)
-        chosen = find_threshold(benchmark, ours) if threshold is None else Threshold(threshold, "given")
+    _keep(to_json, [*files, predictions, *(one for one in (threshold_from, against) if one is not None)])
+    benchmark = read_benchmark(files, source_format)
+    ours, chosen = _judged(benchmark, predictions, threshold, threshold_from)
+    theirs = None if against is None else _judged(benchmark, against, threshold, threshold_from)
     found = measure_errors(benchmark, ours, chosen, seed=seed)
     for table in first_error_tables(found):
         Console().print(table)
     say(f"{found.benchmark}, {found.rows:,} rows; {_threshold_line(chosen)}")
     for line in first_error_lines(found):
         say(line)
-    _write(to_json, found.figures())
+    figures = found.figures()
+    if against is not None and theirs is not None:
+        differences = compare_errors(benchmark, (ours, chosen), theirs, seed=seed)
+        Console().print(difference_table(differences))
+        say(f"against {against}, where {_threshold_line(theirs[1])}")
+        figures["against"] = [asdict(one) for one in differences]
+    _write(to_json, figures)
 
 
 @evaluate.command("pairs")
@@ -130,6 +135,22 @@ def evaluate_calibration(
     if measured.auc is None:
         say("AUC is undefined: all labelled steps are of one class")
     _write(to_json, {"ece": measured.equal_width.ece} | asdict(measured))
+
+
+def _judged(
+    benchmark: "ErrorBenchmark", path: str, threshold: float | None, threshold_from: str | None
+) -> "tuple[list[Prediction], Threshold]":
+    """A file's predictions in the order of the rows, and where wrong steps begin in them."""
+    from stepward.evaluation.finding_errors import find_threshold
+    from stepward.evaluation.first_errors import Threshold
+    from stepward.evaluation.predictions import matched, read_predictions
+
+    given = read_predictions(path)
+    if threshold_from is not None:
+        chosen, ours = _threshold_from(threshold_from, benchmark, given, path)
+        return ours, chosen
+    ours = matched(benchmark, given, path)
+    return ours, find_threshold(benchmark, ours) if threshold is None else Threshold(threshold, "given")
 
 
 def _threshold_from(

@@ -7,9 +7,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from stepward.cli.tables import add_numbers, figures_table
+from stepward.report.wording import p_value, points
 
 if TYPE_CHECKING:
     from stepward.evaluation.calibration import Calibration, Reliability
+    from stepward.evaluation.error_differences import ErrorDifference
     from stepward.evaluation.finding_errors import FoundErrors
     from stepward.evaluation.first_errors import Located
     from stepward.evaluation.pairs import Accuracy, Pairs
@@ -27,6 +29,21 @@ def first_error_tables(found: "FoundErrors") -> list[Table]:
     if found.validity:
         tables.append(_validity_table(found))
     return tables
+
+
+def difference_table(differences: "Iterable[ErrorDifference]") -> Table:
+    """Two models' figures beside one another."""
+    table = figures_table("Beside the other model, in percent", "p: what they said of a row is exchanged by chance")
+    table.add_column("figure", overflow="fold")
+    add_numbers(table, "rows", "this", "the other", "points", "95% interval", "p")
+    for one in differences:
+        sure = "bold" if one.low is not None and one.high is not None and (one.low > 0 or one.high < 0) else None
+        interval = "" if one.low is None or one.high is None else f"{points(one.low)} to {points(one.high)}"
+        table.add_row(
+            escape(one.figure), f"{one.rows:,}", _percent(one.first), _percent(one.second), points(one.mean), interval,
+            p_value(one.p), style=sure,
+        )  # fmt: skip
+    return table
 
 
 def pair_tables(pairs: "Pairs") -> list[Table]:

@@ -44,7 +44,7 @@ class Measured:
         n: The N of that choice.
         accuracies: Its `accuracies.parquet`; None where it has none.
         recipe: Its recipe; None for scores from elsewhere.
-        questions: The problems' texts by their ids; None where it has none.
+        questions: The problems' texts by their ids, as far as it has them; None where it has none.
         uses: Other uses of its methods that were asked for, such as `er:weighted:last`, and whose they are.
     """
 
@@ -269,7 +269,8 @@ def why_unpaired(first: Measured, second: Measured) -> str:
     if own != other:
         return f"other problems: {len(own):,} and {len(other):,}, {len(own & other):,} of them in both"
     if first.questions is not None and second.questions is not None:
-        odd = sum(first.questions.get(one) != second.questions.get(one) for one in own)
+        known = first.questions.keys() & second.questions.keys()
+        odd = sum(first.questions[one] != second.questions[one] for one in known)
         if odd:
             return f"other problems: {odd:,} of {len(own):,} have one id but another text"
     return ""

@@ -17,7 +17,8 @@ from stepward.evaluation.accuracy import Accuracies
 from stepward.evaluation.aggregation import AGGREGATIONS
 from stepward.evaluation.external_answers import group_answers
 from stepward.evaluation.external_candidates import ScoredCandidate, candidates_of
-from stepward.evaluation.external_columns import Columns
+from stepward.evaluation.external_columns import Asked
+from stepward.evaluation.external_facts import Facts, PartFacts
 from stepward.evaluation.external_fields import Neutral
 from stepward.evaluation.external_measure import Rules, check_sizes
 from stepward.evaluation.external_rows import read_columns
@@ -29,60 +30,10 @@ from stepward.evaluation.summary import FIXED_AGGREGATION, choose, facts_of, mar
 from stepward.evaluation.voting import Ties
 from stepward.grading import grade
 from stepward.grading.graders import load_grader
+from stepward.records import Problem
 
 Progress = Callable[[str, int, int], None]
 """Takes the stage's name, how much of it is done, and of how much."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What was measured, and by which rules.
-
-    Attributes:
-        problems: How many problems.
-        candidates: How many solutions of all problems.
-        fewest: The fewest of a problem.
-        most: The most of a problem.
-        without_answer: How many solutions have no answer; they count as wrong and vote for none.
-        grader: Who graded: a grader's name, or None where the rows say `correct`.
-        undecided: How many distinct answers grading did not end for; they count as wrong.
-        ties: What becomes of answers that tie in a vote of all candidates.
-        rewards: Whether scores are one number of any size a solution.
-        in_unit: Whether all of them lie in [0, 1] even so, as probabilities do.
-        models: `<method>/seed-<seed>` of every model.
-        files: What was read.
-        validation_files: What voting and aggregation were chosen by.
-    """
-
-    problems: int
-    candidates: int
-    fewest: int
-    most: int
-    without_answer: int
-    grader: str | None
-    undecided: int
-    ties: Ties
-    rewards: bool
-    in_unit: bool
-    models: tuple[str, ...]
-    files: tuple[str, ...]
-    validation_files: tuple[str, ...]
-
-    def lines(self) -> list[str]:
-        """What a reader of the figures must know, a sentence or two a line."""
-        each = f"{self.most:,} each" if self.fewest == self.most else f"{self.fewest:,} to {self.most:,} each"
-        graded = "by the rows' own `correct`" if self.grader is None else f"by {self.grader}"
-        undecided = f" ({self.undecided:,} answers undecided, counted as wrong)" if self.undecided else ""
-        tied = "the first in the file wins a vote of all candidates, else shared" if self.ties == "first" else "shared"
-        lines = [
-            f"{self.problems:,} problem{'s' * (self.problems > 1)}, {self.candidates:,} candidates ({each}), "
-            f"{self.without_answer:,} without an answer (wrong, no vote); graded {graded}{undecided}; ties: {tied}."
-        ]
-        if self.rewards:
-            lines.append("Scores are rewards: best-of-N by their order, weighted votes by their logistic.")
-        if self.rewards and self.in_unit:
-            lines.append("All lie in [0, 1]: if they are probabilities, write them as step_scores: [p].")
-        return lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +43,13 @@ class External:
     Attributes:
         evaluation: As a run's; without quintiles and slices unless they were asked for.
         facts: What was measured.
+        problems: The problems, likewise; without a question or a reference where the rows have none.
         candidates: What a report shows of the problems, likewise.
     """
 
     evaluation: Evaluation
     facts: Facts
+    problems: tuple[Problem, ...] = ()
     candidates: tuple[ScoredCandidate, ...] = ()
 
     @property
@@ -110,11 +63,12 @@ class _Part:
     """Files of scores of the test or the validation problems, read and put in order."""
 
     tabulated: Tabulated
+    facts: PartFacts
     rewards: bool
     by_rows: bool
-    undecided: int
     ids: tuple[str, ...]
     traits: tuple[Traits, ...]
+    problems: tuple[Problem, ...]
     candidates: tuple[ScoredCandidate, ...]
 
     @property
@@ -174,8 +128,7 @@ def evaluate_scores(
     at = n_of_choice(sizes)
     held = _read(validation, grader, neutral, partial(_validation, progress)) if validation else None
     if held is not None:
-        _check_apart(part, held)
-        check_sizes(held.tabulated.table, (at,))
+        _check_validation(part, held, at)
     measured = _measured(part, rules, sizes, progress)
     chosen = (
         _asked_for(measured, at, names)
@@ -191,36 +144,56 @@ def evaluate_scores(
         facts=facts_of(part.tabulated.table, measured),
         accuracies=measured,
     )
-    return External(evaluation, _facts(part, rules, grader, files, validation), part.candidates)
+    return External(evaluation, _facts(part, held, rules, grader), part.problems, part.candidates)
 
 
 def _read(
     files: Sequence[Path], grader: str, neutral: Neutral | None, progress: Progress, *, in_full: bool = False
 ) -> _Part:
     """Reads files and puts their rows in order; the columns themselves are let go, since they may be large."""
+    before = [_state(path) for path in files] if in_full else []
     of_math = load_grader(grader) is grade
     columns = read_columns(files, neutral=neutral, of_math=of_math, progress=partial(progress, "reading"))
     grouped = group_answers(columns, grader, _counter(progress, "grading answers", len(columns.asked)))
     tabulated = tabulate_columns(columns, grouped)
-    return _Part(
-        tabulated,
-        columns.rewards,
-        columns.asked[0].correct is not None,
-        grouped.undecided.total(),
-        tuple(map(columns.solution_id, tabulated.rows.tolist())) if in_full else (),
-        tuple(_traits(columns, tabulated)) if in_full else (),
-        tuple(candidates_of(columns, tabulated)) if in_full else (),
-    )
+    facts = _part_facts(files, tabulated, grouped.undecided.total())
+    by_rows = columns.asked[0].correct is not None
+    if not in_full:
+        return _Part(tabulated, facts, columns.rewards, by_rows, (), (), (), ())
+    candidates = tuple(candidates_of(columns, tabulated, partial(progress, "reading texts")))
+    for path, state in zip(files, before, strict=True):
+        if _state(path) != state:
+            raise StepwardError(f"{path}: it changed while it was read; evaluate the scores again")
+    names = np.repeat(np.array(tabulated.table.problems, dtype=object), np.diff(tabulated.table.starts))
+    # Solutions of two problems may have one id, and their draws are not to be halved alike.
+    ids = [f"{name} {columns.solution_id(row)}" for name, row in zip(names, tabulated.rows.tolist(), strict=True)]
+    asked = [columns.asked[index] for index in tabulated.asked]
+    traits = tuple(_traits(asked, tabulated, columns.rewards))
+    problems = tuple(_problem(one) for one in asked)
+    return _Part(tabulated, facts, columns.rewards, by_rows, tuple(ids), traits, problems, candidates)
 
 
-def _traits(columns: Columns, tabulated: Tabulated) -> list[Traits]:
+def _state(path: Path) -> tuple[int, int]:
+    """A file's size and when it changed: it is read twice, and is to be the same both times."""
+    if not path.is_file():
+        raise StepwardError(f"{path}: no such file, or a pipe, which can't be read twice; write the rows to a file")
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns
+
+
+def _problem(asked: Asked) -> Problem:
+    level = asked.level if isinstance(asked.level, int) else None
+    return Problem(asked.id, asked.question or "", asked.reference or "", level, subject=asked.subject)
+
+
+def _traits(asked: Sequence[Asked], tabulated: Tabulated, rewards: bool) -> list[Traits]:
     starts = tabulated.table.starts
-    counts = np.diff(tabulated.models[0].starts)
+    # A model of whole solutions has one score each; the others tell how many steps there are.
+    counts = np.max([np.diff(model.starts) for model in tabulated.models], axis=0)
     found = []
-    for problem, asked in enumerate(columns.asked[index] for index in tabulated.asked):
+    for problem, one in enumerate(asked):
         own = counts[starts[problem] : starts[problem + 1]]
-        steps = None if columns.rewards else lower_median(own, np.ones_like(own))
-        found.append(Traits(asked.level, asked.subject, steps))
+        found.append(Traits(one.level, one.subject, None if rewards else lower_median(own, np.ones_like(own))))
     return found
 
 
@@ -229,14 +202,23 @@ def _validation(progress: Progress, stage: str, done: int, total: int) -> None:
     progress(f"{stage}, validation", done, total)
 
 
-def _check_apart(test: _Part, held: _Part) -> None:
-    """Refuses validation problems that are tested on, or that other models scored."""
+def _check_validation(test: _Part, held: _Part, at: int) -> None:
+    """Refuses validation problems that are tested on, or that were scored or graded otherwise."""
     if both := set(test.tabulated.table.problems) & set(held.tabulated.table.problems):
         raise StepwardError(f"problem {min(both)!r}: it is both a test and a validation problem; split them apart")
     if odd := set(test.names) ^ set(held.names):
         raise StepwardError(f"scores by {min(odd)}: only of the test or only of the validation problems; score both")
     if test.rewards != held.rewards:
         raise StepwardError("validation: one has `step_scores` and the other `score`; score both alike")
+    if test.by_rows != held.by_rows:
+        raise StepwardError("validation: one has `correct` and the other `reference`; grade both alike")
+    if held.facts.fewest < at:
+        table = held.tabulated.table
+        least = table.problems[int(np.diff(table.starts).argmin())]
+        raise StepwardError(
+            f"validation problem {least!r} has {held.facts.fewest} candidates, fewer than the N of choice, {at}; score "
+            "more solutions of it, or give --ns without larger ones"
+        )
 
 
 def _measured(part: _Part, rules: Rules, ns: tuple[int, ...], progress: Progress) -> Accuracies:
@@ -266,23 +248,29 @@ def _quintiles(part: _Part, rules: Rules, chosen: Sequence[Choice], at: int) -> 
     )  # fmt: skip
 
 
-def _facts(part: _Part, rules: Rules, grader: str, files: Sequence[Path], validation: Sequence[Path]) -> Facts:
-    table, models = part.tabulated.table, part.tabulated.models
-    counts = np.diff(table.starts)
+def _facts(part: _Part, held: _Part | None, rules: Rules, grader: str) -> Facts:
     return Facts(
+        test=part.facts,
+        validation=None if held is None else held.facts,
+        grader=None if part.by_rows else grader,
+        ties=rules.ties,
+        rewards=part.rewards,
+        in_unit=all(bool(one.steps.min() >= 0 and one.steps.max() <= 1) for one in part.tabulated.models),
+        models=part.names,
+    )
+
+
+def _part_facts(files: Sequence[Path], tabulated: Tabulated, undecided: int) -> PartFacts:
+    table = tabulated.table
+    counts = np.diff(table.starts)
+    return PartFacts(
+        files=tuple(map(str, files)),
         problems=len(table.problems),
         candidates=len(table.answers),
         fewest=int(counts.min()),
         most=int(counts.max()),
         without_answer=int((table.answers < 0).sum()),
-        grader=None if part.by_rows else grader,
-        undecided=part.undecided,
-        ties=rules.ties,
-        rewards=part.rewards,
-        in_unit=all(bool(model.steps.min() >= 0 and model.steps.max() <= 1) for model in models),
-        models=part.names,
-        files=tuple(map(str, files)),
-        validation_files=tuple(map(str, validation)),
+        undecided=undecided,
     )
 
 

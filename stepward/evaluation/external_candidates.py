@@ -4,24 +4,30 @@ Measuring needs no text, so reading rows leaves them behind; what a report shows
 no more problems than a page can hold.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stepward.evaluation.external_columns import Columns
+from stepward.evaluation.external_fields import id_of
 from stepward.evaluation.external_table import Tabulated
 from stepward.evaluation.table import ModelScores
-from stepward.rows import BadRows, read_rows
+from stepward.rows import BadRows, Meter, read_rows
 from stepward.store import read_shard, write_shard
 
 FILE = "candidates.parquet"
 
 MOST_CANDIDATES = 200_000
-"""Of how many candidates, of whole problems by id, texts are kept: more than a page shows."""
+"""How many candidates, of whole problems by id, are kept: more than a page shows."""
+
+Key = tuple[str, str]
+"""A problem's id and its solution's."""
+
+_TOLD = 16_384
+"""Rows after which progress is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +36,15 @@ class ScoredCandidate:
 
     Attributes:
         problem_id: Its problem.
-        question: The problem's text; empty where the file has none.
-        reference: The problem's right answer; empty where the rows say `correct`.
-        level: The problem's level; None where it is no number.
-        subject: Its subject.
-        solution_id: The candidate's id, unique in its problem.
+        solution_id: Its id, unique in its problem.
         answer: Its answer; None where it has none.
         group: The number of its answer among the problem's, as the grader tells them apart; -1 without one.
         correct: Its grade.
-        steps: Its steps' texts, none where the file has none.
+        steps: Its steps' texts, none where the file has none; a solution that is one text is one step.
         scores: Step scores by each method's first seed, methods in order; a reward is one number.
     """
 
     problem_id: str
-    question: str
-    reference: str
-    level: int | None
-    subject: str | None
     solution_id: str
     answer: str | None
     group: int
@@ -55,33 +53,39 @@ class ScoredCandidate:
     scores: tuple[tuple[float, ...], ...]
 
 
-def candidates_of(columns: Columns, tabulated: Tabulated) -> list[ScoredCandidate]:
-    """The candidates of as many problems, by id, as are kept."""
+def candidates_of(
+    columns: Columns, tabulated: Tabulated, progress: Callable[[int, int], None]
+) -> list[ScoredCandidate]:
+    """The candidates of as many problems, by id, as are kept.
+
+    Args:
+        columns: The rows.
+        tabulated: The same in order.
+        progress: Told now and then how many bytes are read, and of how many.
+    """
     table = tabulated.table
     kept = max(int(np.searchsorted(table.starts, MOST_CANDIDATES, side="right")) - 1, 1)
-    texts = _texts(columns, tabulated.rows[: table.starts[kept]])
+    keys = [
+        (table.problems[problem], columns.solution_id(int(tabulated.rows[place])))
+        for problem in range(kept)
+        for place in range(int(table.starts[problem]), int(table.starts[problem + 1]))
+    ]
+    texts = _texts(columns.files, set(keys), progress)
     first = list({model.method: model for model in reversed(tabulated.models)}.values())[::-1]
     found = []
-    for problem in range(kept):
-        asked = columns.asked[tabulated.asked[problem]]
-        for place in range(int(table.starts[problem]), int(table.starts[problem + 1])):
-            row = int(tabulated.rows[place])
-            answer = int(columns.answer[row])
-            found.append(
-                ScoredCandidate(
-                    asked.id,
-                    asked.question or "",
-                    asked.reference or "",
-                    asked.level if isinstance(asked.level, int) else None,
-                    asked.subject,
-                    columns.solution_id(row),
-                    asked.answers[answer] if answer >= 0 else None,
-                    int(table.answers[place]),
-                    bool(table.correct[place]),
-                    texts[place],
-                    tuple(_scores(model, place) for model in first),
-                )
+    for place, key in enumerate(keys):
+        row = int(tabulated.rows[place])
+        answer = int(columns.answer[row])
+        found.append(
+            ScoredCandidate(
+                *key,
+                columns.asked[columns.problem[row]].answers[answer] if answer >= 0 else None,
+                int(table.answers[place]),
+                bool(table.correct[place]),
+                texts.get(key, ()),
+                tuple(_scores(model, place) for model in first),
             )
+        )
     return found
 
 
@@ -89,28 +93,30 @@ def _scores(model: ModelScores, place: int) -> tuple[float, ...]:
     return tuple(model.steps[model.starts[place] : model.starts[place + 1]].tolist())
 
 
-def _texts(columns: Columns, rows: NDArray[np.int64]) -> list[tuple[str, ...]]:
-    """The steps' texts of these rows, read from their files again."""
-    places: dict[int, dict[int, int]] = {}
-    for place, row in enumerate(rows.tolist()):
-        places.setdefault(int(columns.file[row]), {})[int(columns.number[row])] = place
-    found: list[tuple[str, ...]] = [()] * len(rows)
-    for file, wanted in places.items():
-        for number, fields in _again(columns.files[file]):
-            if number in wanted:
-                found[wanted[number]] = _steps(fields)
+def _texts(files: Sequence[Path], wanted: set[Key], progress: Callable[[int, int], None]) -> dict[Key, tuple[str, ...]]:
+    """The steps' texts of these candidates, from the first row of each that has any, of whatever model."""
+    meter, found = Meter(), dict[Key, tuple[str, ...]]()
+    meter.total = sum(path.stat().st_size for path in files)
+    for path in files:
+        for row in read_rows(path, BadRows(path), meter):
+            key = id_of(row.fields, "problem_id"), id_of(row.fields, "solution_id")
+            if key in wanted and (steps := _steps(row.fields)):
+                wanted.remove(key)
+                found[key] = steps
+            if row.number % _TOLD == 0:
+                progress(meter.done, meter.total)
+            if not wanted:
+                return found
     return found
-
-
-def _again(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for row in read_rows(path, BadRows(path)):
-        yield row.number, row.fields
 
 
 def _steps(fields: dict[str, Any]) -> tuple[str, ...]:
     """A row's steps, or its solution as one text; none where they are no text."""
-    steps = fields.get("steps", [fields.get("solution")])
-    return tuple(steps) if isinstance(steps, list) and all(isinstance(one, str) for one in steps) else ()
+    steps = fields.get("steps")
+    if isinstance(steps, list) and steps and all(isinstance(one, str) for one in steps):
+        return tuple(steps)
+    whole = next((one for one in (steps, fields.get("solution")) if isinstance(one, str)), "")
+    return (whole,) if whole else ()
 
 
 def write_candidates(candidates: Sequence[ScoredCandidate], folder: Path) -> None:

@@ -1,6 +1,7 @@
 """The fields of one row of scores from elsewhere: each checked, and named where it can't be used."""
 
 import math
+import re
 from typing import Any, Literal
 
 from stepward.errors import StepwardError
@@ -10,6 +11,8 @@ from stepward.rows import RowFault, kind
 Neutral = Literal["right", "wrong"]
 
 _NUMBERS = {int, float}
+_LEVEL = re.compile(r"[Ll]evel (\d{1,9})")
+_LARGEST = 2**63 - 1
 _SUM_OFF = 0.01
 """How far the three probabilities of a step may be from adding up to 1, as they are written with few digits."""
 
@@ -37,17 +40,35 @@ def text_of(value: Any, field: str) -> str:
 
 
 def about_of(row: dict[str, Any]) -> dict[str, int | str]:
-    """What a row says of its problem, of `question` (or `problem`), `level` and `subject`; RowFault where it can't."""
+    """What a row says of its problem, of `question` (or `problem`), `level` and `subject`; RowFault where it can't.
+
+    Empty texts say nothing, and neither does a `problem` that is no text, which may be anything. A level as MATH writes
+    it, `Level 5`, is its number.
+    """
     found: dict[str, int | str] = {}
-    for name in ("question", "problem", "level", "subject"):
+    for name in ("question", "problem", "subject", "level"):
         value = row.get(name)
-        if value is None:
+        if value is None or value == "" or (name == "problem" and type(value) is not str):
             continue
-        if type(value) is not str and not (name == "level" and type(value) is int):
-            numbers = " or a whole number" if name == "level" else ""
-            raise RowFault(name, f"expected text{numbers}, found {kind(value)}; mend it, or leave the field out")
-        found.setdefault("question" if name == "problem" else name, value)
+        if name == "level":
+            found[name] = _level_of(value)
+        elif type(value) is str:
+            found.setdefault("question" if name == "problem" else name, value)
+        else:
+            raise RowFault(name, f"expected text, found {kind(value)}; mend it, or leave the field out")
     return found
+
+
+def _level_of(value: Any) -> int | str:
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is str:
+        number = _LEVEL.fullmatch(value)
+        return int(number[1]) if number else value
+    if type(value) is not int or abs(value) > _LARGEST:
+        found = f"{short(value)}" if type(value) in _NUMBERS else kind(value)
+        raise RowFault("level", f"expected text or a whole number, found {found}; mend it, or leave the field out")
+    return value
 
 
 def model_of(name: str) -> RewardModel:

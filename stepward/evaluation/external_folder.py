@@ -13,6 +13,7 @@ from stepward.evaluation import folder as evaluation_folder
 from stepward.evaluation.compare import WITHOUT_MODEL, Measured, Way
 from stepward.evaluation.external import External
 from stepward.evaluation.external_candidates import write_candidates
+from stepward.evaluation.external_facts import Facts
 from stepward.evaluation.summary import FIXED_AGGREGATION, Row, n_of_choice
 from stepward.manifest import Manifest
 from stepward.records import Problem
@@ -22,7 +23,7 @@ DEFAULT: Way = ("best", "last")
 """How scores are used where nothing was chosen on validation problems: best-of-N by the last step's score."""
 
 FACTS = "scores.json"
-"""What says that a folder is of scores from elsewhere; written last."""
+"""What says that a folder is of scores from elsewhere, and whether it was finished."""
 
 _PROBLEMS = Path("problems") / "test.parquet"
 
@@ -32,30 +33,68 @@ def write_rows(measured: External, path: Path) -> None:
     write_json(path, [asdict(row) for row in measured.rows])
 
 
-def write(measured: External, folder: Path) -> None:
-    """Writes a folder that is compared and reported on as a run is.
+def check_target(folder: Path, inputs: Sequence[Path] = ()) -> None:
+    """Refuses a folder that `write` would spoil.
 
-    In it are `evaluation/`, `scores.json` (what was measured and how), `candidates.parquet`, and, where the rows have
-    the problems' texts, `problems/test.parquet`.
+    Args:
+        folder: Where it is to write.
+        inputs: What is read.
 
     Raises:
-        StepwardError: The folder is a run, or can't be written.
+        StepwardError: It is a file or a run, it holds what `write` did not make, or an input is in it.
     """
     if (folder / "manifest.json").exists():
         raise StepwardError(f"{folder}: this is a run, whose evaluation would be replaced; name another folder")
-    (folder / FACTS).unlink(missing_ok=True)
-    problems = {one.problem_id: one for one in measured.candidates}
-    if problems and all(one.question for one in problems.values()):
-        records = [
-            Problem(one.problem_id, one.question, one.reference, one.level, subject=one.subject)
-            for one in problems.values()
-        ]
-        write_shard(folder / _PROBLEMS, records, Problem)
-    else:
-        (folder / _PROBLEMS).unlink(missing_ok=True)
+    if folder.exists() and not folder.is_dir():
+        raise StepwardError(f"{folder}: this is a file; name a folder")
+    for path in inputs:
+        if folder.resolve() in path.resolve().parents:
+            raise StepwardError(f"{folder}: {path} lies in it and might be replaced; name another folder")
+    if folder.is_dir() and not is_scores(folder) and any(folder.iterdir()):
+        raise StepwardError(f"{folder}: it holds other files; name a new folder")
+
+
+def is_scores(folder: Path) -> bool:
+    """Whether a folder is one that `write` made, or began to."""
+    try:
+        content = read_json(folder / FACTS)
+    except StepwardError:
+        return False
+    return isinstance(content, dict) and "finished" in content
+
+
+def read_facts(folder: Path) -> tuple[Facts, int]:
+    """How a folder's figures came about, and how many problems' candidates are kept.
+
+    Raises:
+        StepwardError: The folder is not finished, or of another version.
+    """
+    content = read_json(folder / FACTS)
+    if content.get("finished") is not True:
+        raise StepwardError(f"{folder}: writing it was interrupted; evaluate the scores again")
+    try:
+        return Facts.of_json(content), int(content["shown"])
+    except (KeyError, TypeError) as error:
+        raise StepwardError(f"{folder / FACTS}: {error}; evaluate the scores again") from None
+
+
+def write(measured: External, folder: Path) -> None:
+    """Writes a folder that is compared and reported on as a run is.
+
+    In it are `evaluation/`, `scores.json` (what was measured and how), `candidates.parquet`, and
+    `problems/test.parquet`. What an earlier call wrote there is replaced, and its page removed.
+
+    Raises:
+        StepwardError: As `check_target`; or the folder can't be written.
+    """
+    check_target(folder)
+    write_json(folder / FACTS, {"finished": False})
+    (folder / "report.html").unlink(missing_ok=True)
+    write_shard(folder / _PROBLEMS, measured.problems, Problem)
     write_candidates(measured.candidates, folder)
     evaluation_folder.write(measured.evaluation, None, folder / "evaluation")
-    write_json(folder / FACTS, asdict(measured.facts))
+    shown = len({one.problem_id for one in measured.candidates})
+    write_json(folder / FACTS, {"finished": True, "shown": shown, **asdict(measured.facts)})
 
 
 def read_all(paths: Sequence[Path], way: tuple[str | None, str | None] = (None, None)) -> list[Measured]:
@@ -87,6 +126,8 @@ def read(path: Path, name: str, way: tuple[str | None, str | None] = (None, None
     if path.is_file():
         rows = read_rows(path)
         return Measured(name, rows, _ways(path, rows, {}, way), _n(rows), None, None, None)
+    if is_scores(path):
+        read_facts(path)
     folder = path / "evaluation"
     if not (folder / "summary.json").exists():
         raise StepwardError(f"{path}: no evaluation/summary.json in it; finish the run first: stepward run")
@@ -143,7 +184,9 @@ def _ways(
     for method in dict.fromkeys(row.method for row in rows if row.method not in WITHOUT_MODEL):
         there = list(dict.fromkeys((row.voting, row.aggregation) for row in rows if row.method == method))
         usual = chosen.get(method) or (DEFAULT if DEFAULT in there else ("best", there[0][1]))
-        wanted = (way[0] or usual[0], FIXED_AGGREGATION.get(method) or way[1] or usual[1])
+        fixed = FIXED_AGGREGATION.get(method)
+        fixed = fixed if fixed in {aggregation for _, aggregation in there} else None
+        wanted = (way[0] or usual[0], fixed or way[1] or usual[1])
         if wanted not in there:
             votings, names = (", ".join(dict.fromkeys(str(key[which]) for key in there)) for which in (0, 1))
             raise StepwardError(
@@ -157,4 +200,4 @@ def _ways(
 def _questions(path: Path) -> dict[str, str] | None:
     """The test problems' texts, where the run keeps them."""
     shard = path / _PROBLEMS
-    return {one.id: one.question for one in read_shard(shard, Problem)} if shard.exists() else None
+    return {one.id: one.question for one in read_shard(shard, Problem) if one.question} if shard.exists() else None

@@ -85,7 +85,7 @@ class _Problem:
     answers: dict[str, int]
     correct: list[bool]
     rows: "array[int]"
-    about: dict[str, Any] = field(default_factory=dict)
+    about: dict[str, tuple[Any, int]] = field(default_factory=dict)
 
 
 class _Reader:
@@ -136,7 +136,13 @@ class _Reader:
         return Columns(
             files=self._files,
             asked=[
-                Asked(one.id, one.reference, list(one.answers), one.correct if by_correct else None, **one.about)
+                Asked(
+                    one.id,
+                    one.reference,
+                    list(one.answers),
+                    one.correct if by_correct else None,
+                    **{name: value for name, (value, _) in one.about.items()},
+                )
                 for one in self._known
             ],
             models=list(self._models),
@@ -244,9 +250,10 @@ class _Reader:
         """What a row says of its problem beside the reference, the same in all rows that say it."""
         problem = self._known[self._problems[problem_id]]
         for name, value in about.items():
-            if problem.about.setdefault(name, value) != value:
-                known = short(problem.about[name])
-                raise RowFault(name, f"{short(value)}, but an earlier row of problem {short(problem_id)} has {known}")
+            known, row = problem.about.setdefault(name, (value, len(self._number)))
+            if known != value:
+                reason = f"{short(value)}, but in {self._before(row)} the same problem {short(problem_id)} has"
+                raise RowFault(name, f"{reason} {short(known)}; give a problem one {name}")
 
     def _reference_of(self, row: dict[str, Any]) -> str:
         text = text_of(row.get("reference"), "reference")

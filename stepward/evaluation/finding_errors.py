@@ -179,7 +179,7 @@ def measure_errors(
     if benchmark.name == PRMBENCH and not scored:
         raise StepwardError("PRMBench's score counts every step: give step_scores, 0 or 1 where a critic says no more")
     first = np.array([row.first_error for row in rows], dtype=np.int64)
-    found = _found(benchmark, predictions, threshold)
+    found = found_errors(benchmark, predictions, threshold)
     places = _places([row.part for row in rows])
     by_part = [(found[at], first[at]) for at in places.values()]
     scores = _scores(predictions) if scored else []
@@ -221,7 +221,10 @@ def _scores(predictions: Sequence[Prediction]) -> list[tuple[float, ...]]:
     return scores
 
 
-def _found(benchmark: ErrorBenchmark, predictions: Sequence[Prediction], threshold: Threshold) -> NDArray[np.int64]:
+def found_errors(
+    benchmark: ErrorBenchmark, predictions: Sequence[Prediction], threshold: Threshold
+) -> NDArray[np.int64]:
+    """The first errors that are predicted [row], from 0; -1 for none, `UNREAD` without a verdict."""
     if threshold.value is not None:
         return first_below(_scores(predictions), threshold.value)
     verdicts = [verdict(one, benchmark.name) for one in predictions]

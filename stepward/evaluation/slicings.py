@@ -87,14 +87,13 @@ def lower_median(sizes: np.ndarray, copies: np.ndarray) -> int:
 
 
 def _named(values: Sequence[int | str | None]) -> dict[str, list[int]]:
-    """A part for each value: numbers by size, then texts."""
-    known = {value for value in values if value is not None}
-    parts = {
-        str(name): [index for index, value in enumerate(values) if value == name]
-        for name in sorted(known, key=lambda value: (isinstance(value, str), value))
-    }
-    rest = [index for index, value in enumerate(values) if value is None]
-    return parts | ({"none": rest} if rest else {})
+    """A part for each value as it is shown: numbers by size, then texts, and `none` for those without last."""
+    parts: dict[str, list[int]] = {}
+    for value in sorted({one for one in values if one is not None}, key=lambda one: (isinstance(one, str), one)):
+        parts.setdefault(str(value), [])
+    for index, found in enumerate(values):
+        parts.setdefault("none" if found is None else str(found), []).append(index)
+    return parts
 
 
 def _ranges(values: Sequence[int | None]) -> dict[str, list[int]]:

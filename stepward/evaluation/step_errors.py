@@ -119,7 +119,7 @@ def prm_scores(
     names = list(dict.fromkeys(categories))
     chosen = [[at for at, one in enumerate(categories) if one == name] for name in names]
     drawn = [
-        resampled_sums(_counts([scores[at] for at in rows], [labels[at] for at in rows], threshold), seed + index)
+        resampled_sums(row_kinds([scores[at] for at in rows], [labels[at] for at in rows], threshold), seed + index)
         for index, rows in enumerate(chosen)
     ]
     of_each = [
@@ -167,7 +167,7 @@ def _prm_score(name: str, scores: Scores, labels: Labels, threshold: float, draw
     first = np.array([one[at] for one, of in zip(scores, labels, strict=True) if (at := _first_wrong(of)) is not None])
     alone = name == ALL_RIGHT and not wrong.any()
     score = by_class.right if alone else by_class.macro
-    low, high = (None, None) if score is None else limits(_f1_of(drawn)[:, 1] if alone else _f1_of(drawn).mean(axis=1))
+    low, high = (None, None) if score is None else limits(f1_of(drawn)[:, 1] if alone else f1_of(drawn).mean(axis=1))
     return PRMScore(
         name, len(scores), len(values), int(wrong.sum()), by_class.wrong, by_class.right, score, low, high,
         float(accuracy(values, targets, threshold=threshold) or 0.0),
@@ -183,7 +183,7 @@ def _validity(
     macro_low = macro_high = area_low = area_high = None
     if macro is not None:
         counts = _row_counts(owners, _kinds(values, right, threshold), int(owners.max()) + 1)
-        macro_low, macro_high = limits(_f1_of(resampled_sums(counts, seed)).mean(axis=1))
+        macro_low, macro_high = limits(f1_of(resampled_sums(counts, seed)).mean(axis=1))
     if area is not None:
         area_low, area_high = limits(resampled_aucs(values, right, owners, seed))
     return Validity(
@@ -197,7 +197,7 @@ def _kinds(values: Floats, right: NDArray[np.bool_], threshold: float) -> tuple[
     return taken & right, taken & ~right, ~taken & ~right, ~taken & right
 
 
-def _counts(scores: Scores, labels: Labels, threshold: float) -> Floats:
+def row_kinds(scores: Scores, labels: Labels, threshold: float) -> Floats:
     """Of each row, how many of its steps are of each of `_kinds` [row, 4]."""
     values, targets, owners = _judged(scores, labels)
     kinds = _kinds(values, targets > RIGHT_ABOVE, threshold)
@@ -209,7 +209,7 @@ def _row_counts(owners: NDArray[np.int64], kinds: Sequence[NDArray[np.bool_]], r
     return np.stack(counts, axis=1)
 
 
-def _f1_of(sums: Floats) -> Floats:
+def f1_of(sums: Floats) -> Floats:
     """F1 of wrong and of right steps [resample, 2] from sums of `_kinds` [resample, 4]; NaN where undefined."""
     right, mistaken, wrong, missed = sums.T
     both = np.stack([wrong, right], axis=1)

@@ -162,7 +162,8 @@ def choose(held: Accuracies, at: int, aggregations: Sequence[str] = tuple(AGGREG
     """
     chosen = []
     for kind, seeds in held.seeds.items():
-        names = [FIXED_AGGREGATION[kind]] if kind in FIXED_AGGREGATION else list(aggregations)
+        fixed = [name for name in aggregations if name == FIXED_AGGREGATION.get(kind)]
+        names = fixed or list(aggregations)
         means = {pair: float(held.at(kind, *pair, at).mean()) for pair in product(CHOSEN_VOTINGS, names)}
         best = {voting: max(names, key=lambda name: means[voting, name]) for voting in CHOSEN_VOTINGS}
         overall = max(CHOSEN_VOTINGS, key=lambda voting: means[voting, best[voting]])

@@ -15,12 +15,12 @@ from stepward.evaluation.aggregation import aggregate
 from stepward.evaluation.answer_groups import Same, grouped, same_by
 from stepward.evaluation.calibration import Bin, Reliability
 from stepward.evaluation.compare import Difference, Measured, compare_runs, why_unpaired
-from stepward.evaluation.external_folder import read
+from stepward.evaluation.external_folder import is_scores, read
 from stepward.evaluation.statistics import spread
 from stepward.manifest import Manifest
 from stepward.pipeline.layout import SPLITS, Layout
 from stepward.pipeline.measure import has_oracle, oracle_of
-from stepward.pipeline.scores_page import is_scores, scores_report
+from stepward.pipeline.scores_page import scores_report
 from stepward.recipes.load import of_run
 from stepward.recipes.schema import Recipe
 from stepward.records import Solution

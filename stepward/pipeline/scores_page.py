@@ -7,23 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stepward.errors import StepwardError
 from stepward.evaluation import folder as evaluation_folder
 from stepward.evaluation.aggregation import aggregate
 from stepward.evaluation.external_candidates import ScoredCandidate, read_candidates
-from stepward.evaluation.external_folder import FACTS
+from stepward.evaluation.external_facts import TIED, Facts
+from stepward.evaluation.external_folder import read_facts
 from stepward.records import Problem, Solution
-from stepward.store import read_json
+from stepward.store import read_shard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stepward.report.contents import Candidate, ModelView, ProblemView, RunReport
-
-
-def is_scores(folder: Path) -> bool:
-    """Whether a folder is of scores from elsewhere."""
-    return (folder / FACTS).is_file()
 
 
 def scores_report(folder: Path, name: str) -> "RunReport":
@@ -34,34 +29,27 @@ def scores_report(folder: Path, name: str) -> "RunReport":
     """
     from stepward.report.contents import RunReport, models_of
 
+    facts, shown = read_facts(folder)
     evaluation, _ = evaluation_folder.read(folder / "evaluation")
     models = models_of(evaluation)
-    facts = read_json(folder / FACTS)
-    try:
-        shown = _shown(facts)
-        rewards, problems = bool(facts["rewards"]), int(facts["problems"])
-    except (KeyError, TypeError) as error:
-        raise StepwardError(f"{folder / FACTS}: {error} is missing; evaluate the scores again") from None
-    kept = {one.problem_id for one in read_candidates(folder)}
     return RunReport(
-        name=name, evaluation=evaluation, facts=shown, models=models, about="scores from elsewhere",
-        views=partial(_views, folder, evaluation.methods, models, rewards), unshown=problems - len(kept),
+        name=name, evaluation=evaluation, facts=_shown(facts), models=models, about="scores from elsewhere",
+        views=partial(_views, folder, evaluation.methods, models, facts.rewards),
+        unshown=facts.test.problems - shown, rewards=facts.rewards,
     )  # fmt: skip
 
 
-def _shown(facts: dict[str, Any]) -> dict[str, str]:
+def _shown(facts: Facts) -> dict[str, str]:
     """How the figures came about, in words."""
-    tied = {"first": "the first in the file wins a vote of all candidates, else shared", "share": "shared"}
-    found = {
-        "Scores": ", ".join(facts["files"]),
-        "Chosen by": ", ".join(facts["validation_files"]) or "nothing: no validation problems",
-        "Models": ", ".join(facts["models"]),
-        "Graded by": facts["grader"] or "the rows' own `correct`",
-        "Ties": tied[facts["ties"]],
+    found = {"Scores": ", ".join(facts.test.files), "Measured on": facts.test.line()}
+    if facts.validation is not None:
+        found["Chosen by"] = f"{', '.join(facts.validation.files)}: {facts.validation.line()}"
+    found |= {
+        "Models": ", ".join(facts.models),
+        "Graded by": facts.graded_by,
+        "Ties": f"{TIED[facts.ties]}; by difficulty always shared",
     }
-    if facts["undecided"]:
-        found["Answers that grading did not end for"] = f"{facts['undecided']:,}, counted as wrong"
-    if facts["rewards"]:
+    if facts.rewards:
         found["Votes"] = "weighted by the logistic of the rewards, whose order alone decides best-of-N"
     return found
 
@@ -70,13 +58,11 @@ def _views(folder: Path, methods: "Sequence[str]", models: "Sequence[ModelView]"
     from stepward.report.contents import ProblemView
 
     places = [list(methods).index(model.method) for model in models]
-    views = []
-    for _, group in groupby(read_candidates(folder), key=lambda one: one.problem_id):
-        candidates = list(group)
-        one = candidates[0]
-        problem = Problem(one.problem_id, one.question, one.reference, one.level, subject=one.subject)
-        views.append(ProblemView(problem, [_candidate(*each, places, models, rewards) for each in _merged(candidates)]))
-    return views
+    problems = {one.id: one for one in read_shard(folder / "problems" / "test.parquet", Problem)}
+    return [
+        ProblemView(problems[name], [_candidate(*each, places, models, rewards) for each in _merged(list(group))])
+        for name, group in groupby(read_candidates(folder), key=lambda one: one.problem_id)
+    ]
 
 
 def _merged(candidates: "Sequence[ScoredCandidate]") -> list[tuple[ScoredCandidate, int]]:
@@ -102,16 +88,22 @@ def _candidate(
     if rewards:
         given = [(float(1 / (1 + np.exp(-min(max(scores[0], -500.0), 500.0)))),) for scores in given]
     longest = max(map(len, given), default=0)
-    # A model that scores the whole beside one that scores steps gives its score to the last step.
-    spread = tuple((None,) * (longest - len(scores)) + scores for scores in given)
+    spread = tuple(_spread(scores, longest) for scores in given)
     solution = Solution(one.solution_id, one.problem_id, _texts(one.steps, longest), one.answer, one.correct, copies)
     return Candidate(solution, one.group, spread, totals)
 
 
+def _spread(scores: tuple[float, ...], count: int) -> tuple[float | None, ...]:
+    """A score or none for each of so many steps: the score of a whole solution stands at the last one."""
+    rest = (None,) * (count - len(scores))
+    return (*rest, *scores) if len(scores) == 1 else (*scores, *rest)
+
+
 def _texts(steps: tuple[str, ...], count: int) -> tuple[str, ...]:
-    """So many texts: the steps, the lines of a whole solution, or all of it before empty ones."""
+    """So many texts: the steps, those that there are, the lines of a whole solution, or all of it before empty ones."""
     lines = [line for step in steps for line in step.splitlines() if line.strip()]
-    for texts in (steps, lines):
-        if len(texts) == count:
-            return tuple(texts)
+    if len(lines) == count and len(steps) == 1:
+        return tuple(lines)
+    if 1 < len(steps) <= count:
+        return (*steps, *[""] * (count - len(steps)))
     return ("\n".join(steps), *[""] * (count - 1))

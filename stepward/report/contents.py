@@ -101,6 +101,7 @@ class RunReport:
         views: Gives its test problems with their candidates; called once, so that one run's are held at a time.
         oracle: Whether steps were judged by an oracle.
         unshown: Problems that are measured but not among the views.
+        rewards: Whether scores are rewards of any size, one a solution, of which a step's colour is the logistic.
     """
 
     name: str
@@ -117,6 +118,7 @@ class RunReport:
     views: Callable[[], Sequence[ProblemView]] = tuple
     oracle: bool = False
     unshown: int = 0
+    rewards: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ def sections(run: RunReport) -> Sections:
     return Sections(
         problems=evaluation.rows[0].problems,
         n=evaluation.n,
-        tiles=_tiles(evaluation),
+        tiles=_tiles(evaluation, run.rewards),
         answers=wording.answers(evaluation),
         comparisons=wording.comparisons(evaluation),
         over_optimisation=wording.over_optimisation(evaluation),
@@ -105,7 +105,7 @@ def sections(run: RunReport) -> Sections:
     )
 
 
-def _tiles(evaluation: Evaluation) -> list[Tile]:
+def _tiles(evaluation: Evaluation, rewards: bool) -> list[Tile]:
     n, tiles = evaluation.n, []
     leading = wording.leading(evaluation)
     if leading is not None:
@@ -113,6 +113,7 @@ def _tiles(evaluation: Evaluation) -> list[Tile]:
             row = evaluation.row(leading, n, choice.voting, choice.aggregation)
             note = f"{wording.aggregation_name(choice.aggregation)} of the step scores"
             note = "score of the last step" if choice.aggregation == "last" else note
+            note = "by its rewards" if rewards else note
             title = f"{wording.name(leading)}, {wording.voting_at(choice.voting, n)}"
             tiles.append(Tile(title, wording.with_spread(row), note))
     majority = wording.percent(evaluation.row("majority", n).mean)

@@ -42,8 +42,10 @@ MINUS = "\N{MINUS SIGN}"
 
 def name(method: str) -> str:
     """A method's name; of a model `<kind>/seed-<seed>`, the kind's name and the seed."""
-    kind, found, seed = method.partition("/seed-")
-    return NAMES.get(kind, kind) + (f", seed {seed}" if found else "")
+    kind, found, seed = method.rpartition("/seed-")
+    if not (found and kind and seed.isdecimal()):
+        return NAMES.get(method, method)
+    return f"{NAMES.get(kind, kind)}, seed {seed}"
 
 
 def percent(share: float) -> str:
@@ -123,9 +125,12 @@ def choosing(evaluation: Evaluation, choices: Sequence[str]) -> str:
             f"There are no validation problems, so nothing was chosen{listed}. All other ways to use the scores are in "
             "the tables; the best of them on these problems would be too good to be true."
         )
+    ways = {(row.method, row.aggregation) for row in evaluation.rows if row.aggregation is not None}
+    several = len(ways) > len(evaluation.methods)
+    aggregated = ", and how its step scores are aggregated," if several else ""
     return (
-        "Whether a kind is used by best-of-N or weighted voting, and how its step scores are aggregated, was chosen on "
-        f"validation problems at {evaluation.n} candidates{listed}."
+        f"Whether a kind is used by best-of-N or weighted voting{aggregated} was chosen on validation problems at "
+        f"{evaluation.n} candidates{listed}."
     )
 
 

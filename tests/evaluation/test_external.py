@@ -264,7 +264,7 @@ def test_each_distinct_answer_is_graded_once_and_the_undecided_are_counted(
     monkeypatch.setattr(external_answers, "grade_many", slow)
     found = measured(tmp_path, golden("9"))
     assert asked == [("9", "7"), ("9", "5"), ("9", "9")]
-    assert "graded by math (3 answers undecided, counted as wrong)" in found.facts.lines()[0]
+    assert "(wrong, no vote), 3 answers undecided (counted as wrong); graded by math" in found.facts.lines()[0]
 
 
 def test_graders_by_name(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import os
 import re
 import zlib
 from collections.abc import Callable
@@ -15,7 +16,6 @@ from typer.testing import CliRunner
 from stepward.cli import app
 from stepward.errors import StepwardError
 from stepward.evaluation import folder as evaluation_folder
-from stepward.pipeline import scores_page
 
 pytestmark = pytest.mark.usefixtures("without_png")
 
@@ -86,7 +86,6 @@ def test_without_texts_and_validation_the_page_says_so(write_scores: Write, tmp_
     text, found = told(tmp_path / "mine" / "report.html")
     assert "There are no validation problems, so nothing was chosen" in text and "best-of-16, minimum" in text
     assert "Bold: what stands for the kind" in text and "the rows' own `correct`" in text.replace("&#39;", "'")
-    assert not (tmp_path / "mine" / "problems" / "test.parquet").exists()
     for problem in found["problems"]:
         assert problem["q"] == problem["r"] == "" and problem["n"] == problem["d"] == 64
         for row in problem["c"]:
@@ -118,10 +117,16 @@ def test_rewards_of_any_size_are_shown_by_their_logistic(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("rows", "why"),
     [
-        ([{"question": "a"}, {"question": "b"}], "field 'question': 'b', but an earlier row of problem 'p' has 'a'"),
+        ([{"question": "a"}, {"question": "b"}], "field 'question': 'b', but in row 1 the same problem 'p' has 'a'"),
         ([{"question": 3}, {}], "field 'question': expected text, found"),
         ([{"level": [1]}, {}], "field 'level': expected text or a whole number, found"),
-        ([{"problem": "a"}, {"question": "b"}], "field 'question': 'b', but an earlier row"),
+        ([{"problem": "a"}, {"problem": 7, "question": "b"}], "field 'question': 'b', but in row 1"),
+        ([{"level": 10**30}, {}], "field 'level': expected text or a whole number, found 1000"),
+        ([{"level": 2.5}, {}], "field 'level': expected text or a whole number, found 2.5"),
+        (
+            [{"level": "Level 5"}, {"level": 5.0}, {"level": 4}],
+            "field 'level': 4, but in row 1 the same problem 'p' has 5",
+        ),
     ],
 )
 def test_what_rows_say_of_a_problem_must_agree(rows: list[dict[str, Any]], why: str, tmp_path: Path) -> None:
@@ -139,6 +144,7 @@ def test_what_rows_say_of_a_problem_must_agree(rows: list[dict[str, Any]], why: 
         ({"problem_id": "p0"}, "it is both a test and a validation problem"),
         ({"model": "other"}, "only of the test or only of the validation problems"),
         ({"step_scores": None, "score": 3.0}, "one has `step_scores` and the other `score`"),
+        ({"reference": None, "correct": True}, "one has `correct` and the other `reference`"),
     ],
 )
 def test_validation_of_other_models_or_the_same_problems_is_refused(
@@ -164,9 +170,126 @@ def test_a_page_of_many_problems_says_how_many_it_leaves_out(
     assert "4 more problems did not fit into the page" in text
 
 
-def test_a_folder_that_lacks_a_part_is_refused(write_scores: Write, tmp_path: Path) -> None:
-    said("evaluate", "scores", write_scores(tmp_path / "s.jsonl", "t", 2), "--to", tmp_path / "mine")
-    (tmp_path / "mine" / "scores.json").write_text("{}")
-    done = CliRunner().invoke(app, ["report", str(tmp_path / "mine")])
-    assert isinstance(done.exception, StepwardError) and "scores.json: 'files' is missing" in str(done.exception)
-    assert scores_page.is_scores(tmp_path / "mine") and not scores_page.is_scores(tmp_path)
+def test_too_few_validation_candidates_are_said_to_be_of_validation(tmp_path: Path) -> None:
+    row = {"answer": "1", "reference": "1", "step_scores": [0.5]}
+    for name, count in (("t", 4), ("v", 2)):
+        rows = [{"problem_id": name, "solution_id": i, **row} for i in range(count)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    done = refused("evaluate", "scores", tmp_path / "t.jsonl", "--validation", tmp_path / "v.jsonl")
+    assert "validation problem 'v' has 2 candidates, fewer than the N of choice, 4" in done
+
+
+def refused(*words: object) -> str:
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    assert isinstance(done.exception, StepwardError), done.output
+    return str(done.exception)
+
+
+def test_nothing_of_the_readers_is_written_over(write_scores: Write, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "problems").mkdir(parents=True)
+    given = write_scores(home / "scores.json", "t", 2)
+    apart = write_scores(tmp_path / "apart.jsonl", "t", 2)
+    (home / "problems" / "test.parquet").write_text("mine")
+    before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    assert "lies in it and might be replaced" in refused("evaluate", "scores", given, "--to", home)
+    words = ("evaluate", "scores", apart, "--validation", given, "--to", home)
+    assert "scores.json lies in it" in refused(*words)
+    assert "it holds other files; name a new folder" in refused("evaluate", "scores", apart, "--to", home)
+    assert "this is a file; name a folder" in refused("evaluate", "scores", apart, "--to", given)
+    assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_is_made_again_and_one_that_was_interrupted_is_refused(
+    write_scores: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = write_scores(tmp_path / "a.jsonl", "t", 3), write_scores(tmp_path / "b.jsonl", "t", 2)
+    mine = tmp_path / "mine"
+    said("evaluate", "scores", first, "--to", mine)
+    said("report", mine)
+    said("evaluate", "scores", second, "--to", mine)
+    assert not (mine / "report.html").exists()
+    said("report", mine)
+    assert len(told(mine / "report.html")[1]["problems"]) == 2
+
+    def full(*_: object) -> None:
+        raise StepwardError("the disc is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("stepward.evaluation.external_folder.write_candidates", full)
+        refused("evaluate", "scores", first, "--to", mine)
+    for words in (("report", mine), ("compare", mine)):
+        assert "writing it was interrupted; evaluate the scores again" in refused(*words)
+    said("evaluate", "scores", first, "--to", mine)
+    said("compare", mine)
+    facts = json.loads((mine / "scores.json").read_text())
+    (mine / "scores.json").write_text(json.dumps({name: facts[name] for name in ("finished", "shown", "test")}))
+    assert "scores.json: 'validation'; evaluate the scores again" in refused("report", mine)
+
+
+def test_a_pipe_cannot_be_read_twice(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    assert "or a pipe" in refused("evaluate", "scores", tmp_path / "pipe.jsonl", "--to", tmp_path / "mine")
+
+
+def test_a_model_called_orm_with_another_aggregation(write_scores: Write, tmp_path: Path) -> None:
+    test, held = write_scores(tmp_path / "t.jsonl", "t", 4), write_scores(tmp_path / "v.jsonl", "v", 4)
+    for name, more in (("with", ("--validation", held)), ("without", ())):
+        said("evaluate", "scores", test, *more, "--aggregation", "min", "--to", tmp_path / name)
+        said("report", tmp_path / name)
+        text, _ = told(tmp_path / name / "report.html")
+        assert "ORM best-of-16" in text
+    assert "best-of-N or weighted voting was chosen" in told(tmp_path / "with" / "report.html")[0]
+    said("compare", tmp_path / "with", tmp_path / "without")
+    said("report", tmp_path / "with", tmp_path / "without")
+
+
+def test_texts_come_from_whatever_row_has_them(tmp_path: Path) -> None:
+    rows = []
+    for problem in range(2):
+        for one in range(3):
+            row = {"problem_id": f"p{problem}", "solution_id": one, "answer": "1", "reference": "1"}
+            steps = {"steps": ["a", "b"]} if one == 0 else {"steps": None, "solution": "c\n\nd"} if one == 1 else {}
+            rows.append({**row, "model": "orm", "step_scores": [0.5]})
+            rows.append({**row, "model": "prm", "step_scores": [0.5, 0.25], **steps})
+            rows.append({**row, "model": "other", "step_scores": [0.125, 0.25, 0.5], "steps": ["a", "b", "c"]})
+    for row in rows:
+        if row["model"] == "other" and row["solution_id"] < 2:
+            del row["steps"]
+    rows.sort(key=lambda row: str(row["model"]), reverse=True)
+    path = tmp_path / "scores.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said("evaluate", "scores", path, "--to", tmp_path / "mine")
+    said("report", tmp_path / "mine")
+    _, found = told(tmp_path / "mine" / "report.html")
+    names = [model["name"] for model in found["models"]]
+    orm, prm, other = (names.index(name) for name in ("ORM", "prm", "other"))
+    for problem in found["problems"]:
+        texts = {row[11]: row[1] for row in problem["c"]}
+        assert texts == {"0": ["a", "b", ""], "1": ["c\n\nd", "", ""], "2": ["a", "b", "c"]}
+        for row in problem["c"]:
+            scores = row[10]
+            assert (scores[orm], scores[prm], scores[other]) == ([None, None, 50], [50, 25, None], [12, 25, 50])
+
+
+def test_problems_of_one_id_and_of_more_candidates_than_are_kept_are_paired(
+    write_scores: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_scores(tmp_path / "scores.jsonl", "t", 6)
+    said("evaluate", "scores", path, "--to", tmp_path / "all")
+    monkeypatch.setattr("stepward.evaluation.external_candidates.MOST_CANDIDATES", 130)
+    said("evaluate", "scores", path, "--to", tmp_path / "some")
+    assert "paired, 6 problems" in said("compare", tmp_path / "all", tmp_path / "some")
+
+
+def test_every_problem_is_in_a_slice_of_each_kind(write_scores: Write, tmp_path: Path) -> None:
+    path = write_scores(tmp_path / "scores.jsonl", "t", 6)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    levels = {"t0": 1, "t1": "1", "t2": "none", "t3": None, "t4": "hard", "t5": 12}
+    path.write_text("".join(json.dumps({**row, "level": levels[row["problem_id"]]}) + "\n" for row in rows))
+    said("evaluate", "scores", path, "--to", tmp_path / "mine")
+    parts: dict[str, dict[str, int]] = {}
+    for row in evaluation_folder.read(tmp_path / "mine" / "evaluation")[0].slices:
+        parts.setdefault(row.slicing, {})[row.slice] = row.problems
+    assert parts["level"] == {"1": 2, "12": 1, "hard": 1, "none": 2}
+    assert {sum(counts.values()) for counts in parts.values()} == {6}
