@@ -14,7 +14,7 @@ from stepward.evaluation.compare import WITHOUT_MODEL, Measured, Way
 from stepward.evaluation.external import External
 from stepward.evaluation.external_candidates import write_candidates
 from stepward.evaluation.external_facts import Facts
-from stepward.evaluation.summary import FIXED_AGGREGATION, Row, n_of_choice
+from stepward.evaluation.summary import FIXED_AGGREGATION, Choice, Row, n_of_choice
 from stepward.manifest import Manifest
 from stepward.records import Problem
 from stepward.store import read_json, read_shard, write_json, write_shard
@@ -125,17 +125,16 @@ def read(path: Path, name: str, way: tuple[str | None, str | None] = (None, None
     """
     if path.is_file():
         rows = read_rows(path)
-        return Measured(name, rows, _ways(path, rows, {}, way), _n(rows), None, None, None)
+        return Measured(name, rows, _ways(path, rows, [], way), _n(rows), None, None, None)
     if is_scores(path):
         read_facts(path)
     folder = path / "evaluation"
     if not (folder / "summary.json").exists():
         raise StepwardError(f"{path}: no evaluation/summary.json in it; finish the run first: stepward run")
-    given: dict[str, Way] = {}
+    given: list[Choice] = []
     if (folder / "chosen.json").exists():
         evaluation, _ = evaluation_folder.read(folder)
-        rows, n = evaluation.rows, evaluation.n
-        given = {one.method: (one.voting, one.aggregation) for one in evaluation.chosen if one.overall}
+        rows, n, given = evaluation.rows, evaluation.n, list(evaluation.chosen)
     else:
         rows = read_rows(folder / "summary.json")
         n = _n(rows)
@@ -177,13 +176,16 @@ def read_rows(path: Path) -> tuple[Row, ...]:
 
 
 def _ways(
-    path: Path, rows: Sequence[Row], chosen: dict[str, Way], way: tuple[str | None, str | None]
+    path: Path, rows: Sequence[Row], chosen: Sequence[Choice], way: tuple[str | None, str | None]
 ) -> dict[str, Way]:
-    """How each method is used."""
+    """How each method is used: as asked, else as chosen, with the aggregation that was chosen for the voting."""
     found: dict[str, Way] = {}
+    # Of a method's choices the one for the voting that is asked for comes last, and stands.
+    order = sorted(chosen, key=lambda one: (one.voting == way[0], one.overall))
+    own: dict[str, Way] = {one.method: (one.voting, one.aggregation) for one in order}
     for method in dict.fromkeys(row.method for row in rows if row.method not in WITHOUT_MODEL):
         there = list(dict.fromkeys((row.voting, row.aggregation) for row in rows if row.method == method))
-        usual = chosen.get(method) or (DEFAULT if DEFAULT in there else ("best", there[0][1]))
+        usual = own.get(method) or (DEFAULT if DEFAULT in there else ("best", there[0][1]))
         fixed = FIXED_AGGREGATION.get(method)
         fixed = fixed if fixed in {aggregation for _, aggregation in there} else None
         wanted = (way[0] or usual[0], fixed or way[1] or usual[1])

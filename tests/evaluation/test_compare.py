@@ -106,6 +106,10 @@ def test_each_method_is_used_as_its_run_chose(runs: Path) -> None:
     assert {method: run.way(method) for method in ("er", "orm")} == {
         one.method: (one.voting, one.aggregation) for one in evaluation.chosen if one.overall
     }
+    for voting in ("best", "weighted"):
+        asked = read(runs / "two", "two", (voting, None))
+        for method in ("er", "orm"):
+            assert asked.way(method) == (voting, evaluation.choice(method, voting).aggregation)
     given = read(runs / "two", "two", ("weighted", "min"))
     assert (given.way("er"), given.way("orm")) == (("weighted", "min"), ("weighted", "last"))
     with pytest.raises(
