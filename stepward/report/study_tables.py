@@ -13,6 +13,8 @@ from stepward.report.wording import points, with_spread
 
 NOT_YET = "not run yet"
 
+_MANY = 1_000_000
+
 Verdict = Literal["agrees", "does not agree", "can't tell", "not run yet"]
 
 
@@ -199,8 +201,9 @@ def difference(check: CheckResult) -> str:
     text = (
         f"{points(check.mean)} points ({points(check.low)} to {points(check.high)}), {p}, {check.problems:,} problems"
     )
-    tells = check.verdict == "can't tell" and check.needed is not None
-    return f"{text}; about {check.needed:,} would tell" if tells else text
+    if check.verdict != "can't tell" or check.needed is None:
+        return text
+    return f"{text}; {f'about {check.needed:,}' if check.needed <= _MANY else 'more than a million'} would tell"
 
 
 def markdown(report: StudyReport) -> str:

@@ -58,6 +58,7 @@ def test_a_check_says_what_would_tell() -> None:
     assert (
         difference(check) == "+1.2 points (\N{MINUS SIGN}1.0 to +3.4), p = 0.250, 240 problems; about 1,300 would tell"
     )
+    assert difference(replace(check, needed=10**7)).endswith("240 problems; more than a million would tell")
     assert difference(replace(check, verdict="agrees", p=0.0001)).endswith("p < 0.001, 240 problems")
     assert difference(CheckResult("x", "can't tell", "a", "b", why="no reason")) == "no reason"
 
