@@ -7,6 +7,7 @@ own colour (`currentColor`), so that one figure serves light and dark. The PNG a
 import csv
 import io
 import re
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ STYLE: dict[Any, Any] = {
     "savefig.facecolor": "white",
 }
 
+_LETTERS_AN_INCH = 10.5
 _MOST_LETTERS = 40
 _DPI = 160
 
@@ -145,7 +147,7 @@ def _figure(chart: Chart, title: bool) -> Figure:
     axes = figure.add_subplot()
     chart.draw(axes)
     if title:
-        axes.set_title(chart.title)
+        axes.set_title(textwrap.fill(chart.title, int(_LETTERS_AN_INCH * chart.size[0])))
     handles, labels = axes.get_legend_handles_labels()
     if handles and chart.legend:
         figure.legend(handles, labels, loc="outside lower center", ncols=min(chart.legend, len(handles)))

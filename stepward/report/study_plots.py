@@ -8,13 +8,15 @@ from matplotlib.ticker import NullFormatter, NullLocator
 
 from stepward.evaluation.figures import Row
 from stepward.report.charts import INK, Chart, drawn
+from stepward.report.plots import COLOURS, DASHES, MARKERS
 from stepward.report.study_tables import StudyTable, ours
 from stepward.report.wording import percent
 
 _COLOURS = ("#d1478f", "#3b8fd4", "#1aa179", "#d98200", "#8a6fd1", "#9a7b3f", "#5f8f2f", "#7f7f7f")
 _MARKERS = "Dos^vPX*"
-_DASHES = {"majority": "--", "pass": ":"}
-"""Methods without a reward model are drawn in the text's colour, as in a run's report."""
+
+Style = tuple[str, str, str]
+"""A line's colour, its marker, and how it is dashed."""
 _WIDE = 8.0
 """Values that differ by more than this factor are placed by their logarithms."""
 
@@ -37,8 +39,8 @@ def _curves(table: StudyTable) -> Chart | None:
         return None
 
     def draw(axes: Axes) -> None:
-        for number, label in enumerate(table.rows):
-            _curve(axes, number, label, [(x, table.figures[number][column]) for x, column in placed])
+        for label, figures, style in zip(table.rows, table.figures, _styles(table), strict=True):
+            _curve(axes, style, label, [(x, figures[column]) for x, column in placed])
         ticks = {x: drawn(table.columns[column]) for x, column in placed}
         if placed[0][0] > 0 and placed[-1][0] / placed[0][0] >= _WIDE:
             axes.set_xscale("log")
@@ -60,16 +62,32 @@ def _curves(table: StudyTable) -> Chart | None:
     )  # fmt: skip
 
 
-def _curve(axes: Axes, number: int, label: str, points: Sequence[tuple[float, Row | None]]) -> None:
+def _styles(table: StudyTable) -> list[Style]:
+    """How each row is drawn: a method as in a run's report, unless several rows are of one, or a row of several."""
+    methods = [{figure.method for figure in row if figure is not None} for row in table.figures]
+    modelled = [frozenset(one) for one in methods if not one <= DASHES.keys()]
+    alone = len(set(modelled)) == len(modelled) and all(len(one) == 1 for one in modelled)
+    styles: list[Style] = []
+    number = 0
+    for found in methods:
+        method = next(iter(found), "")
+        if len(found) == 1 and method in DASHES:
+            styles.append((INK, "", DASHES[method]))
+            continue
+        if alone and method in COLOURS:
+            styles.append((COLOURS[method], MARKERS[method], "-"))
+        else:
+            styles.append((_COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)], "-"))
+        number += 1
+    return styles
+
+
+def _curve(axes: Axes, style: Style, label: str, points: Sequence[tuple[float, Row | None]]) -> None:
     """A row's line, with a band of one deviation over seeds."""
     known = [(x, figure) for x, figure in points if figure is not None]
     xs, ys = [x for x, _ in known], [100 * figure.mean for _, figure in known]
-    methods = {figure.method for _, figure in known}
-    if len(methods) == 1 and methods <= _DASHES.keys():
-        axes.plot(xs, ys, label=drawn(label), color=INK, linestyle=_DASHES[methods.pop()])
-        return
-    colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
-    axes.plot(xs, ys, label=drawn(label), color=colour, marker=marker)
+    colour, marker, dashes = style
+    axes.plot(xs, ys, label=drawn(label), color=colour, marker=marker, linestyle=dashes)
     spread = [100 * (figure.std or 0) for _, figure in known]
     if any(spread):
         low = [y - s for y, s in zip(ys, spread, strict=True)]
