@@ -176,6 +176,23 @@ def test_pairs_from_files_to_figures(ask, tmp_path):
     assert "none of RewardBench 2's" in ask("pairs", tmp_path / "pairs.jsonl", "--benchmark", "rewardbench2", code=1)
 
 
+def test_two_models_preferences_beside_one_another(ask, tmp_path):
+    one, other = (
+        write(
+            tmp_path / name,
+            [{"id": i, "subset": "ab"[i % 2], "chosen": 1.0, "rejected": (i % 4) * step} for i in range(12)],
+        )
+        for name, step in (("one.jsonl", 0.1), ("other.jsonl", 0.6))
+    )
+    said = ask("pairs", one, "--against", other, "--json", tmp_path / "out.json")
+    assert "Beside the other model, in percent" in said and f"against {other}" in said.replace("\n", "")
+    found = {row["figure"]: row for row in json.loads((tmp_path / "out.json").read_text())["against"]}
+    assert {name: (row["first"], row["second"]) for name, row in found.items()} == {
+        "all rows": (1.0, 0.5), "a": (1.0, 0.5), "b": (1.0, 0.5),
+    }  # fmt: skip
+    assert "take the place of what is read" in ask("pairs", one, "--against", other, "--json", other, code=1)
+
+
 def test_best_of_four_says_its_rule(ask, tmp_path):
     rows = [{"id": n, "subset": "Math", "chosen": 1, "rejected": [1, 0, 0]} for n in range(2)]
     said = ask("pairs", write(tmp_path / "pairs.jsonl", rows))

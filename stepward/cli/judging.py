@@ -85,17 +85,23 @@ def evaluate_pairs(
     benchmark: Annotated[
         PairBenchmark | None, typer.Option(help="Whose rules to follow; told from the subsets if not given.")
     ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Another model's scores of the same rows, to compare with.")
+    ] = None,
     to_json: JsonOption = None,
     seed: SeedOption = 0,
 ) -> None:
     """Measure how often preferred answers score above rejected ones: docs/pairs.md."""
-    from stepward.cli.judging_tables import pair_tables
+    from stepward.cli.judging_tables import difference_table, pair_tables
+    from stepward.evaluation.pair_differences import compare_pairs
     from stepward.evaluation.pair_rows import guess_benchmark, read_pairs
     from stepward.evaluation.pairs import measure_pairs
 
-    _keep(to_json, [file])
+    _keep(to_json, [file, *([] if against is None else [against])])
     pairs = read_pairs(file)
-    measured = measure_pairs(pairs, guess_benchmark(pairs) if benchmark is None else benchmark.value, seed=seed)
+    rules = guess_benchmark(pairs) if benchmark is None else benchmark.value
+    differences = () if against is None else compare_pairs(pairs, read_pairs(against), rules, seed=seed)
+    measured = measure_pairs(pairs, rules, seed=seed)
     for table in pair_tables(measured):
         Console().print(table)
     if measured.score is not None:
@@ -110,6 +116,10 @@ def evaluate_pairs(
     for note in measured.notes:
         say(note)
     figures = asdict(measured)
+    if differences:
+        Console().print(difference_table(differences))
+        say(f"against {against}")
+        figures["against"] = [asdict(one) for one in differences]
     own = {"benchmark": measured.benchmark, "rows": len(pairs), "score": measured.score}
     _write(
         to_json, own | {"accuracy": measured.overall.accuracy, "mean_margin": measured.overall.mean_margin} | figures

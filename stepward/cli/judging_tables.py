@@ -11,7 +11,7 @@ from stepward.report.wording import p_value, points
 
 if TYPE_CHECKING:
     from stepward.evaluation.calibration import Calibration, Reliability
-    from stepward.evaluation.error_differences import ErrorDifference
+    from stepward.evaluation.figure_differences import FigureDifference
     from stepward.evaluation.finding_errors import FoundErrors
     from stepward.evaluation.first_errors import Located
     from stepward.evaluation.pairs import Accuracy, Pairs
@@ -31,7 +31,7 @@ def first_error_tables(found: "FoundErrors") -> list[Table]:
     return tables
 
 
-def difference_table(differences: "Iterable[ErrorDifference]") -> Table:
+def difference_table(differences: "Iterable[FigureDifference]") -> Table:
     """Two models' figures beside one another."""
     table = figures_table("Beside the other model, in percent", "p: what they said of a row is exchanged by chance")
     table.add_column("figure", overflow="fold")

@@ -163,12 +163,24 @@ def read_study(source: str, overrides: Sequence[str] = ()) -> Study:
 def _assign(content: dict[str, Any], name: str, text: str) -> None:
     """Sets a study's field, or one of its base's recipe."""
     section, _, rest = name.partition(".")
+    cell = _cell_of(content, rest) if section == "cells" else None
+    if cell is not None:
+        cells = content["cells"]
+        cells[cell] = cells[cell] or {}
+        set_field(cells[cell], rest[len(cell) + 1 :], parse_value(name, text, several=False))
+        return
     if section == "grid" and rest:
         content.setdefault("grid", {})[rest] = parse_value(name, text, several=True)
     elif section in Study.model_fields or section == "recipe":
         set_field(content, "base.recipe" if name == "recipe" else name, parse_value(name, text, several=False))
     else:
         content["base"] = flat(content.get("base") or {}) | {name: recipe_value(name, text)}
+
+
+def _cell_of(content: Mapping[str, Any], path: str) -> str | None:
+    """The cell that a path goes into; its name may have dots in it, as `base-0.2m` has."""
+    names = [name for name in content.get("cells") or () if isinstance(name, str) and path.startswith(f"{name}.")]
+    return max(names, key=len, default=None)
 
 
 def flat(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:

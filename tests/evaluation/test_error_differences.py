@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from stepward.evaluation.error_benchmarks import BIG_BENCH_MISTAKE, PRMBENCH, PROCESSBENCH, ErrorBenchmark, JudgedRow
-from stepward.evaluation.error_differences import SWAPS, compare_errors
+from stepward.evaluation.error_differences import compare_errors
+from stepward.evaluation.figure_differences import SWAPS
 from stepward.evaluation.finding_errors import measure_errors
-from stepward.evaluation.first_errors import Threshold
+from stepward.evaluation.first_errors import Threshold, first_below
 from stepward.evaluation.predictions import Prediction
 
 HALF = Threshold(0.5, "given")
@@ -73,19 +75,27 @@ def test_a_model_does_not_differ_from_itself() -> None:
         assert (one.mean, one.low, one.high, one.p) == (0, 0, 0, 1)
 
 
+def f1s_of(truth: NDArray[np.int64], parts: NDArray[np.str_], hit: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Macro F1 and F1 of all rows, written out."""
+    found = []
+    for chosen in (*(parts == part for part in PARTS[PROCESSBENCH]), parts == parts):
+        one, other = hit[chosen & (truth >= 0)].mean(), hit[chosen & (truth < 0)].mean()
+        found.append(2 * one * other / (one + other) if one + other else 0.0)
+    return np.array([np.mean(found[:-1]), found[-1]])
+
+
 def test_p_is_the_share_of_all_exchanges_that_differ_as_much() -> None:
     generator = np.random.default_rng(8)
     benchmark = rows_of(PROCESSBENCH, 10, generator)
     both = [said_of(benchmark, skill, generator) for skill in (0.4, 0.1)]
     found = {one.figure: one for one in compare_errors(benchmark, (both[0], HALF), (both[1], HALF))}
-    figures = []
-    for swaps in product((False, True), repeat=10):
-        mixed = [
-            [pair[swap ^ which] for pair, swap in zip(zip(*both, strict=True), swaps, strict=True)] for which in (0, 1)
-        ]
-        alone = [measure_errors(benchmark, one, HALF) for one in mixed]
-        figures.append([(one.macro.value or 0, one.overall.f1 or 0) for one in alone])
-    differences = np.array(figures)[:, 0] - np.array(figures)[:, 1]
+    truth = np.array([row.first_error for row in benchmark.rows])
+    parts = np.array([row.part for row in benchmark.rows])
+    hits = [first_below([one.scores or () for one in model], 0.5) == truth for model in both]
+    differences = np.array(
+        [f1s_of(truth, parts, np.where(swaps, *hits)) - f1s_of(truth, parts, np.where(swaps, *hits[::-1]))
+         for swaps in product((True, False), repeat=10)]
+    )  # fmt: skip
     for place, name in enumerate(("macro_f1", "f1")):
         exact = float(np.mean(np.abs(differences[:, place]) >= abs(differences[0, place]) - 1e-9))
         assert 0.02 < exact < 1

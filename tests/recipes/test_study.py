@@ -126,6 +126,17 @@ def test_overrides_go_for_the_study_or_for_all_cells(file: Path) -> None:
     assert len(load(file, STUDY, "recipe=gsm8k-published", "evaluation.ns=16", "labels.kinds=orm,er").cells) == 2
 
 
+def test_overrides_reach_a_cell_whose_name_has_dots(file: Path) -> None:
+    study = changed(STUDY, {"cells/base-0.2m": {}, "cells/base-0.2m.b": {"title": "b"}})
+    plan = load(
+        file, study, "cells.base-0.2m.from=../other", "cells.base-0.2m.b.rewards.epochs=9", "cells.weak.title=x"
+    )
+    found = {cell.name: cell for cell in plan.cells}
+    assert (found["base-0.2m"].source, found["base-0.2m.b"].source) == ("../other", None)
+    assert (found["base-0.2m.b"].recipe.rewards.epochs, found["base-0.2m"].recipe.rewards.epochs) == (9, 1)
+    assert found["weak"].title == "x"
+
+
 def test_sections_and_dotted_names_are_the_same(file: Path) -> None:
     one = load(file, changed(STUDY, {"base/rewards.epochs": 3, "cells/strong": {"rewards": {"epochs": 7, "batch": 4}}}))
     assert [cell.recipe.rewards.epochs for cell in one.cells] == [3, 7]
