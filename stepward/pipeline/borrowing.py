@@ -12,7 +12,7 @@ from stepward.evaluation.summary import n_of_choice
 from stepward.manifest import Manifest
 from stepward.pipeline import units
 from stepward.pipeline.branching import take_units
-from stepward.pipeline.layout import Layout, parted_model
+from stepward.pipeline.layout import Layout
 from stepward.recipes.load import of_run
 from stepward.recipes.schema import Recipe
 from stepward.records import Problem
@@ -32,20 +32,6 @@ def lender_of(folder: Path, recipe: Recipe) -> Path:
         seen.append(folder)
         recipe = of_run(folder)
     return folder
-
-
-def check_judge(folder: Path, recipe: Recipe) -> None:
-    """Makes sure that the reward model that is to label is there, before solutions are drawn for it.
-
-    Raises:
-        StepwardError: It is not; names the field.
-    """
-    if units.asks_model(recipe):
-        run, model = parted_model(str(recipe.labels.by))
-        judge = Manifest.read(Layout(folder).other(run))
-        if not judge.finished("rewards", model):
-            known = ", ".join(sorted(judge.units("rewards"))) or "none"
-            raise StepwardError(f"labels.by: {judge.folder} has no reward model {model}; it has {known}")
 
 
 def borrow_validation(manifest: Manifest, recipe: Recipe, test: Sequence[Problem]) -> None:

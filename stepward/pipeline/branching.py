@@ -21,6 +21,7 @@ from stepward.manifest import Manifest
 from stepward.pipeline import units
 from stepward.pipeline.engines import GENERATOR, completers
 from stepward.pipeline.inputs import ROLLOUT_KINDS
+from stepward.pipeline.judges import right_from
 from stepward.pipeline.layout import BY, SPLITS, TREES, Layout, batch_number, parted_model
 from stepward.recipes.load import of_run
 from stepward.recipes.schema import BY_MODEL, Recipe
@@ -110,7 +111,7 @@ class Marks:
             counts = [self.of("rollouts", unit) for unit in units.rollout_units(recipe, self.sizes)]
             deciding += [counts, recipe.labels.after_first_error, recipe.labels.eta if kind == "er" else None]
         if kind in BY_MODEL:
-            deciding += [self._judge, recipe.labels.right_from, recipe.labels.after_first_error]
+            deciding += [self._judge, right_from(self.layout, recipe), recipe.labels.after_first_error]
         return deciding
 
     def _rewards(self, unit: str) -> list[Any]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stepward.errors import StepwardError
 from stepward.labelling.filters import (
     RIGHT_ABOVE,
     Filtered,
@@ -17,6 +18,7 @@ from stepward.labelling.labels import Missing, oracle_labels, outcome_labels, ro
 from stepward.labelling.model_labels import model_labels
 from stepward.labelling.pooling import pool
 from stepward.manifest import Manifest
+from stepward.pipeline.judges import right_from
 from stepward.pipeline.layout import Layout
 from stepward.pipeline.measure import oracle_of
 from stepward.pipeline.units import JUDGED
@@ -45,8 +47,8 @@ def labels_by_batch(recipe: Recipe, layout: Layout, kind: str, eta: float | None
             yield solutions, outcome_labels(solutions)
         elif kind in BY_MODEL:
             scores = {one.solution_id: one.scores for one in read_shard(layout.shard(JUDGED, unit), Scores)}
-            asked = recipe.labels
-            yield solutions, model_labels(solutions, scores, kind, asked.right_from, asked.after_first_error)
+            threshold, after = right_from(layout, recipe), recipe.labels.after_first_error
+            yield solutions, model_labels(solutions, scores, kind, threshold, after)
         elif kind == "oracle":
             _, problems = layout.batch(unit, recipe.solutions.unit)
             yield solutions, oracle_labels(solutions, oracle_of(problems))
@@ -132,6 +134,19 @@ class Told:
                 self.sum += sum(values)
                 self.counts.update(solutions=1, steps=len(values), without=len(one.labels) - len(values))
             yield batch
+
+    def check(self, kind: str) -> None:
+        """Refuses labels by a reward model that are all one: no other can learn from them.
+
+        Raises:
+            StepwardError: They are.
+        """
+        if kind in BY_MODEL and self.sum in (0, self.counts["steps"]):
+            value = "1: every step is right" if self.sum else "0: nothing is right"
+            raise StepwardError(
+                f"labels {kind}: all {self.counts['steps']:,} are {value} by labels.right_from; give another number, "
+                "or labels.right_from=chosen"
+            )
 
     def facts(self) -> dict[str, float | int]:
         """Solutions, labelled steps and their mean, and the steps that have no label."""

@@ -21,11 +21,12 @@ from stepward.evaluation import folder as evaluation_folder
 from stepward.grading.graders import load_grader
 from stepward.manifest import Manifest
 from stepward.pipeline import tasks, units
-from stepward.pipeline.borrowing import borrow_models, borrow_validation, check_judge
+from stepward.pipeline.borrowing import borrow_models, borrow_validation
 from stepward.pipeline.branching import Shelf, take_finished
 from stepward.pipeline.drawing import Drawing
 from stepward.pipeline.growing import grown
 from stepward.pipeline.inputs import check_models, read_inputs
+from stepward.pipeline.judges import check_judge
 from stepward.pipeline.labels import Told, labels_by_batch
 from stepward.pipeline.layout import SPLITS, Layout, batch_number
 from stepward.pipeline.measure import evaluate_run
@@ -140,6 +141,7 @@ class Run:
                 told = Told()
                 path = self.layout.shard("labels", kind)
                 write_batches(path, told.of(labels_by_batch(self.recipe, self.layout, kind)), StepLabels)
+                told.check(kind)
                 self._finish("labels", kind, path, **told.facts())
 
     def rewards(self) -> None:

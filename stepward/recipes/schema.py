@@ -173,6 +173,7 @@ class Labels(_Section):
         by: For `prm_process` and `prm_outcome`: the reward model that judges, `RUN/KIND/seed-N`, where RUN is a run's
             folder, or the name of one beside this run's.
         right_from: For them: a step is right if its score is at least this, and a solution if all its steps are.
+            `chosen` is the threshold by which that model finds most first errors on its own run's validation problems.
         after_first_error: What becomes of a wrong solution's steps after the first from which no completion was right:
             `keep` the labels they have, `drop` them, or `zero` them.
     """
@@ -180,7 +181,7 @@ class Labels(_Section):
     kinds: Several[Kind] = ("orm", "hard", "soft", "er")
     eta: Annotated[float, Field(gt=0)] = 2.0
     by: Annotated[str, Field(pattern=r"^.+/[a-z_]+/seed-[0-9]+$")] | None = None
-    right_from: Annotated[float, Field(gt=0, le=1)] = 0.8
+    right_from: Annotated[float, Field(gt=0, le=1)] | Literal["chosen"] = 0.8
     after_first_error: Literal["keep", "drop", "zero"] = "keep"
 
 

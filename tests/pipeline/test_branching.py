@@ -353,3 +353,33 @@ def test_a_reward_model_labels_for_others(lender: Path, make: Make, tmp_path: Pa
     assert taken(again)["judged"] == ["reward-0000", "reward-0001"]
     other = make("pupil-3", **(changes | {"labels__by": "lender/orm/seed-0"}), labels__right_from=threshold)
     assert taken(run(other, lender.parent, folder, until="labels"))["labels"] == ["orm"]
+
+
+def test_labels_of_one_class_and_a_threshold_that_was_not_chosen_are_refused(lender: Path, make: Make) -> None:
+    changes = {
+        "problems__path": "arithmetic", "labels__kinds": "prm_outcome", "labels__by": "lender/er/seed-0",
+    }  # fmt: skip
+    with pytest.raises(
+        StepwardError, match=r"labels prm_outcome: all [\d,]+ are 0: nothing is right by labels.right_from"
+    ):
+        run(make("strict", **changes, labels__right_from=1.0), lender.parent, until="labels")
+    path = lender / "evaluation" / "first-errors.json"
+    chosen = make("by-choice", **changes, labels__right_from="chosen")
+    missing = r"labels.right_from: chosen, but .*first-errors.json has no threshold of er/seed-0"
+    with pytest.raises(StepwardError, match=missing):
+        run(chosen, lender.parent, until="labels")
+    scores = sorted(min(one.scores) for one in Layout(lender).scores() if one.model == "er/seed-0")
+    threshold = scores[len(scores) // 3]
+    row = {"method": "er", "seed": 0, "threshold": threshold}
+    path.parent.mkdir()  # the lender is not evaluated, and is left as it was
+    try:
+        path.write_text(json.dumps([{**row, "threshold": None}]))
+        with pytest.raises(StepwardError, match=missing):
+            run(chosen, lender.parent, until="labels")
+        path.write_text(json.dumps([{**row, "seed": 1, "threshold": 0.9}, row]))
+        folder = run(chosen, lender.parent, until="labels")
+    finally:
+        path.unlink()
+        path.parent.rmdir()
+    given = run(make("given", **changes, labels__right_from=threshold), lender.parent, until="labels")
+    assert Layout(folder).labels("prm_outcome") == Layout(given).labels("prm_outcome")
