@@ -46,6 +46,9 @@ STYLE: dict[Any, Any] = {
 }
 
 _LETTERS_AN_INCH = 10.5
+_LEGEND_LETTERS_AN_INCH = 15
+_HANDLE_LETTERS = 6
+"""About how many letters fit into an inch of a title and of a legend, and into the line before a legend's text."""
 _MOST_LETTERS = 40
 _DPI = 160
 
@@ -150,5 +153,7 @@ def _figure(chart: Chart, title: bool) -> Figure:
         axes.set_title(textwrap.fill(chart.title, int(_LETTERS_AN_INCH * chart.size[0])))
     handles, labels = axes.get_legend_handles_labels()
     if handles and chart.legend:
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(chart.legend, len(handles)))
+        fitting = int(_LEGEND_LETTERS_AN_INCH * chart.size[0]) // (max(map(len, labels)) + _HANDLE_LETTERS)
+        columns = max(1, min(chart.legend, len(handles), fitting))
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns)
     return figure
