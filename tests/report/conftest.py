@@ -208,7 +208,8 @@ def evaluation(run: RunReport) -> Evaluation:
     return run.evaluation
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: Playwright leaves an event loop running, in which tests of async code can't run theirs.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """A headless Chromium: STEPWARD_CHROMIUM, one on the path, or playwright's own; skips where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
