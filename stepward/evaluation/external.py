@@ -175,8 +175,10 @@ def _read(
 
 def _state(path: Path) -> tuple[int, int]:
     """A file's size and when it changed: it is read twice, and is to be the same both times."""
+    if not path.exists():
+        raise StepwardError(f"{path}: no such file; check the path")
     if not path.is_file():
-        raise StepwardError(f"{path}: no such file, or a pipe, which can't be read twice; write the rows to a file")
+        raise StepwardError(f"{path}: a pipe or a folder, which can't be read twice; write the rows to a file")
     state = path.stat()
     return state.st_size, state.st_mtime_ns
 

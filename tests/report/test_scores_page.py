@@ -229,7 +229,8 @@ def test_a_folder_is_made_again_and_one_that_was_interrupted_is_refused(
 
 def test_a_pipe_cannot_be_read_twice(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jsonl")
-    assert "or a pipe" in refused("evaluate", "scores", tmp_path / "pipe.jsonl", "--to", tmp_path / "mine")
+    assert "a pipe or a folder" in refused("evaluate", "scores", tmp_path / "pipe.jsonl", "--to", tmp_path / "mine")
+    assert "no such file; check" in refused("evaluate", "scores", tmp_path / "none.jsonl", "--to", tmp_path / "mine")
 
 
 def test_a_model_called_orm_with_another_aggregation(write_scores: Write, tmp_path: Path) -> None:
