@@ -71,7 +71,7 @@ def _guarded(command: Callable[[], Any]) -> int:
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except StepwardError as error:
-        return _complain(str(error), 1)
+        return _complain(f"{error} [{error.code}]", 1)
     except _Stopped:
         return _complain("stopped; what is finished is kept, run the same command again to go on", 130)
     except Exception as error:

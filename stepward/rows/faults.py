@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepward.errors import StepwardError
+from stepward.errors import Code, StepwardError
 
 SHOWN = 10
 """How many faults one message names; the rest are counted."""
@@ -27,12 +27,14 @@ class RowFault(Exception):
     Args:
         field: The field at fault; empty for the whole row.
         reason: What is wrong, and what was expected.
+        code: What kind of thing is wrong.
     """
 
-    def __init__(self, field: str, reason: str) -> None:
+    def __init__(self, field: str, reason: str, code: Code = "bad_value") -> None:
         super().__init__(reason)
         self.field = field
         self.reason = reason
+        self.code: Code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Fault:
         field: The field; empty for the whole row.
         reason: What is wrong, and what was expected.
         text: The row's own text, or the start of a long one; empty where it is not known.
+        code: What kind of thing is wrong.
     """
 
     file: str
@@ -52,6 +55,7 @@ class Fault:
     field: str
     reason: str
     text: str = ""
+    code: Code = "bad_value"
 
     def __str__(self) -> str:
         return f"row {self.row}, {f'field {self.field!r}: ' if self.field else ''}{self.reason}"
@@ -90,9 +94,10 @@ class BadRows:
         """The row of a file that is being read; 0 before its first."""
         return self._at[0] if self._file == file else 0
 
-    def add(self, row: int, field: str, reason: str) -> None:
+    def add(self, row: int, field: str, reason: str, code: Code = "bad_value") -> None:
         """Note what is wrong with a row; `field` is empty where no one field is at fault."""
-        fault = Fault(str(self._file), row, field, reason, row_text(self._at[1]) if self._at[0] == row else "")
+        text = row_text(self._at[1]) if self._at[0] == row else ""
+        fault = Fault(str(self._file), row, field, reason, text, code)
         self.count += 1
         if (fault.file, row) != self._last:
             self.rows += 1
@@ -105,7 +110,8 @@ class BadRows:
     def refuse(self) -> None:
         """Raise StepwardError if any row was bad."""
         if self.count:
-            raise StepwardError("\n".join([*self.summary(), "Mend or remove these rows, then run again."]))
+            message = "\n".join([*self.summary(), "Mend or remove these rows, then run again."])
+            raise StepwardError(message, code="bad_rows", file=self.path, faults=self.faults)
 
     def summary(self) -> list[str]:
         """What was wrong, in at most `SHOWN` + 2 lines; empty where nothing was."""
