@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def draw(generator: LocalGenerator, of: list[Problem], count: int) -> list[Solution]:
-    return draw_solutions(of, generator, right_by("math"), count=count, sampling=Sampling(), seed=1)
+    return draw_solutions(of, generator, right_by("math"), count=count, sampling=Sampling(), seed=1).solutions
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def main() -> None:
         count=asked.draws,
         sampling=Sampling(),
         seed=0,
-    )
+    ).solutions
     seconds = time.process_time() - start
     passed, majority = [], []
     kinds: Counter[str] = Counter()

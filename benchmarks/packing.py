@@ -40,7 +40,7 @@ def main() -> None:
         count=asked.solutions,
         sampling=Sampling(),
         seed=0,
-    )
+    ).solutions
     labels = oracle_labels(drawn, oracle_of(train))
     tree = TrainingSettings("oracle", epochs=1, batch=32)
     apart = replace(tree, share_prefixes=False)

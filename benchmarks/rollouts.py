@@ -57,7 +57,7 @@ class World:
         self.of = {problem.id: problem for problem in self.problems}
         self.solutions: list[Solution] = draw_solutions(
             self.problems, self.engine, self.grader, count=8, sampling=Sampling(), seed=seed
-        )
+        ).solutions
         self.prefixes: Prefixes = prefixes_of(self.solutions)
         self.open: list[Prefix] = self.prefixes.open()
 

@@ -12,6 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stepward.errors import Code
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -55,15 +57,37 @@ class Completion:
 
     Attributes:
         text: What follows the prefix.
-        finished: False where the token limit cut it.
+        finished: False where the token limit cut it; with no text, the limit came before the first word, as it does
+            within a thought. Such a draw is a cut one and not an empty one.
         tokens: How many tokens it has, its end token among them.
-        fault: Why the engine could not give it, such as `context` for a prefix that is too long; empty where it could.
+        fault: Why the engine could not give it, empty where it could: `context`, `filtered`, `refused: ...` or
+            `failed: ...`, with a server's words. `failed_prompt` makes a record of it.
     """
 
     text: str
     finished: bool
     tokens: int = 0
     fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPrompt:
+    """A prompt of which an engine could not give every draw, for who sets it aside.
+
+    Attributes:
+        id: The prompt's.
+        code: `too_large` where it leaves no room in the context, `server_refused` where a filter or the server keeps
+            it back, `unreachable` where every try failed.
+        reason: The fault of the last draw that has one, in words.
+        draws: Draws that were asked for.
+        failed: Those that could not be given.
+    """
+
+    id: str
+    code: Code
+    reason: str
+    draws: int
+    failed: int
 
 
 @dataclass(slots=True)
@@ -119,12 +143,31 @@ class Generator(Protocol):
     def complete(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
         """Draws `prompt.count` completions for each prompt, in the order of the prompts.
 
-        A draw that can't be had for the prompt's own reasons is a `Completion` with a `fault`.
+        A draw that can't be had for the prompt's own reasons is a `Completion` with a `fault`: one bad prompt never
+        ends a call. `failed_prompt` tells of which prompts draws are lacking, and why.
 
         Raises:
             StepwardError: No prompt can be completed: no server, wrong key, another model than asked.
         """
         ...
+
+
+_CODES: dict[str, Code] = {
+    "context": "too_large", "filtered": "server_refused", "refused": "server_refused", "failed": "unreachable",
+}  # fmt: skip
+_REASONS = {
+    "context": "its text and max_new_tokens are longer than the model's context",
+    "filtered": "the server's content filter kept a draw back",
+}
+
+
+def failed_prompt(prompt: Prompt, drawn: Sequence[Completion]) -> FailedPrompt | None:
+    """What an engine could not give of a prompt; None where it gave every draw."""
+    faults = [one.fault for one in drawn if one.fault]
+    if not faults:
+        return None
+    code = _CODES.get(faults[-1].partition(":")[0], "server_incompatible")
+    return FailedPrompt(prompt.id, code, _REASONS.get(faults[-1], faults[-1]), len(drawn), len(faults))
 
 
 def uniforms(seed: int, prompt_id: str, draw: int, length: int) -> NDArray[np.float32]:

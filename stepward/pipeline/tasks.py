@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from stepward.errors import StepwardError
 from stepward.generation.protocol import Generator, Meter, Sampling
 from stepward.grading.graders import load_grader
 from stepward.labelling.prefixes import prefixes_of
@@ -36,10 +37,15 @@ def solve(unit: str, folder: Path, recipe: Recipe) -> Facts:
     generator = engine_of(recipe.generator, "generator")
     before = generator.meter.copy()
     count = getattr(recipe.solutions, split)
-    drawn = draw_solutions(
+    found = draw_solutions(
         problems, generator, right_by(recipe.grader),
         count=count, sampling=sampling_of(recipe.generator), seed=recipe.seed,
     )  # fmt: skip
+    for one in found.failed:
+        raise StepwardError(
+            f"problem {one.id}: {generator.name} could not draw a solution ({one.reason}); leave it out", code=one.code
+        )
+    drawn = found.solutions
     path = layout.shard("solutions", unit)
     write_shard(path, drawn, Solution)
     return {

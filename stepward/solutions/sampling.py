@@ -1,15 +1,28 @@
 """Draws solutions, grades them, and merges equal ones, counting them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from stepward import steps
-from stepward.errors import StepwardError
-from stepward.generation.protocol import Completion, Generator, Prompt, Sampling
+from stepward.generation.protocol import Completion, FailedPrompt, Generator, Prompt, Sampling, failed_prompt
 from stepward.grading import extract_answer
 from stepward.records import Problem, Solution, solution_id
 
-_ADVICE = {"context": "its question is too long for the context: lower max_new_tokens, or leave the problem out"}
-"""What mends a fault."""
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What an engine gave.
+
+    Attributes:
+        solutions: The distinct solutions, problem by problem, in the order of first appearance; their `copies` add up
+            to the draws asked for, a problem. A draw with no step at all is kept as a solution of one empty-answer
+            step (see `EMPTY`).
+        failed: The problems, by id, of which a draw could not be had. They have no solutions: candidates of one
+            problem that are fewer than those of another can't be compared.
+    """
+
+    solutions: list[Solution]
+    failed: list[FailedPrompt]
 
 
 def draw_solutions(
@@ -20,7 +33,7 @@ def draw_solutions(
     count: int,
     sampling: Sampling,
     seed: int,
-) -> list[Solution]:
+) -> Drawn:
     """Draws `count` solutions a problem and merges those with the same steps.
 
     Args:
@@ -30,28 +43,19 @@ def draw_solutions(
         count: Draws a problem, at least 1.
         sampling: How they are drawn.
         seed: Where the draws' randomness comes from, with the problem's id.
-
-    Returns:
-        The distinct solutions, problem by problem, in the order of first appearance; their `copies` add up to `count`
-        a problem. A draw with no step at all is kept as a solution of one empty-answer step (see `EMPTY`).
-
-    Raises:
-        StepwardError: The engine could not give a draw; names the problem and the fault.
     """
     prompts = [Prompt(problem.id, problem.question, (), count) for problem in problems]
-    found: list[Solution] = []
-    for problem, drawn in zip(problems, generator.complete(prompts, sampling, seed), strict=True):
+    found = Drawn([], [])
+    for problem, prompt, drawn in zip(problems, prompts, generator.complete(prompts, sampling, seed), strict=True):
+        if (lacking := failed_prompt(prompt, drawn)) is not None:
+            found.failed.append(lacking)
+            continue
         merged: dict[tuple[tuple[str, ...], bool], int] = {}
         for completion in drawn:
-            if completion.fault:
-                raise StepwardError(
-                    f"problem {problem.id}: {generator.name} could not draw a solution ({completion.fault}); "
-                    + _ADVICE.get(completion.fault, "mend the engine, or leave the problem out")
-                )
             key = (_steps(completion), completion.finished)
             merged[key] = merged.get(key, 0) + 1
         for (written, finished), copies in merged.items():
-            found.append(_graded(problem, written, finished, copies, generator.name, grader))
+            found.solutions.append(_graded(problem, written, finished, copies, generator.name, grader))
     return found
 
 

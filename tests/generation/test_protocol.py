@@ -1,11 +1,12 @@
 """The random numbers of a draw are its own: a function of the seed, the prompt and the draw's number."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from stepward.generation.protocol import uniforms
+from stepward.generation.protocol import Completion, FailedPrompt, Prompt, failed_prompt, uniforms
 
 
 @given(st.integers(0, 2**40), st.text(), st.integers(0, 1000), st.integers(0, 60), st.integers(0, 60))
@@ -28,3 +29,19 @@ def test_the_numbers_are_uniform_and_draws_are_independent() -> None:
     drawn = np.stack([uniforms(0, "p", draw, 40) for draw in range(400)])
     assert kstest(drawn.ravel(), "uniform").pvalue > 0.001
     assert abs(np.corrcoef(drawn[:-1, 0], drawn[1:, 0])[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("context", "too_large"), ("filtered", "server_refused"), ("refused: bad words", "server_refused"),
+        ("failed: timeout", "unreachable"), ("something new", "server_incompatible"),
+    ],
+)  # fmt: skip
+def test_what_an_engine_could_not_give_is_one_record_whatever_the_engine(fault: str, code: str) -> None:
+    whole = Completion("a", True)
+    drawn = [whole, Completion("", False, fault="failed: earlier"), Completion("", False, fault=fault)]
+    found = failed_prompt(Prompt("p", "Q", (), 3), drawn)
+    assert isinstance(found, FailedPrompt) and found.reason
+    assert (found.id, found.code, found.draws, found.failed) == ("p", code, 3, 2)
+    assert failed_prompt(Prompt("p", "Q", (), 2), [whole, Completion("", False)]) is None

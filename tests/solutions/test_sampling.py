@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepward.errors import StepwardError
-from stepward.generation.protocol import Completion, Prompt, Sampling
+from stepward.generation.protocol import Completion, FailedPrompt, Prompt, Sampling
 from stepward.records import Problem, solution_id
 from stepward.solutions.sampling import EMPTY, draw_solutions
 
@@ -36,7 +34,7 @@ def draw(script: Sequence[Completion], problems: Sequence[Problem] = PROBLEMS) -
         problems, generator, lambda reference, answer: reference == answer,
         count=len(script), sampling=SAMPLING, seed=5,
     )  # fmt: skip
-    return found, generator
+    return found.solutions, generator
 
 
 completions = st.lists(
@@ -93,6 +91,14 @@ def test_the_same_text_is_graded_by_each_problems_own_reference() -> None:
     assert [(one.problem_id, one.correct) for one in found] == [("p", False), ("q", True)]
 
 
-def test_a_draw_that_the_engine_could_not_give_is_refused_by_the_problems_name() -> None:
-    with pytest.raises(StepwardError, match=r"problem p: script could not draw a solution \(context\).*max_new_tokens"):
-        draw([Completion("1 + 2 = 3.", True), Completion("", False, fault="context")])
+def test_a_problem_of_which_a_draw_is_lacking_is_set_apart_and_the_others_are_kept() -> None:
+    whole, lost = Completion("1 + 1 = 2.", True), Completion("", False, fault="refused: bad words")
+    scripts = {"p": [whole, Completion("", False, fault="context"), lost], "q": [whole] * 3}
+
+    class Picky(ScriptedGenerator):
+        def complete(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
+            return [scripts[prompt.id] for prompt in prompts]
+
+    found = draw_solutions(PROBLEMS, Picky([]), lambda *_: True, count=3, sampling=SAMPLING, seed=5)
+    assert [(one.problem_id, one.copies) for one in found.solutions] == [("q", 3)]
+    assert found.failed == [FailedPrompt("p", "server_refused", "refused: bad words", 3, 2)]
