@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 VLLM := .venv-vllm
 
-.PHONY: setup demo study-bases test test-vllm check format lock clean
+.PHONY: setup demo study-bases test test-all test-vllm check format lock clean
 
 setup: $(READY)
 
@@ -27,9 +27,18 @@ study-bases: setup
 			$(BIN)/stepward demo-generator runs/bases/$$base --base $$base || exit 1; \
 	done
 
-# One thread a process: two OpenMP threads beside another busy process cost more than they give.
+# One thread a process: two OpenMP threads beside another busy process cost more than they give. Work stealing: each
+# worker begins with half of the files and takes over some of the other's when its own are done.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# What every change runs: all that it can break, once. At most ten minutes on two idle cores.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+	$(PYTEST) -m "not slow and not vllm"
+
+# All of it: every strategy killed, clusters, simulations, big streams, vLLM; more examples a property; coverage.
+test-all: setup $(VLLM)/.ready
+	STEPWARD_VLLM_PYTHON=$(abspath $(VLLM))/bin/python $(PYTEST) --hypothesis-profile=all \
+		--cov --cov-report=term:skip-covered --durations=25
 
 # Scores, draws and a server by vLLM's CPU build; its packages are pinned apart, and none pulls in others.
 test-vllm: setup $(VLLM)/.ready
