@@ -61,7 +61,7 @@ def test_the_example_of_the_docs(run: Run, tmp_path: Path) -> None:
     (tmp_path / "scores.jsonl").write_text(rows.replace('"reference": "9"', '"reference": "7"'))
     assert run(*command.split())[0] == 0
     found = figures(json.loads((tmp_path / "summary.json").read_text()))
-    assert (found["majority", None, None, 5], found["score", "best", "last", 5]) == (1, 0)
+    assert (found["majority", None, None, 5], found["score", "best", "last", 5]) == (0.5, 0)
     assert "1 problem, 5 candidates (5 each), 0 without an answer" in out
 
 
@@ -88,12 +88,16 @@ def test_the_rows_are_those_of_a_runs_summary(run: Run, tmp_path: Path) -> None:
 
 def test_options_reach_the_measuring(run: Run, tmp_path: Path) -> None:
     rows_of(tmp_path / "a.jsonl", step_scores=[[0.1, 0.6, 0.3]])
-    words = ("evaluate", "scores", "a.jsonl", "--json", "out.json", "--ns", "1,3", "--aggregation", "last,min")
-    more = ("--aggregation", "mean", "--neutral", "right", "--ties", "share", "--subsets", "7", "--grader", "exact")
+    words = ("evaluate", "scores", "a.jsonl", "--json", "out.json", "--ns", "1,3,4", "--aggregation", "last,min")
+    more = ("--aggregation", "mean", "--neutral", "right", "--ties", "first", "--subsets", "7", "--grader", "exact")
     code, out, _ = run(*words, *more)
     rows = json.loads((tmp_path / "out.json").read_text())
-    assert code == 0 and "graded by exact; ties: shared." in out
-    assert {row["n"] for row in rows} == {1, 3} and {row["aggregation"] for row in rows} == {
+    assert code == 0 and "graded by exact" in out
+    # Of four different answers a wrong one stands first; shared, the right one has a fourth of the votes.
+    assert figures(rows)["majority", None, None, 4] == 0
+    assert run(*words, *more[:4])[0] == 0
+    assert figures(json.loads((tmp_path / "out.json").read_text()))["majority", None, None, 4] == 0.25
+    assert {row["n"] for row in rows} == {1, 3, 4} and {row["aggregation"] for row in rows} == {
         None,
         "last",
         "min",

@@ -37,8 +37,8 @@ MINUS = "\N{MINUS SIGN}"
 class Ties(StrEnum):
     """What becomes of answers that tie in a vote of all candidates."""
 
-    first = "first"
     share = "share"
+    first = "first"
 
 
 class Neutral(StrEnum):
@@ -67,7 +67,7 @@ def evaluate_scores(
     subsets: Annotated[int, typer.Option(min=1, help="Random subsets a problem and N for voting.")] = 400,
     seed: Annotated[int, typer.Option(min=0, help="Decides these subsets and the intervals.")] = 0,
     grader: Annotated[str, typer.Option(help="math, exact, string, multiple_choice or module:function.")] = "math",
-    ties: Annotated[Ties, typer.Option(help="Who wins a tied vote of all candidates.")] = Ties.first,
+    ties: Annotated[Ties, typer.Option(help="Who wins a tied vote of all candidates.")] = Ties.share,
     neutral: Annotated[
         Neutral | None, typer.Option(help="Step scores are [wrong, neutral, right]; neutral counts as this.")
     ] = None,

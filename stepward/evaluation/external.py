@@ -86,7 +86,7 @@ def evaluate_scores(
     subsets: int = 400,
     seed: int = 0,
     grader: str = "math",
-    ties: Ties = "first",
+    ties: Ties = "share",
     neutral: Neutral | None = None,
     in_full: bool = False,
     progress: Progress = lambda stage, done, total: None,
@@ -103,8 +103,9 @@ def evaluate_scores(
         subsets: Random subsets a problem and N for voting.
         seed: Seed of these subsets and of the intervals.
         grader: Grades and groups answers, a name for `stepward.grading.graders.load_grader`.
-        ties: Which of answers that tie in a vote of all a problem's candidates wins: the `first` in the file, or all
-            `share` the win equally, as they always do in random subsets, which have no order.
+        ties: What becomes of answers that tie in a vote of all a problem's candidates: they `share` the win equally, as
+            in random subsets, which have no order; or the `first` in the file has it, which lifts or lowers the last
+            point of a curve over N where right answers stand first or last.
         neutral: What neutral counts as where step scores are triples [wrong, neutral, right].
         in_full: Whether accuracies by difficulty and other slices are measured too, and texts kept for a report.
         progress: Told now and then what is done, how much of it, and of how much.

@@ -52,13 +52,33 @@ def golden(reference: str, **changed: Any) -> Rows:
 
 def test_the_golden_problem(tmp_path: Path) -> None:
     for reference, best, weighted, majority in (("9", 1, 1, 0), ("7", 0, 0, 1), ("5", 0, 0, 0)):
-        found = measured(tmp_path, golden(reference))
+        found = measured(tmp_path, golden(reference), ties="first")
         assert figure(found, 5, "best").mean == best
         assert figure(found, 5, "weighted").mean == weighted
         assert figure(found, 5, "majority").mean == majority
         assert figure(found, 5, "pass").mean == 1
-    shared = measured(tmp_path, golden("7"), ties="share")
+    shared = measured(tmp_path, golden("7"))
     assert figure(shared, 5, "majority").mean == 0.5
+
+
+@pytest.mark.parametrize("voting", ["majority", "best", "weighted", "weighted_mean", "weighted_max"])
+def test_constant_scores_choose_at_random_at_every_n(tmp_path: Path, voting: str) -> None:
+    answers = ("9", "1", "2", "3")
+    # The right answer stands first, where it would win every tie for which the file's order decided.
+    rows = [
+        {"problem_id": f"p{problem}", "solution_id": i, "answer": answer, "reference": "9", "step_scores": [0.5]}
+        for problem in range(30)
+        for i, answer in enumerate(answers)
+    ]
+    found = measured(tmp_path, rows, ns=[1, 2, 3, 4])
+    assert found.facts.ties == "share"
+    for n in (1, 2, 3, 4):
+        random_choice = mean(mean(one == "9" for one in subset) for subset in combinations(answers, n))
+        assert random_choice == 1 / 4
+        drawn = voting in ("majority", "weighted", "weighted_mean") and n in (2, 3)
+        assert figure(found, n, voting).mean == pytest.approx(random_choice, abs=0.02 if drawn else 1e-9)
+    first = figure(measured(tmp_path, rows, ties="first"), 4, voting).mean
+    assert first == (0.25 if voting == "best" else 1.0)
 
 
 def made_up(problems: int, candidates: int, seed: int) -> Rows:
@@ -227,11 +247,10 @@ def test_rewards_that_may_be_probabilities_are_said_to_be(tmp_path: Path) -> Non
 def test_facts_count_what_was_measured(tmp_path: Path) -> None:
     rows = made_up(problems=3, candidates=5, seed=4)
     silent = sum(row["answer"] is None for row in rows)
-    (line,) = measured(tmp_path, rows).facts.lines()
-    assert line == (
-        f"3 problems, 15 candidates (5 each), {silent} without an answer (wrong, no vote); graded by math; ties: the "
-        "first in the file wins a vote of all candidates, else shared."
-    )
+    facts = measured(tmp_path, rows).facts
+    test = facts.test
+    assert (test.problems, test.candidates, test.fewest, test.most, test.without_answer) == (3, 15, 5, 5, silent)
+    assert (test.undecided, facts.validation, facts.grader, facts.ties) == (0, None, "math", "share")
 
 
 def test_grades_of_the_rows_are_used_as_they_are(tmp_path: Path) -> None:
