@@ -3,6 +3,7 @@
 The public names load on first use, so that `import stepward` loads neither torch nor a web server.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from stepward.rewards.stepwise import ORMTrainer, PRMTrainer
 
 __version__ = "0.1.0"
+
+if os.name != "posix":
+    raise ImportError(
+        "Stepward runs on Linux and macOS: its locks and worker processes are POSIX's. On Windows, use WSL."
+    )
 
 _HOMES = {
     "StepwardError": "stepward.errors",

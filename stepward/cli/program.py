@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
+from stepward import __version__
 from stepward.errors import StepwardError
 
 
@@ -37,9 +38,18 @@ app = typer.Typer(
 _errors = Console(stderr=True)
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        say(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Options of every verb."""
     if debug:

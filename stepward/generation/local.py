@@ -14,13 +14,13 @@ It rests on these calls of transformers, 5.3 to 5.19, and a test fails by their 
 `past_key_values`, `position_ids`, `logits_to_keep` and four-dimensional boolean `attention_mask`.
 """
 
-import os
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import psutil
 import torch
 from numpy.typing import NDArray
 
@@ -238,8 +238,7 @@ def _bytes(memory: Any, device: torch.device) -> int:
     if memory is None:
         if device.type == "cuda":
             return int(0.6 * torch.cuda.mem_get_info(device)[0])
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        return min(2 * _GIB, free // 4)
+        return min(2 * _GIB, int(psutil.virtual_memory().available) // 4)
     if not isinstance(memory, (int, float)) or isinstance(memory, bool) or not memory > 0:
         raise StepwardError(f"options.memory: expected GiB above 0, got {memory!r}")
     return int(memory * _GIB)
