@@ -8,11 +8,12 @@ VLLM := .venv-vllm
 
 .PHONY: setup demo study-bases test test-all test-vllm check format lock clean
 
+# Packages are compiled when they are first imported: most never are, and it takes a minute and a half of processor time.
 setup: $(READY)
 
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $(READY)
 

@@ -107,6 +107,7 @@ def _large(problems: int, candidates: int, models: int) -> list[ProblemView]:
     return views
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_png")
 def test_500_problems_with_64_candidates_stay_under_five_megabytes(run: RunReport, tmp_path: Path) -> None:
     models = tuple(ModelView(kind, kind, "min") for kind in ("er", "hard", "soft", "orm"))

@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -62,27 +63,47 @@ def context_scripts(context: Any) -> bool:
     return not getattr(context, "without_scripts", False)
 
 
+class Pages(dict[str, Path]):
+    """Pages by name, each drawn when it is first asked for."""
+
+    def __init__(self, folder: Path, draw: dict[str, Callable[[Path], object]]) -> None:
+        super().__init__()
+        self.folder, self.draw = folder, draw
+
+    def __missing__(self, name: str) -> Path:
+        page = self.folder / name / "report.html"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(page_module, "as_png", lambda chart: b"a picture")
+            if name == "little":
+                patch.setattr(browser_module, "BUDGET", 3_000)
+                patch.setattr(browser_module, "CHUNK", 10)
+            self.draw[name](page)
+        self[name] = page
+        return page
+
+
 @pytest.fixture(scope="module")
 def pages(
     run: RunReport,
     make_run: Callable[..., RunReport],
     write_scores: Callable[..., Path],
     tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, Path]:
+) -> Pages:
     folder = tmp_path_factory.mktemp("pages")
-    other = make_run("other", 0.5, {"labels": {"eta": 5.0}})
     first = dataclasses.replace(run, recipe={"labels": {"eta": 2.0}})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page_module, "as_png", lambda chart: b"a picture")
-        write_report(Report((run,)), folder / "one" / "report.html")
-        write_report(Report((first, other)), folder / "several" / "report.html")
-        scores = evaluate_scores([write_scores(folder / "scores.jsonl", "t", 6, whole="orm")], in_full=True)
-        external_folder.write(scores, folder / "scores")
-        write_report(Report((scores_report(folder / "scores", "scores"),)), folder / "scores" / "report.html")
-        patch.setattr(browser_module, "BUDGET", 3_000)
-        patch.setattr(browser_module, "CHUNK", 10)
-        write_report(Report((run,)), folder / "little" / "report.html")
-    return {name: folder / name / "report.html" for name in ("one", "several", "scores", "little")}
+
+    def alone(page: Path) -> None:
+        write_report(Report((run,)), page)
+
+    def several(page: Path) -> None:
+        write_report(Report((first, make_run("other", 0.5, {"labels": {"eta": 5.0}}))), page)
+
+    def scores(page: Path) -> None:
+        found = evaluate_scores([write_scores(folder / "scores.jsonl", "t", 6, whole="orm")], in_full=True)
+        external_folder.write(found, page.parent)
+        write_report(Report((scores_report(page.parent, "scores"),)), page)
+
+    return Pages(folder, {"one": alone, "little": alone, "several": several, "scores": scores})
 
 
 @pytest.fixture
@@ -105,8 +126,16 @@ def judged(run: RunReport) -> Judged:
     return [(view, judge(view, len(run.models))) for view in run.views()]
 
 
-@pytest.mark.parametrize("name", ["one", "several", "scores"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("name", "scheme"),
+    [
+        ("one", "light"),
+        *(
+            pytest.param(name, scheme, marks=pytest.mark.slow)
+            for name, scheme in [("one", "dark"), *product(["several", "scores"], ["light", "dark"])]
+        ),
+    ],
+)
 def test_quiet_closed_and_accessible(pages: dict[str, Path], opened: Open, name: str, scheme: str) -> None:
     watched = opened(pages[name], color_scheme=scheme)
     page = watched.page
@@ -118,6 +147,7 @@ def test_quiet_closed_and_accessible(pages: dict[str, Path], opened: Open, name:
     assert watched.complaints == [] and watched.outside == []
 
 
+@pytest.mark.slow
 def test_the_other_theme_is_a_press_away(pages: dict[str, Path], opened: Open) -> None:
     watched = opened(pages["one"], color_scheme="light")
     watched.page.click("#theme")
@@ -186,6 +216,7 @@ def test_level_subject_and_search_narrow_together(pages: dict[str, Path], opened
     assert watched.complaints == []
 
 
+@pytest.mark.slow
 def test_orders_by_the_pass_rate(pages: dict[str, Path], opened: Open, judged: Judged) -> None:
     watched = opened(pages["one"])
     rates = {
@@ -243,6 +274,7 @@ def test_keys_move_search_and_switch(pages: dict[str, Path], opened: Open, judge
     assert watched.complaints == []
 
 
+@pytest.mark.slow
 def test_another_run_loads_when_it_is_chosen(pages: dict[str, Path], opened: Open) -> None:
     watched = opened(pages["several"])
     asked: list[str] = []
@@ -261,6 +293,7 @@ def test_another_run_loads_when_it_is_chosen(pages: dict[str, Path], opened: Ope
     assert watched.complaints == [] and watched.outside == []
 
 
+@pytest.mark.slow
 def test_a_run_that_comes_late_does_not_take_the_place_of_the_chosen_one(pages: dict[str, Path], opened: Open) -> None:
     watched = opened(pages["several"])
     watched.page.evaluate(
@@ -285,6 +318,7 @@ def test_a_run_that_comes_late_does_not_take_the_place_of_the_chosen_one(pages: 
     assert watched.complaints == []
 
 
+@pytest.mark.slow
 def test_a_browser_that_can_not_unpack_says_so(pages: dict[str, Path], chromium: Any) -> None:
     page = chromium.new_page()
     errors: list[str] = []
@@ -297,6 +331,7 @@ def test_a_browser_that_can_not_unpack_says_so(pages: dict[str, Path], chromium:
     page.close()
 
 
+@pytest.mark.slow
 def test_candidates_that_are_not_in_the_page_load_when_asked_for(
     pages: dict[str, Path], opened: Open, judged: Judged
 ) -> None:
@@ -317,6 +352,7 @@ def test_candidates_that_are_not_in_the_page_load_when_asked_for(
     assert watched.complaints == [] and watched.outside == []
 
 
+@pytest.mark.slow
 def test_alone_without_its_folder_the_page_still_works(pages: dict[str, Path], opened: Open, tmp_path: Path) -> None:
     shutil.copy(pages["several"], tmp_path / "alone.html")
     watched = opened(tmp_path / "alone.html")
@@ -333,6 +369,7 @@ def test_without_scripts_the_main_content_is_there(pages: dict[str, Path], opene
     assert not watched.page.locator("#app").is_visible() and not watched.page.locator("#theme").is_visible()
 
 
+@pytest.mark.slow
 def test_on_paper_it_is_light_and_without_controls(pages: dict[str, Path], opened: Open) -> None:
     watched = opened(pages["one"], color_scheme="dark")
     watched.page.emulate_media(media="print")
@@ -342,7 +379,7 @@ def test_on_paper_it_is_light_and_without_controls(pages: dict[str, Path], opene
     assert watched.page.locator("#problem .candidate").first.is_visible()
 
 
-@pytest.mark.parametrize("name", ["one", "several"])
+@pytest.mark.parametrize("name", ["one", pytest.param("several", marks=pytest.mark.slow)])
 def test_a_telephone_shows_it_without_scrolling_sideways(pages: dict[str, Path], opened: Open, name: str) -> None:
     watched = opened(pages[name], viewport={"width": 400, "height": 800})
     watched.page.evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true; })")

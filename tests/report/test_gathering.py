@@ -67,6 +67,7 @@ def test_a_run_gets_its_page_with_all_its_problems_and_scores(runs: list[Path]) 
     assert (runs[0] / "report-data" / "plots" / "curves-best.csv").exists()
 
 
+@pytest.mark.slow
 def test_page_folder_and_picture_go_where_they_are_told(runs: list[Path], tmp_path: Path) -> None:
     _report(runs[0], "--to", tmp_path / "a.html", "--data", tmp_path / "more", "--picture", tmp_path / "curves.svg")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.html", "curves.svg", "more"]
@@ -108,6 +109,7 @@ def test_an_answer_counts_by_the_grader_not_by_its_text(make_folder: Make, tmp_p
         assert problem["m"] == (right > wrong), problem["i"]
 
 
+@pytest.mark.slow
 def test_runs_are_compared_with_the_first(runs: list[Path], tmp_path: Path) -> None:
     _report(*runs, "--to", tmp_path / "runs.html")
     page = (tmp_path / "runs.html").read_text(encoding="utf-8")
@@ -126,6 +128,7 @@ def test_runs_are_compared_with_the_first(runs: list[Path], tmp_path: Path) -> N
     assert sorted(path.name for path in (tmp_path / "runs-data").iterdir()) == ["plots", "run-2", "run-3"]
 
 
+@pytest.mark.slow
 def test_calibration_is_drawn_where_it_was_measured(runs: list[Path], tmp_path: Path) -> None:
     path = runs[2] / "evaluation" / "calibration.json"
     bins = [{"low": 0.0, "high": 0.5, "count": 0, "mean_score": None, "mean_target": None}]
@@ -149,6 +152,7 @@ def test_calibration_is_drawn_where_it_was_measured(runs: list[Path], tmp_path: 
     path.unlink()
 
 
+@pytest.mark.slow
 def test_runs_of_one_name_are_told_apart_and_one_twice_is_refused(
     make_folder: Make, runs: list[Path], tmp_path: Path
 ) -> None:

@@ -125,6 +125,7 @@ def test_every_plot_lies_beside_the_page_as_png_and_csv(folder: Path, page: str)
         assert f'href="report-data/plots/{name}.png"' in page
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_png")
 def test_the_same_input_gives_the_same_bytes(run: RunReport, tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("one", "other")]
@@ -136,6 +137,7 @@ def test_the_same_input_gives_the_same_bytes(run: RunReport, tmp_path: Path) -> 
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_png")
 def test_what_an_earlier_page_of_more_runs_left_goes_and_others_files_stay(run: RunReport, tmp_path: Path) -> None:
     write_report(Report((run, run, run)), tmp_path / "report.html")
@@ -152,6 +154,7 @@ def test_what_an_earlier_page_of_more_runs_left_goes_and_others_files_stay(run: 
     assert fresh <= left and not (folder / "run-2").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_png")
 def test_problems_of_any_run_that_are_left_out_are_said(
     run: RunReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

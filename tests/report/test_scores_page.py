@@ -37,6 +37,7 @@ def told(page: Path) -> tuple[str, Any]:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)), found
 
 
+@pytest.mark.slow
 def test_a_runs_scores_written_out_give_the_runs_page(
     make_folder: Callable[..., Path], write_scores: Write, tmp_path: Path
 ) -> None:
@@ -76,6 +77,7 @@ def test_a_runs_scores_written_out_give_the_runs_page(
     assert "Of 2 runs, all on the same 24 test problems" in text and "What differs in their recipes" not in text
 
 
+@pytest.mark.slow
 def test_without_texts_and_validation_the_page_says_so(write_scores: Write, tmp_path: Path) -> None:
     without = ("question", "reference", "level", "subject", "steps", "solution")
     path = write_scores(tmp_path / "bare.jsonl", "t", 6, whole="orm", without=without)
@@ -200,6 +202,7 @@ def test_nothing_of_the_readers_is_written_over(write_scores: Write, tmp_path: P
     assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_folder_is_made_again_and_one_that_was_interrupted_is_refused(
     write_scores: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,6 +236,7 @@ def test_a_pipe_cannot_be_read_twice(tmp_path: Path) -> None:
     assert "no such file; check" in refused("evaluate", "scores", tmp_path / "none.jsonl", "--to", tmp_path / "mine")
 
 
+@pytest.mark.slow
 def test_a_model_called_orm_with_another_aggregation(write_scores: Write, tmp_path: Path) -> None:
     test, held = write_scores(tmp_path / "t.jsonl", "t", 4), write_scores(tmp_path / "v.jsonl", "v", 4)
     for name, more in (("with", ("--validation", held)), ("without", ())):
@@ -273,6 +277,7 @@ def test_texts_come_from_whatever_row_has_them(tmp_path: Path) -> None:
             assert (scores[orm], scores[prm], scores[other]) == ([None, None, 50], [50, 25, None], [12, 25, 50])
 
 
+@pytest.mark.slow
 def test_problems_of_one_id_and_of_more_candidates_than_are_kept_are_paired(
     write_scores: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,6 +288,7 @@ def test_problems_of_one_id_and_of_more_candidates_than_are_kept_are_paired(
     assert "paired, 6 problems" in said("compare", tmp_path / "all", tmp_path / "some")
 
 
+@pytest.mark.slow
 def test_every_problem_is_in_a_slice_of_each_kind(write_scores: Write, tmp_path: Path) -> None:
     path = write_scores(tmp_path / "scores.jsonl", "t", 6)
     rows = [json.loads(line) for line in path.read_text().splitlines()]
