@@ -1,5 +1,6 @@
 """What a training takes: against autograd's own books, torch's profiler, real optimisers and real trainers."""
 
+import gc
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -108,6 +109,7 @@ def test_what_is_kept_in_mixed_precision_counts_the_cast_weights() -> None:
 
 def allocated_peak(run: Callable[[], None]) -> int:
     """The most bytes that torch's allocator had given out at once while something ran, by its profiler."""
+    gc.collect()  # what an earlier test left would be freed in the middle, and counted against this one's
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         run()
     events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]  # type: ignore[union-attr]
