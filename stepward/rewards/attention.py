@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import sdpa_mask
 
 from stepward.errors import StepwardError
 from stepward.rewards.packing import Tree
@@ -82,7 +83,8 @@ def attend(
         query: `[row, head, token, size]`.
         key: `[row, key head, token, size]`.
         value: As `key`.
-        attention_mask: Not used: branches say all. Without them plain causal attention is meant.
+        attention_mask: `[row, 1, token, token]` of padding, or None for plain causal attention; not with `branches`,
+            which say all.
         dropout: Of the attention's weights.
         scaling: Of the products.
         branches: The row's.
@@ -97,15 +99,35 @@ def attend(
     if unknown := [name for name in _UNKNOWN if others.get(name) is not None]:
         raise StepwardError(
             f"{type(module).__name__} asks its attention for {unknown[0]}, which shared prefixes can't be read with: "
-            "set pack to padded"
+            "set pack to padded",
+            code="unsupported",
+            field="pack",
+        )
+    if attention_mask is not None and branches is not None:
+        raise StepwardError(
+            "a row that is a tree is given with a mask: its branches say who sees whom; leave attention_mask out",
+            code="conflict",
+            field="attention_mask",
+        )
+    if query.shape[2] != key.shape[2]:
+        raise StepwardError(
+            f"{query.shape[2]} tokens ask {key.shape[2]}, as with a cache of earlier ones: this attention reads whole "
+            'rows; call set_attn_implementation("sdpa") to generate',
+            code="unsupported",
+            field="use_cache",
         )
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
-    if branches is None:
-        found = scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=scaling, is_causal=True)
-        return found.transpose(1, 2).contiguous(), None
     window = others.get("sliding_window")
+    if branches is None:
+        tokens = query.shape[2]
+        if attention_mask is None and window is not None and tokens > window:
+            attention_mask = _mask(tokens, tokens).triu(1 - window).to(query.device)
+        found = scaled_dot_product_attention(
+            query, key, value, attention_mask, dropout, scale=scaling, is_causal=attention_mask is None
+        )
+        return found.transpose(1, 2).contiguous(), None
     masks = branches.masks if window is None or max(branches.keys) <= window else _windowed(branches, window)
     asked = torch.split(query, branches.queries, dim=2)
     seen = torch.split(key.index_select(2, branches.gather), branches.keys, dim=2)
@@ -131,4 +153,14 @@ def _windowed(branches: Branches, window: int) -> list[Tensor | None]:
     ]
 
 
+def _padding_mask(*sizes: Any, attention_mask: Tensor | None = None, **named: Any) -> Tensor | None:
+    """The mask that transformers makes for `attend`: of rows with padding alone."""
+    if attention_mask is None or bool(attention_mask.all()):
+        return None
+    found: Tensor | None = sdpa_mask(*sizes, attention_mask=attention_mask, **named)
+    return found
+
+
 AttentionInterface.register(NAME, attend)
+# Without it transformers drops a mask before it gets here.
+AttentionMaskInterface.register(NAME, _padding_mask)

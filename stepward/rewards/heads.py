@@ -8,6 +8,7 @@ what is saved are the model's own: plain transformers, and vLLM, load it as they
 """
 
 from dataclasses import dataclass
+from inspect import signature
 from types import MethodType
 from typing import Any, Literal
 
@@ -109,7 +110,7 @@ def attach(model: PreTrainedModel, head: Head, tokenizer: Any = None) -> None:
         model.config.classifier_from_token = tokenizer.convert_ids_to_tokens([wrong, right, *neutral])
         model.config.method = "no_post_processing"
     model._stepward_head = name  # type: ignore[assignment]
-    model._stepward_last = _last_block(model)  # type: ignore[assignment]
+    model._stepward_last = _told_places(model)  # type: ignore[assignment]
     model.forward = MethodType(_forward, model)
 
 
@@ -171,8 +172,8 @@ def _forward(
     """The decoder once, then the head on the marked tokens; every token is marked where no marks are given."""
     asked = {name: value for name, value in inputs.items() if value is not None}
     asked["use_cache"] = False
-    if self._stepward_last is not None:
-        self._stepward_last.places = None if marks is None else torch.unique(marks)
+    if marks is not None and self._stepward_last:
+        asked[_PLACES] = torch.unique(marks)
     states = getattr(self, self.base_model_prefix)(input_ids=input_ids, **asked).last_hidden_state.flatten(0, 1)
     if marks is not None:
         states = states.index_select(0, marks)
@@ -181,39 +182,61 @@ def _forward(
     return TokenClassifierOutput(logits=getattr(self, self._stepward_head)(states))
 
 
-class _AtPlaces:
-    """The last layer's feed-forward block, which reads each token alone, computed for the marked tokens only.
+_PLACES = "stepward_places"
+"""The argument by which a decoder passes the marked places on to its layers."""
 
-    No other token's last state is asked for. The places stay until the next forward, since gradient checkpointing
-    runs the layer again on the way back.
+
+class _AtPlaces:
+    """The last layer, of which the feed-forward block, which reads each token alone, computes marked tokens only.
+
+    No other token's last state is asked for. The places come with each call and belong to it: gradient checkpointing
+    calls the layer again on the way back, with the arguments of the forward pass that it repeats.
     """
 
-    def __init__(self, block: torch.nn.Module) -> None:
-        self.places: Tensor | None = None
-        self._whole = block.forward
+    def __init__(self, layer: torch.nn.Module, block: torch.nn.Module) -> None:
+        self._places: Tensor | None = None
+        self._layer, self._block = layer.forward, block.forward
+        layer.forward, block.forward = self, self._of_block
 
-    def __call__(self, states: Tensor) -> Tensor:
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """As the layer's own forward."""
+        self._places = named.pop(_PLACES, None)
+        try:
+            return self._layer(*arguments, **named)
+        finally:
+            self._places = None
+
+    def _of_block(self, states: Tensor) -> Tensor:
         """As the block's own forward; 0 where nothing is marked."""
-        if self.places is None:
-            whole: Tensor = self._whole(states)
+        if self._places is None:
+            whole: Tensor = self._block(states)
             return whole
         flat = states.flatten(0, 1)
-        found = self._whole(flat.index_select(0, self.places)[None])[0]
-        return torch.zeros_like(flat).index_copy(0, self.places, found.to(flat.dtype)).view_as(states)
+        found = self._block(flat.index_select(0, self._places)[None])[0]
+        return torch.zeros_like(flat).index_copy(0, self._places, found.to(flat.dtype)).view_as(states)
 
 
-def _last_block(model: PreTrainedModel) -> _AtPlaces | None:
-    """The last layer's block, made to compute what is marked; None where layers are built in another way."""
-    layers = getattr(getattr(model, model.base_model_prefix, None), "layers", None)
-    block = getattr(layers[-1], "mlp", None) if isinstance(layers, torch.nn.ModuleList) and len(layers) else None
+def _told_places(model: PreTrainedModel) -> bool:
+    """Whether the last layer computes what is marked, made so here; not where layers are built in another way."""
+    decoder = getattr(model, model.base_model_prefix, None)
+    layers = getattr(decoder, "layers", None)
+    layer = layers[-1] if isinstance(layers, torch.nn.ModuleList) and len(layers) else None
+    if layer is not None and isinstance(layer.forward, _AtPlaces):
+        return True
+    block = getattr(layer, "mlp", None)
     if not isinstance(block, torch.nn.Module) or {"gate_proj", "up_proj", "down_proj"} != {
         name for name, child in block.named_children() if isinstance(child, torch.nn.Linear)
     }:
-        return None  # a mixture of experts, say, whose experts are dealt by all tokens
-    if isinstance(block.forward, _AtPlaces):
-        return block.forward
-    block.forward = _AtPlaces(block)
-    return block.forward
+        return False  # a mixture of experts, say, whose experts are dealt by all tokens
+    if not all(map(_takes_more, (decoder, *layers))):  # type: ignore[misc]
+        return False
+    _AtPlaces(layer, block)  # type: ignore[arg-type]
+    return True
+
+
+def _takes_more(module: Any) -> bool:
+    """Whether a module's forward takes arguments that it doesn't name, to pass them on."""
+    return any(one.kind is one.VAR_KEYWORD for one in signature(module.forward).parameters.values())
 
 
 def head_of(model: PreTrainedModel, asked: Head, classes: int | None) -> Head:

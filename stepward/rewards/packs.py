@@ -14,6 +14,7 @@ from stepward.errors import StepwardError
 from stepward.rewards import attention
 from stepward.rewards.batching import Layout, lay_out
 from stepward.rewards.configs import RewardConfig
+from stepward.rewards.given_models import longest_of
 
 _PROBE = ((1, 2, 3, 4, 5, 6), (1, 2, 3, 7, 8, 9), (2, 3, 1))
 _TOLERANCES = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 6e-2}
@@ -32,6 +33,14 @@ def collator_settings(model: PreTrainedModel, args: RewardConfig) -> dict[str, A
         layout = "restarts"
     else:
         layout = "mask" if args.attention == "mask" else "branches"
+        window = getattr(model.config, "sliding_window", None)
+        if layout == "mask" and window is not None and window < longest_of(model, args.max_length):
+            raise StepwardError(
+                f"{type(model).__name__} sees {window} tokens back, and a mask of packed rows replaces its own: set "
+                f"attention to branches, or max_length to at most {window}",
+                code="unsupported",
+                field="attention",
+            )
         model.set_attn_implementation(attention.NAME if layout == "branches" else "sdpa")
     share = args.pack == "tree"
     if layout != "padded":
@@ -61,5 +70,7 @@ def check_layout(model: PreTrainedModel, layout: Layout, share: bool) -> None:
         if not float((together[places] - logits).abs().max()) <= tolerance:
             raise StepwardError(
                 f"{type(model).__name__} mixes sequences that are packed in one row (it is not attention that can be "
-                "told where each begins). Set pack to padded."
+                "told where each begins). Set pack to padded.",
+                code="unsupported",
+                field="pack",
             )

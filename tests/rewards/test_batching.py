@@ -6,9 +6,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raising import refused
 from transformers import LlamaForCausalLM, MistralConfig, MistralForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
-from stepward.errors import StepwardError
 from stepward.rewards import attention
 from stepward.rewards.batching import Layout, lay_out
 
@@ -80,5 +80,38 @@ def test_shared_tokens_are_computed_once() -> None:
 
 def test_an_attention_that_asks_for_more_is_refused() -> None:
     query = torch.zeros(1, 1, 2, 4)
-    with pytest.raises(StepwardError, match="asks its attention for softcap"):
+    with refused("unsupported", field="pack", names=("softcap",)):
         attention.attend(torch.nn.Module(), query, query, query, None, softcap=30.0)
+
+
+@torch.no_grad()
+def test_without_branches_a_mask_is_honoured(model: torch.nn.Module) -> None:
+    """Rows padded at their start, as a user may give them to a model that Stepward trained."""
+    short, long = (5, 6, 7), (1, 2, 3, 4, 5)
+    ids = torch.tensor([[0, 0, *short], long])
+    mask, places = (ids > 0).long(), torch.tensor([[0, 0, 0, 1, 2], [0, 1, 2, 3, 4]])
+    expected = alone(model, [short, long])
+    model.set_attn_implementation(attention.NAME)  # type: ignore[operator]
+    found = model(ids, attention_mask=mask, position_ids=places, use_cache=False).logits
+    torch.testing.assert_close(found[0, 2:], expected[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found[1], expected[1], rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_without_branches_a_window_is_honoured(model: torch.nn.Module) -> None:
+    """Such as a padded row of a model with a sliding window; the rows are longer than that of the Mistral here."""
+    expected = alone(model, [tuple(range(1, 20))])[0]
+    model.set_attn_implementation(attention.NAME)  # type: ignore[operator]
+    found = model(torch.arange(1, 20)[None], use_cache=False).logits[0]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_mask_beside_branches_and_a_cache_are_refused() -> None:
+    laid = lay_out(SEQUENCES, "branches")
+    query = torch.zeros(1, 1, 13, 4)
+    with refused("conflict", field="attention_mask"):
+        attention.attend(
+            torch.nn.Module(), query, query, query, torch.ones(1, 1, 13, 13), branches=laid.inputs["branches"]
+        )
+    with refused("unsupported", field="use_cache"):
+        attention.attend(torch.nn.Module(), query[:, :, -1:], query, query, None)

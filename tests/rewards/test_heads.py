@@ -118,3 +118,34 @@ def test_a_model_without_the_head_is_refused(base: Path) -> None:
         attach(classifier, Head("label_tokens", 2, TOKENS[:2]), make_tokenizer())
     with pytest.raises(StepwardError, match="has 2 classes, but 3 are asked for"):
         attach(classifier, Head("linear", 3))
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_two_forward_passes_before_a_backward_one_have_their_own_gradients(base: Path, reentrant: bool) -> None:
+    """As a contrastive loss has them; checkpointing runs each pass's layers again, on the way back."""
+    head, passes = Head("linear", 1), [(IDS, MARKS), (IDS.flip(1), torch.tensor([0, 1, 3, 8]))]
+    found = {}
+    for checkpointed in (False, True):
+        torch.manual_seed(0)
+        model = load_model(base, head).train()
+        attach(model, head)
+        if checkpointed:
+            model.gradient_checkpointing_enable({"use_reentrant": reentrant})
+            model.enable_input_require_grads()
+        sum(model(ids, marks=marks).logits.square().sum() for ids, marks in passes).backward()
+        found[checkpointed] = {name: value.grad for name, value in model.named_parameters() if value.grad is not None}
+    assert found[True].keys() == found[False].keys()
+    for name, expected in found[False].items():
+        torch.testing.assert_close(found[True][name], expected, msg=name)
+
+
+def test_the_last_layers_block_computes_marked_tokens_only(base: Path) -> None:
+    model = load_model(base, Head("linear", 1))
+    attach(model, Head("linear", 1))
+    seen: list[int] = []
+    model.model.layers[-1].mlp.down_proj.register_forward_hook(
+        lambda module, given, out: seen.append(out[..., 0].numel())
+    )
+    model(IDS, marks=MARKS)
+    model(IDS)
+    assert seen == [len(MARKS.unique()), IDS.numel()]
