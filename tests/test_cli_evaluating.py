@@ -86,6 +86,13 @@ def test_the_rows_are_those_of_a_runs_summary(run: Run, tmp_path: Path) -> None:
     assert "95% interval at N = 4" in out
 
 
+def test_a_models_name_can_be_no_formula_of_a_spreadsheet(run: Run, tmp_path: Path) -> None:
+    rows_of(tmp_path / "scores.jsonl", model="=1+1")
+    assert run("evaluate", "scores", "scores.jsonl", "--csv", "out.csv")[0] == 0
+    with (tmp_path / "out.csv").open() as file:
+        assert {row["method"] for row in csv.DictReader(file)} == {"majority", "pass", "'=1+1"}
+
+
 def test_options_reach_the_measuring(run: Run, tmp_path: Path) -> None:
     rows_of(tmp_path / "a.jsonl", step_scores=[[0.1, 0.6, 0.3]])
     words = ("evaluate", "scores", "a.jsonl", "--json", "out.json", "--ns", "1,3,4", "--aggregation", "last,min")

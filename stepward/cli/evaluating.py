@@ -1,9 +1,8 @@
 """Verbs that measure and compare: scores that other tools wrote, and runs beside one another."""
 
-import csv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -123,17 +122,13 @@ def _names(given: list[str] | None) -> list[str] | None:
 
 
 def _write_csv(measured: "External", path: Path) -> None:
-    import io
-
     from stepward.evaluation.summary import Row
+    from stepward.spreadsheet import csv_text
     from stepward.store import atomic
 
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in measured.rows)
+    names = [field.name for field in fields(Row)]
     with atomic(path) as file:
-        file.write(text.getvalue().encode())
+        file.write(csv_text(names, [[getattr(row, name) for name in names] for row in measured.rows]).encode())
 
 
 def _scores_table(rows: "Sequence[Row]") -> Table:

@@ -1,7 +1,5 @@
 """Runs a study's cells one after the other, each taking what the others have made, and tabulates what they come to."""
 
-import csv
-import io
 import math
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +18,6 @@ from stepward.pipeline.inputs import check_models
 from stepward.pipeline.layout import Layout
 from stepward.pipeline.run import Ways, run_recipe
 from stepward.pipeline.study_figures import Finished, is_finished
-from stepward.pipeline.tasks import parameters_of
 from stepward.pipeline.workers import Workers
 from stepward.recipes.load import of_run
 from stepward.recipes.schema import Recipe
@@ -28,19 +25,23 @@ from stepward.recipes.study import WITHOUT_MODEL
 from stepward.recipes.study_cells import Cell
 from stepward.recipes.study_plan import Claim, Frame, Plan, Selection
 from stepward.report.study_tables import CellFacts, CheckResult, StudyReport, StudyTable, markdown
+from stepward.spreadsheet import csv_text
 from stepward.store import atomic, locked, write_json
 
 WORKERS = 2
+"""Processes of a study where no GPU bounds their number."""
 
 
-def run_study(plan: Plan, runs: Path, console: Console, workers: int = WORKERS, *, pages: bool = True) -> StudyReport:
+def run_study(
+    plan: Plan, runs: Path, console: Console, workers: int | None = None, *, pages: bool = True
+) -> StudyReport:
     """Runs what is not finished of a study, and writes its tables.
 
     Args:
         plan: The study.
         runs: The folder in which its own is.
         console: Where progress is shown.
-        workers: Processes that all its runs share.
+        workers: Processes that all its runs share; one a GPU, or 2, if not given.
         pages: Whether each run's own page is drawn too, which takes seconds a run.
 
     Returns:
@@ -52,7 +53,7 @@ def run_study(plan: Plan, runs: Path, console: Console, workers: int = WORKERS, 
     folder = runs / plan.study.name
     ways, shelf = Ways(workers=workers, until=None if pages else "evaluation"), _shelf(plan, folder)
     _check_models(plan, folder)
-    with Workers(workers) as pool:
+    with Workers(workers, otherwise=WORKERS) as pool:
         for number, cell in enumerate(plan.cells, 1):
             where = folder / cell.name
             console.print(f"[bold]{number}/{len(plan.cells)} {escape(cell.name)}[/]: {escape(cell.title)}")
@@ -166,9 +167,7 @@ def _facts(cell: Cell, folder: Path) -> CellFacts:
         return CellFacts(cell.name, cell.title, cell.name, finished=False, values=cell.values)
     lender = Manifest.read(lender_of(where, cell.recipe))
     trained = of_run(lender.folder)
-    # Models that were trained before this was noted are looked into.
-    models = [facts.get("parameters") or parameters_of(lender.folder / facts["path"])
-              for facts in lender.units("rewards").values()]  # fmt: skip
+    models = [facts["parameters"] for facts in lender.units("rewards").values() if "parameters" in facts]
     return CellFacts(
         cell.name,
         cell.title,
@@ -275,11 +274,6 @@ def _apart(row: Row) -> dict[str, object]:
 
 
 def _csv(report: StudyReport) -> str:
-    buffer = io.StringIO()
     rows = as_json(report)["rows"]
     assert isinstance(rows, list)
-    if rows:
-        writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    return buffer.getvalue()
+    return csv_text(list(rows[0]), [list(row.values()) for row in rows]) if rows else ""

@@ -4,7 +4,6 @@ The SVG is inlined: no file beside the page, and the same bytes every time. What
 own colour (`currentColor`), so that one figure serves light and dark. The PNG and the CSV are for papers and slides.
 """
 
-import csv
 import io
 import re
 import textwrap
@@ -16,6 +15,8 @@ from typing import Any, Literal
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from stepward.spreadsheet import csv_text
 
 INK = "#123456"
 """Stands for the page's text colour until the SVG is written; no method has it."""
@@ -102,17 +103,8 @@ def as_png(chart: Chart) -> bytes:
 
 
 def as_csv(chart: Chart) -> str:
-    """The chart's numbers, with a heading; a name that a spreadsheet would compute has an apostrophe before it."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerows([[_cell(value) for value in row] for row in (chart.columns, *chart.rows)])
-    return buffer.getvalue()
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return "" if value is None else value
+    """The chart's numbers, with a heading."""
+    return csv_text(chart.columns, chart.rows)
 
 
 def drawn(text: str) -> str:
