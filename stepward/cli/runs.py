@@ -10,6 +10,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from stepward.cli.program import app, say
 from stepward.errors import StepwardError
 
+GpusOption = Annotated[
+    float | None,
+    typer.Option(
+        "--gpus-a-worker", min=0, help="GPUs of each worker: 1 if there are any; .5 shares one, 0 is the CPU."
+    ),
+]
 RunsOption = Annotated[Path, typer.Option("--runs", help="Folder in which runs lie.")]
 
 
@@ -18,17 +24,20 @@ def run(
     recipe: Annotated[str, typer.Argument(help="A named recipe (see `stepward recipes`) or a YAML file.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="field=value, such as labels.eta=5")] = None,
     runs: RunsOption = Path("runs"),
-    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; one a core if not given.")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads a worker; 1 gives the same scores everywhere.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes; one a GPU or core if not given.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads a worker; more may change a score's last digits.")] = 1,
     until: Annotated[str | None, typer.Option(help="The last stage to do, such as rollouts or labels.")] = None,
     part: Annotated[str | None, typer.Option(help="I/N: do the I-th of N machines' share, to merge later.")] = None,
     grow: Annotated[bool, typer.Option("--grow", help="Go on with more completions or completers.")] = False,
     ray: Annotated[str | None, typer.Option(help="Work by Ray: local, auto, or a cluster's HOST:PORT.")] = None,
-    gpus: Annotated[float, typer.Option("--gpus-a-worker", min=0, help="With --ray: GPUs of each worker.")] = 0.0,
+    gpus: GpusOption = None,
 ) -> None:
     """Run a recipe from its problems to its report; run it again to go on where it stopped."""
     from stepward.evaluation.folder import read
     from stepward.pipeline.run import Ways, run_recipe
+    from stepward.pipeline.set_aside import told
     from stepward.recipes.load import load_recipe
     from stepward.report.terminal import summary_table
     from stepward.report.wording import headline
@@ -41,11 +50,15 @@ def run(
     total = manifest.content["seconds"]
     state = f"done in {worked:.0f} s" if worked else f"everything was done before ({total:.0f} s of work)"
     if ways.stages()[-1] != "report":
+        for line in told(manifest):
+            say(line)
         say(f"{plan.name}: {state}, until {ways.stages()[-1]}. Records: {folder}")
         return
     evaluation, _ = read(folder / "evaluation")
     console.print(summary_table(evaluation))
     for line in headline(evaluation):
+        say(line)
+    for line in told(manifest):
         say(line)
     say(f"{plan.name}: {state}. Report: {folder / 'report.html'}")
 

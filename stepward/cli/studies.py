@@ -20,7 +20,9 @@ def study(
     name: Annotated[str, typer.Argument(metavar="STUDY", help="A named study (see `stepward studies`) or a file.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="field=value for all its runs")] = None,
     runs: Annotated[Path, typer.Option("--runs", help="Folder in which runs and studies lie.")] = Path("runs"),
-    workers: Annotated[int, typer.Option(min=1, help="Worker processes that its runs share.")] = 2,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes that its runs share; one a GPU, or 2, if not given.")
+    ] = None,
     pages: Annotated[bool, typer.Option(help="Draw the page of each run too, which takes seconds a run.")] = True,
     only_tables: Annotated[bool, typer.Option("--only-tables", help="Run nothing; tabulate what is finished.")] = False,
 ) -> None:

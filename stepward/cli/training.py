@@ -33,6 +33,9 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Train again what is finished there.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes that train a grid's cells.")] = 1,
+    gpus: Annotated[
+        float | None, typer.Option("--gpus-a-worker", min=0, help="GPUs of each of them: 1 if there are any; .5, 0.")
+    ] = None,
     ray: Annotated[bool, typer.Option("--ray", help="Train a grid's cells on Ray.")] = False,
 ) -> None:
     """Train a reward model: from a recipe, or from --kind, --model and --data."""
@@ -43,7 +46,7 @@ def train(
     recipe = checked(recipe)
     folder = Path(out or recipe.config.get("output_dir") or Path("runs") / recipe.name)
     if recipe.grid:
-        _train_grid(recipe, folder, workers, ray, overwrite)
+        _train_grid(recipe, folder, _console(), workers=workers, gpus=gpus, ray=ray, overwrite=overwrite)
     elif ray or workers > 1:
         raise StepwardError("--workers and --ray train a grid's cells, and there is no grid; give grid.FIELD=A,B")
     else:
@@ -107,10 +110,10 @@ def _train_one(recipe: Any, folder: Path, resume: bool, overwrite: bool) -> None
     say(f"Reward model: {folder / 'model'}")
 
 
-def _train_grid(recipe: Any, folder: Path, workers: int, ray: bool, overwrite: bool) -> None:
+def _train_grid(recipe: Any, folder: Path, console: Console, **ways: Any) -> None:
     from stepward.pipeline.training_grid import grid_table, train_grid
 
-    lines = train_grid(recipe, folder, _console(), workers=workers, ray=ray, overwrite=overwrite)
+    lines = train_grid(recipe, folder, console, **ways)
     if not _first_process():
         return
     Console().print(grid_table(lines, recipe.name))

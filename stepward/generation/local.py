@@ -14,6 +14,7 @@ It rests on these calls of transformers, 5.3 to 5.19, and a test fails by their 
 `past_key_values`, `position_ids`, `logits_to_keep` and four-dimensional boolean `attention_mask`.
 """
 
+import os
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,9 @@ from stepward.models import load_causal_lm, load_tokenizer
 
 _BATCH = 1024
 _GIB = 1 << 30
+
+GPU_SHARE = "STEPWARD_GPU_SHARE"
+"""The environment variable that says which part of a GPU is this process's, where several share it."""
 
 _MOST_TEXTS = 200_000
 """Decoded texts that are remembered: many draws are equal."""
@@ -237,7 +241,8 @@ def _whole(name: str, value: Any) -> int:
 def _bytes(memory: Any, device: torch.device) -> int:
     if memory is None:
         if device.type == "cuda":
-            return int(0.6 * torch.cuda.mem_get_info(device)[0])
+            share = float(os.environ.get(GPU_SHARE, 1.0))
+            return int(0.6 * share * torch.cuda.mem_get_info(device)[0])
         return min(2 * _GIB, int(psutil.virtual_memory().available) // 4)
     if not isinstance(memory, (int, float)) or isinstance(memory, bool) or not memory > 0:
         raise StepwardError(f"options.memory: expected GiB above 0, got {memory!r}")

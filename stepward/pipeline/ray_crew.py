@@ -145,7 +145,7 @@ class RayCrew:
             self.ray.kill(actor, no_restart=True)
 
     def _hire(self, worker: int) -> None:
-        self._actors[worker] = actor = self._kind.remote(self.team.threads)
+        self._actors[worker] = actor = self._kind.remote(self.team.threads, self.team.gpus)
         self._starting.add(worker)
         self._calls[actor.begin.remote(self.sight)] = worker
 
@@ -206,10 +206,11 @@ class Hand:
 
     Args:
         threads: torch threads.
+        gpus: GPUs that Ray gives it.
     """
 
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
+    def __init__(self, threads: int, gpus: float = 0.0) -> None:
+        self.threads, self.gpus = threads, gpus
 
     def begin(self, sight: Sight) -> StepwardError | None:
         """Makes ready, and gives what is wrong with this machine, if anything."""
@@ -226,7 +227,7 @@ class Hand:
                 f"{where} does not see {sight.folder} as this machine does; put runs on a folder that all machines "
                 "share, at the same path, and name it with --runs"
             )
-        prepare(self.threads)
+        prepare(self.threads, self.gpus)
         return None
 
     def do(

@@ -5,7 +5,6 @@ that labels of every eta are computed from, is made once before them.
 """
 
 import itertools
-import multiprocessing
 import os
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from stepward.errors import StepwardError
 from stepward.manifest import Manifest
 from stepward.pipeline.training import Facts, finished, train
 from stepward.pipeline.training_run import make_run
-from stepward.pipeline.workers import Workers
+from stepward.pipeline.workers import Workers, cores
 from stepward.recipes.training import TrainingRecipe
 from stepward.store import locked, write_json
 
@@ -69,7 +68,14 @@ def cells(recipe: TrainingRecipe) -> dict[str, Values]:
 
 
 def train_grid(
-    recipe: TrainingRecipe, folder: Path, console: Console, *, workers: int = 1, ray: bool = False, overwrite: bool
+    recipe: TrainingRecipe,
+    folder: Path,
+    console: Console,
+    *,
+    workers: int = 1,
+    gpus: float | None = None,
+    ray: bool = False,
+    overwrite: bool,
 ) -> list[Line]:
     """Trains every cell of a recipe's grid.
 
@@ -78,6 +84,7 @@ def train_grid(
         folder: Where the cells' folders go, and `grid.json`.
         console: Where progress is shown.
         workers: Processes; 1 trains in this one.
+        gpus: GPUs of each process, as `Workers` takes them.
         ray: Whether cells are Ray tasks instead.
         overwrite: Train again what is finished.
 
@@ -87,7 +94,7 @@ def train_grid(
     Raises:
         StepwardError: As `train`; or Ray is asked for and not installed.
     """
-    runner = _runner(workers, ray, console)
+    runner = _runner(workers, gpus, ray, console)
     wanted = cells(recipe)
     with locked(folder) if _main() else nullcontext():
         done = {} if overwrite else _finished(recipe, folder, wanted)
@@ -107,9 +114,7 @@ def train_grid(
 def train_cell(
     name: str, folder: str, recipe: TrainingRecipe, overwrite: bool, console: Console | None = None
 ) -> Facts:
-    """Trains one cell; without a console it is a worker's, which shows nothing and takes a GPU of its own."""
-    if console is None:
-        _take_a_gpu()
+    """Trains one cell; without a console it is a worker's, which shows nothing."""
     values = cells(recipe)[name]
     return train(
         recipe.with_values(values), Path(folder) / name, console or Console(quiet=True), run=Path(folder) / "run",
@@ -146,7 +151,7 @@ def grid_table(lines: Sequence[Line], title: str) -> Table:
     return table
 
 
-def _runner(workers: int, ray: bool, console: Console) -> Runner:
+def _runner(workers: int, gpus: float | None, ray: bool, console: Console) -> Runner:
     """What goes through the cells: this process, others, or Ray's."""
     if ray:
         return _ray_runner()
@@ -158,7 +163,7 @@ def _runner(workers: int, ray: bool, console: Console) -> Runner:
             yield name, task(name, *arguments, console)
 
     def spread(task: Callable[..., Facts], names: Sequence[str], *arguments: Any) -> Iterator[tuple[str, Facts]]:
-        with Workers(workers, max(1, (os.cpu_count() or 1) // workers)) as pool:
+        with Workers(workers, max(1, cores() // workers), gpus) as pool:
             yield from pool.run(task, names, *arguments)
 
     return one_after_another if workers == 1 else spread
@@ -180,15 +185,6 @@ def _ray_runner() -> Runner:
             yield pending.pop(ended), ray.get(ended)
 
     return spread
-
-
-def _take_a_gpu() -> None:
-    """Gives each worker of a pool a GPU of its own, in turn; Ray gives its tasks theirs."""
-    import torch
-
-    number = (multiprocessing.current_process()._identity or (0,))[0]
-    if number and torch.cuda.device_count() > 1:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str((number - 1) % torch.cuda.device_count())
 
 
 def _finished(recipe: TrainingRecipe, folder: Path, wanted: Mapping[str, Values]) -> dict[str, Facts]:

@@ -1,5 +1,7 @@
 """Runs units of work in processes of one thread each, so that rounding, and so records, don't depend on their number.
 
+Where there are GPUs each process has one of its own, or as asked (stepward.pipeline.gpus).
+
 Processes are spawned, not forked: torch's threads don't survive a fork. A worker whose parent is gone stops itself.
 """
 
@@ -15,6 +17,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from stepward.errors import StepwardError
+from stepward.pipeline.gpus import VARIABLE, seats, visible_gpus
 
 Facts = dict[str, Any]
 
@@ -31,13 +34,19 @@ class Workers:
     """A pool that starts when it is first needed.
 
     Args:
-        count: Processes.
+        count: Processes; one a GPU, or a core where there is none, if not given.
         threads: torch threads in each.
+        gpus: GPUs of each; a part of one lets processes share it, 0 keeps them on the CPU; 1 if not given.
+        otherwise: Processes where no GPU bounds their number; one a core, up to eight, if not given.
     """
 
-    def __init__(self, count: int, threads: int = 1) -> None:
+    def __init__(
+        self, count: int | None, threads: int = 1, gpus: float | None = None, otherwise: int | None = None
+    ) -> None:
         self.count = count
         self.threads = threads
+        self.gpus = gpus
+        self.otherwise = otherwise or min(8, cores())
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
@@ -58,16 +67,11 @@ class Workers:
         """Calls `task(unit, *arguments)` for every unit, and gives each unit's facts as it ends.
 
         Raises:
-            StepwardError: A unit's own error, or a worker that was killed.
+            StepwardError: A unit's own error, more workers than GPUs have room for, or a worker that was killed.
         """
         if not units:
             return
-        self._pool = self._pool or ProcessPoolExecutor(
-            self.count,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start,
-            initargs=(self.threads,),
-        )
+        self._pool = self._pool or self._started()
         with without_interrupts():
             pending = {self._pool.submit(task, unit, *arguments): unit for unit in units}
         try:
@@ -78,6 +82,21 @@ class Workers:
                 "a worker process died: killed from outside, or out of memory (try --workers 1); "
                 "what is finished is kept, run again to go on"
             ) from error
+
+    def _started(self) -> ProcessPoolExecutor:
+        taken = seats(visible_gpus(), self.count, self.gpus, self.otherwise)
+        context = multiprocessing.get_context("spawn")
+        free = context.SimpleQueue()
+        for seat in taken:
+            free.put(seat)
+        return ProcessPoolExecutor(
+            len(taken), mp_context=context, initializer=_start, initargs=(self.threads, free, self.gpus)
+        )
+
+
+def cores() -> int:
+    """The cores this process may use; macOS only tells how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
@@ -93,13 +112,20 @@ def without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start(threads: int) -> None:
+def _start(threads: int, free: Any, gpus: float | None) -> None:
     threading.Thread(target=_stop_with_parent, daemon=True).start()
-    prepare(threads)
+    if (seat := free.get()) is not None:
+        os.environ[VARIABLE] = seat  # before anything looks for GPUs
+    prepare(threads, gpus)
 
 
-def prepare(threads: int) -> None:
-    """Makes this process a worker: so many torch threads, no downloads, and no progress bars but the run's own."""
+def prepare(threads: int, gpus: float | None = None) -> None:
+    """Makes this process a worker: so many torch threads, no downloads, and no progress bars but the run's own.
+
+    Args:
+        threads: torch threads.
+        gpus: GPUs that it was given; of a part of one it takes that part of the memory.
+    """
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -107,6 +133,10 @@ def prepare(threads: int) -> None:
     import torch
     import transformers
 
+    from stepward.generation.local import GPU_SHARE
+
+    if gpus and gpus < 1:
+        os.environ[GPU_SHARE] = f"{gpus:g}"
     torch.set_num_threads(threads)
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

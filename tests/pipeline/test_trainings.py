@@ -81,7 +81,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     for (stage, unit), (records, kind) in shards.items():
         write_shard(layout.shard(stage, unit), records, kind)
-        manifest.finish(stage, unit, layout.shard(stage, unit))
+        manifest.finish(stage, unit, layout.shard(stage, unit), **({"problems": 5} if stage == "problems" else {}))
     return folder
 
 
