@@ -60,6 +60,11 @@ class RewardConfig(TrainingArguments):
             if not good:
                 raise StepwardError(f"training setting {name} is {getattr(self, name)!r}: expected {expected}")
 
+    def get_warmup_steps(self, num_training_steps: int) -> int:
+        """Steps of the warm-up: fewer than there are, since the learning rate of its first one is 0."""
+        asked: int = super().get_warmup_steps(num_training_steps)  # type: ignore[no-untyped-call]
+        return max(min(asked, num_training_steps - 1), 0)
+
     def _checks(self) -> list[tuple[str, bool, str]]:
         """Each setting's name, whether its value makes sense, and what would."""
         return [

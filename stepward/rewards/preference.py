@@ -14,6 +14,7 @@ from stepward.rendering import Rendering
 from stepward.rewards.collation import Batch, PairCollator
 from stepward.rewards.columns import Features, PreferenceFeatures
 from stepward.rewards.configs import PreferenceConfig
+from stepward.rewards.degenerate import check_pairs
 from stepward.rewards.folder import Description
 from stepward.rewards.heads import Head, head_of, one_token_id
 from stepward.rewards.losses import bradley_terry
@@ -63,6 +64,9 @@ class PreferenceTrainer(RewardTrainer):
 
     def _collator(self, args: PreferenceConfig, settings: dict[str, Any], train: Rows | None) -> Callable[..., Batch]:
         return PairCollator(**settings)
+
+    def _check_varied(self, rows: Rows) -> None:
+        check_pairs(rows["chosen_ids"], rows["rejected_ids"])
 
     def _units(self, batches: Sequence[Batch]) -> Tensor:
         return torch.stack([batch["weights"].sum() for batch in batches]).sum()

@@ -13,6 +13,7 @@ from stepward.rendering import Renderer
 from stepward.rewards.collation import Batch, StepCollator
 from stepward.rewards.columns import IGNORED, Features, StepFeatures
 from stepward.rewards.configs import ORMConfig, PRMConfig, StepConfig
+from stepward.rewards.degenerate import check_labels
 from stepward.rewards.folder import Description
 from stepward.rewards.heads import Head, head_of, probabilities
 from stepward.rewards.metrics import best_of_n, step_metrics
@@ -55,6 +56,9 @@ class StepTrainer(RewardTrainer):
 
     def _summed(self, logits: Tensor, batch: Batch) -> Tensor:
         return step_loss(logits, batch["labels"], batch["weights"], batch["owners"], self.args.loss, self.args.zeta)
+
+    def _check_varied(self, rows: Rows) -> None:
+        check_labels(rows["labels"])
 
     def _units(self, batches: Sequence[Batch]) -> Tensor:
         return step_units(batches, self.args.loss)

@@ -23,6 +23,7 @@ from stepward.rewards.checkpoints import checkpoint_of, read_losses, write_losse
 from stepward.rewards.collation import Batch
 from stepward.rewards.columns import Features
 from stepward.rewards.configs import RewardConfig
+from stepward.rewards.degenerate import Watch
 from stepward.rewards.folder import Description, check_same, load_model, write_description
 from stepward.rewards.given_models import disable_dropout, longest_of, tokenizer_of
 from stepward.rewards.heads import Head, attach
@@ -151,6 +152,8 @@ class RewardTrainer(Trainer):
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = True
         self.label_names = []
+        self._watch = Watch()
+        self.add_callback(self._watch)
 
     # What each trainer says for itself.
 
@@ -177,6 +180,10 @@ class RewardTrainer(Trainer):
         """The batch's loss as a sum over its units."""
         raise NotImplementedError
 
+    def _check_varied(self, rows: Rows) -> None:
+        """Refuses rows to train on that say all the same."""
+        raise NotImplementedError
+
     def _units(self, batches: Sequence[Batch]) -> Tensor:
         """By what the sum of some batches' losses is divided for their mean."""
         raise NotImplementedError
@@ -199,6 +206,8 @@ class RewardTrainer(Trainer):
             made = all_read(made, self.counts[name])
         if not is_streamed(made):
             check_ids(made, self._length_columns, self._known_tokens)
+            if not evaluating:
+                self._check_varied(made)
         return made
 
     def _as_features(self, rows: Rows, name: str) -> Rows:
@@ -234,6 +243,8 @@ class RewardTrainer(Trainer):
         for batch in batches:
             self.tokens.computed += batch["tokens"]
             self.tokens.useful += batch["useful"]
+            if is_streamed(self.train_dataset):
+                self._watch.see(batch.get("labels"))
         units = self._units(batches).to(device)
         if self.accelerator.num_processes > 1:
             units = self.accelerator.gather(units.reshape(1)).sum()
@@ -286,7 +297,8 @@ class RewardTrainer(Trainer):
             named: Likewise.
 
         Raises:
-            StepwardError: No row has a label, the loss is no number, or the checkpoint is of another recipe.
+            StepwardError: No row has a label, all labels are equal, the loss or a weight is no number, no weight has
+                moved, or the checkpoint is of another recipe.
         """
         checkpoint = checkpoint_of(resume_from_checkpoint, str(self.args.output_dir))
         if checkpoint is not None:
@@ -294,7 +306,8 @@ class RewardTrainer(Trainer):
         self.losses = [] if checkpoint is None else read_losses(checkpoint)
         found = super().train(None if checkpoint is None else str(checkpoint), *arguments, **named)
         if self.state.global_step == 0:
-            raise StepwardError(f"nothing to train on: {self.counts['train'].sentence()}")
+            raise StepwardError(f"nothing to train on: {self.counts['train'].sentence()}", code="empty")
+        self._watch.check(self.model, self.accelerator, self.state.global_step, from_start=checkpoint is None)
         for counts in self.counts.values():
             if counts.streamed and not counts.whole:
                 warnings.warn(counts.sentence(), stacklevel=2)

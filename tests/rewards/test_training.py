@@ -276,11 +276,11 @@ def test_the_last_checkpoint_is_found_and_none_is_said(base: Path, tmp_path: Pat
 
 
 def test_losses_are_those_of_the_last_training(base: Path, tmp_path: Path) -> None:
-    trainer = PRMTrainer(base, config(tmp_path, max_steps=2, learning_rate=0.0), train_dataset=ROWS)
+    trainer = PRMTrainer(base, config(tmp_path, max_steps=2, learning_rate=1e-8), train_dataset=ROWS)
     trainer.train()
     first = list(trainer.losses)
     trainer.train()
-    assert trainer.losses == pytest.approx(first, rel=1e-6)
+    assert trainer.losses == pytest.approx(first, rel=1e-5)
 
 
 def test_the_folder_says_what_it_is(base: Path, tmp_path: Path) -> None:
@@ -369,9 +369,10 @@ def test_what_is_left_out_is_said(base: Path, tmp_path: Path) -> None:
             train_dataset=[
                 {"prompt": "Start", "completion": "plus", "label": True},
                 {"prompt": "Start", "completion": "plus" * 60, "label": False},
+                {"prompt": "Start", "completion": "wrong", "label": False},
             ],
         )
-    assert trainer.counts["train"].kept == 1
+    assert trainer.counts["train"].kept == 2
 
 
 def test_a_tokenizer_without_padding_or_end_will_do(base: Path, tmp_path: Path) -> None:
