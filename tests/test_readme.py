@@ -11,8 +11,9 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_server import MODEL, FakeServer, serving
@@ -33,7 +34,7 @@ ADDED = {
     "stepward run my.yaml --ray": SMALL + " name=on-ray",
     "stepward run gsm8k-published": "problems.reward=20 problems.validation=6 problems.test=10 rewards.seeds=[0] "
     "rewards.epochs=1 rewards.base=PATH",
-    "stepward study": SMALL,
+    "stepward study": f"{SMALL} problems.test=4 solutions.test=64 evaluation.ns=[1,16,64]",
     "stepward train one-gpu-24gb-prm-cpu": "data.limit=16",
 }
 """Options that make a command small; of several that fit, the longest."""
@@ -76,6 +77,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server() -> Iterator[FakeServer]:
     with serving() as fake:
+        fake.misbehave = lambda number, fields: {"choices": [_verdict(index) for index in range(fields.get("n", 1))]}
         yield fake
 
 
@@ -88,7 +90,7 @@ def place(installed: Path, shared_data: Path, tmp_path_factory: pytest.TempPathF
     for name in ("model", "runs/bases/careful", "runs/bases/0.6m"):
         shutil.copytree(found.stdout.strip(), folder / name)
     save_qwen(folder / "qwen")
-    shutil.copy(shared_data / "prm800k" / "samples.jsonl", folder / "prm800k.jsonl")
+    _write(folder / "prm800k.jsonl", _many_problems(shared_data / "prm800k" / "samples.jsonl", 10))
     _head(shared_data / "gsm8k" / "example_model_solutions.jsonl", folder / "example_model_solutions.jsonl", 60)
     gsm8k = _head(shared_data / "gsm8k" / "train.jsonl", folder / "gsm8k-test.jsonl", 40)
     (folder / "my.yaml").write_text("about: mine\nproblems: {path: problems.jsonl}\n")
@@ -96,7 +98,10 @@ def place(installed: Path, shared_data: Path, tmp_path_factory: pytest.TempPathF
         folder / "problems.jsonl",
         [{"question": f"What is {n} + 2?", "answer": f"{n} + 2 = {n + 2}\n#### {n + 2}"} for n in range(40)],
     )
-    _write(folder / "answers.jsonl", [{"reference": row["answer"], "response": row["answer"]} for row in gsm8k])
+    _write(
+        folder / "answers.jsonl",
+        [{"reference": row["answer"].rpartition(" ")[2], "response": row["answer"]} for row in gsm8k],
+    )
     steps = ["1 + 1 = 2", "The answer is 2."]
     _write(
         folder / "candidates.jsonl",
@@ -105,7 +110,13 @@ def place(installed: Path, shared_data: Path, tmp_path_factory: pytest.TempPathF
     _write(
         folder / "scores.jsonl",
         [
-            {"problem_id": f"p{n // 4}", "id": f"s{n}", "answer": str(n % 3), "reference": "1", "score": n % 5 / 5}
+            {
+                "problem_id": f"p{n // 4}",
+                "solution_id": f"s{n}",
+                "answer": str(n % 3),
+                "reference": "1",
+                "score": n % 5 / 5,
+            }
             for n in range(80)
         ],
     )
@@ -123,13 +134,29 @@ def place(installed: Path, shared_data: Path, tmp_path_factory: pytest.TempPathF
     return folder
 
 
-def _head(source: Path, target: Path, count: int) -> list[dict[str, str]]:
+def _verdict(index: int) -> dict[str, object]:
+    message = {"role": "assistant", "content": "All steps are right. \\boxed{-1}"}
+    return {"index": index, "finish_reason": "stop", "message": message}
+
+
+def _many_problems(source: Path, times: int) -> list[dict[str, Any]]:
+    """The file's rows, again and again as other problems."""
+    rows = []
+    for number in range(times):
+        for line in source.read_text().splitlines():
+            row = json.loads(line)
+            row["question"]["problem"] += f" (number {number})"
+            rows.append(row)
+    return rows
+
+
+def _head(source: Path, target: Path, count: int) -> list[dict[str, Any]]:
     lines = source.read_text().splitlines()[:count]
     target.write_text("\n".join(lines) + "\n")
     return [json.loads(line) for line in lines]
 
 
-def _write(path: Path, rows: list[dict[str, object]]) -> None:
+def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward import store
@@ -53,7 +53,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("store")
 
 
-@settings(max_examples=30)
 @given(st.lists(record, max_size=12))
 def test_every_record_comes_back_as_it_was(folder: Path, records: list[object]) -> None:
     for kind in KINDS:

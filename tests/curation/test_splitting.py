@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward.curation.shares import stratum_sizes
@@ -35,7 +35,6 @@ def _parts(folder: Path) -> dict[str, list[dict[str, Any]]]:
     return {path.stem: _rows(path) for path in sorted(folder.glob("*.jsonl"))}
 
 
-@settings(max_examples=40)
 @given(
     st.randoms(use_true_random=False), st.integers(3, 30), st.integers(0, 3), st.sampled_from([None, "correct", "n"])
 )

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stepward.errors import StepwardError
@@ -64,7 +64,6 @@ def _share(subset: tuple[Candidate, ...], voting: str, name: str) -> float:
     return (0 in winners) / len(winners) if winners else 0.0
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(PROBLEM, min_size=1, max_size=3))
 @example([[(0, (1.0,)), (1, (0.0,)), (0, (0.0, 0.0)), (2, (0.5,))]])  # means of .5 less 5e-10 and of .5: no tie
 def test_every_method_at_all_candidates_and_closed_forms_at_every_n(problems: list[list[Candidate]]) -> None:

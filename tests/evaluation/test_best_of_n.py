@@ -5,7 +5,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward.errors import StepwardError
@@ -33,7 +33,6 @@ def _best_by_enumeration(drawn: list[tuple[float, bool]], n: int) -> float:
     return float(np.mean(values))
 
 
-@settings(max_examples=60, deadline=None)
 @given(CANDIDATES)
 def test_equal_to_every_subset(candidates: list[tuple[float, bool, int]]) -> None:
     drawn = _drawn(candidates)
@@ -54,7 +53,6 @@ def _vote_of_the_best(subset: tuple[tuple[float, int], ...]) -> float:
     return sum(RIGHT[answer] for answer in tied) / len(tied)
 
 
-@settings(max_examples=100, deadline=None)
 @given(ANSWERED)
 def test_the_vote_of_the_best_score_equals_every_subset(candidates: list[tuple[float, int, int]]) -> None:
     scores, answers, copies = (np.array(column) for column in zip(*candidates, strict=True))

@@ -11,10 +11,11 @@ import pytest
 from stepward.errors import StepwardError
 from stepward.evaluation import external_folder
 from stepward.evaluation import folder as evaluation_folder
-from stepward.evaluation.compare import Measured, compare_runs
+from stepward.evaluation.compare import compare_runs
 from stepward.evaluation.external import evaluate_scores
 from stepward.evaluation.external_folder import read, read_all
 from stepward.evaluation.figures import Row
+from stepward.evaluation.measured import Measured
 from stepward.evaluation.paired import paired
 from stepward.evaluation.statistics import accuracy_interval, resampled_means
 from stepward.evaluation.summary import evaluate

@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward.errors import StepwardError
@@ -41,7 +41,6 @@ BAD = attempt("a", "wrong", "end", correct=False)
 PREFIXES = (("a",), ("a", "b"), ("a", "wrong"))
 
 
-@settings(max_examples=25)
 @given(st.tuples(*[st.integers(0, DRAWN)] * 3), st.sampled_from([1, 2]))
 def test_fewer_completions_are_every_order_of_those_drawn(right: tuple[int, ...], k: int) -> None:
     rollouts = [counts(*steps, right=number) for steps, number in zip(PREFIXES, right, strict=True)]
@@ -62,7 +61,6 @@ def test_fewer_completions_are_every_order_of_those_drawn(right: tuple[int, ...]
     assert (at_k.completions, at_k.tokens, at_k.prefilled) == (3 * k, pytest.approx(120 * k / DRAWN), None)
 
 
-@settings(max_examples=25)
 @given(st.tuples(*[st.integers(0, DRAWN)] * 3))
 def test_stopping_at_the_first_right_one_costs_what_every_order_does(right: tuple[int, ...]) -> None:
     rollouts = [counts(*steps, right=number) for steps, number in zip(PREFIXES, right, strict=True)]

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
@@ -17,7 +17,6 @@ def _prefix(name: str, right: int, drawn: int, complete: bool = False) -> StepRo
     return StepRollouts(name, "p", ("a step",), drawn, right, complete)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=1, max_size=6), st.integers(1, 6))
 def test_equal_to_every_choice_of_completions(prefixes: list[tuple[int, bool]], k: int) -> None:
     rollouts = [_prefix(str(i), right, 6) for i, (right, _) in enumerate(prefixes)]
@@ -34,7 +33,6 @@ def test_equal_to_every_choice_of_completions(prefixes: list[tuple[int, bool]], 
     assert row.agreement == pytest.approx(1 - np.mean(false_positives) - np.mean(false_negatives))
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_size=20))
 def test_auc_agrees_with_sklearn(prefixes: list[tuple[int, bool]]) -> None:
     rollouts = [_prefix(str(i), right, 4) for i, (right, _) in enumerate(prefixes)]

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -13,7 +13,6 @@ from stepward.evaluation.paired import EXACT, needed_problems, paired, paired_co
 DIFFERENCES = st.lists(st.sampled_from([-0.4, -0.2, 0.0, 0.1, 0.2, 0.3]), min_size=1, max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
 @given(DIFFERENCES)
 def test_p_counts_every_flip_where_few_problems_differ(differences: list[float]) -> None:
     sums = [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward.errors import StepwardError
@@ -38,7 +38,6 @@ def test_a_tie_between_two_is_lost_and_counted():
     assert got.margin_low < got.mean_margin < got.margin_high
 
 
-@settings(max_examples=40)
 @given(st.lists(st.tuples(*[st.integers(-2, 2)] * 2), min_size=1, max_size=20))
 def test_shared_ties_are_the_pair_accuracy_of_training(scores):
     got = measure_pairs(named([pair(a, b) for a, b in scores]), "none").overall

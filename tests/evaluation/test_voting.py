@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -52,7 +52,6 @@ def _every_subset(drawn: list[int], n: int, answers: list[int], right: list[bool
     return np.asarray(np.mean(found, axis=0))
 
 
-@settings(max_examples=60, deadline=None)
 @given(CANDIDATES)
 def test_votes_over_every_subset_equal_plain_python(candidates: list[Candidate]) -> None:
     answers, copies, weights = (list(column) for column in zip(*candidates, strict=True))

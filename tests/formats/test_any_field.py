@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward import formats
@@ -58,7 +58,6 @@ values = st.recursive(
 
 
 @pytest.mark.parametrize("name", ROWS)
-@settings(max_examples=80)
 @given(data=st.data())
 def test_a_row_is_read_or_set_aside(name: str, data: st.DataObject) -> None:
     form = formats.FORMATS[name]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward import formats
@@ -88,7 +88,6 @@ def test_a_changed_label_is_written_changed_and_a_missing_reference_is_refused()
 text = st.text(st.characters(codec="utf-8", exclude_characters="\0")).filter(str.strip)
 
 
-@settings(max_examples=60)
 @given(text, st.lists(text, min_size=1, max_size=5), st.data())
 def test_any_row_comes_back(question: str, steps: list[str], data: st.DataObject) -> None:
     row = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from formats.bad_fields import GOOD
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward import formats
@@ -195,21 +195,18 @@ def solutions(draw: st.DrawFn, label: st.SearchStrategy[float]) -> LabelledSolut
 
 
 @pytest.mark.parametrize("name", ["scan", "er-prm", "omegaprm", "omegaprm-tree", "trl-stepwise"])
-@settings(max_examples=40)
 @given(record=solutions(soft))
 def test_soft_labels_go_there_and_back(tmp_path_factory: pytest.TempPathFactory, name: str, record: Any) -> None:
     assert there_and_back(tmp_path_factory.mktemp("there"), name, record) == record
 
 
 @pytest.mark.parametrize("name", ["math-shepherd", "rlhflow-prm", "trl-stepwise", "scan"])
-@settings(max_examples=40)
 @given(record=solutions(hard))
 def test_hard_labels_go_there_and_back(tmp_path_factory: pytest.TempPathFactory, name: str, record: Any) -> None:
     assert there_and_back(tmp_path_factory.mktemp("there"), name, record) == record
 
 
 @pytest.mark.parametrize("name", ["processbench", "prm800k"])
-@settings(max_examples=40)
 @given(record=solutions(hard), right=st.booleans())
 def test_labels_up_to_the_first_error_go_there_and_back(
     tmp_path_factory: pytest.TempPathFactory, name: str, record: LabelledSolution, right: bool

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward import formats
@@ -140,7 +140,6 @@ solutions = st.fixed_dictionaries({"is_correct": st.booleans(), "solution": text
 generators = st.text("abc", min_size=1, max_size=3)
 
 
-@settings(max_examples=60)
 @given(text, text, st.dictionaries(generators, solutions, min_size=1, max_size=3))
 def test_any_row_comes_back(question: str, worked: str, written: dict[str, Any]) -> None:
     row = {"question": question, "ground_truth": f"{worked}\nA: 5", **written}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward import formats
@@ -122,7 +122,6 @@ part = st.sampled_from([HUMAN, ASSISTANT, " ", "\n", "a", "Human:", "\n\n", ""])
 dialogue = st.lists(part, max_size=8).map(lambda parts: START + "".join(parts))
 
 
-@settings(max_examples=200)
 @given(dialogue, dialogue, st.none() | st.text("ab"))
 def test_any_row_comes_back_or_is_set_aside(chosen: str, rejected: str, note: str | None) -> None:
     row = {"chosen": chosen, "rejected": rejected, "note": note}

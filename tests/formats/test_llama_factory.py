@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward import formats
@@ -88,7 +88,6 @@ speakers = st.sampled_from(["human", "gpt", "system", "function_call", "observat
 message = st.fixed_dictionaries({"from": speakers, "value": text})
 
 
-@settings(max_examples=60)
 @given(st.lists(message, min_size=1, max_size=4), message, message, st.none() | text)
 def test_any_row_comes_back(turns: list[Any], chosen: Any, rejected: Any, tools: str | None) -> None:
     if chosen != rejected:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward import formats
@@ -90,7 +90,6 @@ def test_a_bad_row_is_named(row: dict[str, Any], field: str, reason: str) -> Non
 text = st.text(st.characters(codec="utf-8", exclude_characters="\0")).filter(str.strip)
 
 
-@settings(max_examples=60)
 @given(text, text, st.none() | st.integers(0, 9), st.none() | text, st.none() | text)
 def test_any_problem_comes_back(
     question: str, reference: str, level: int | None, subject: str | None, own: str | None

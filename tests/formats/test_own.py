@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward import formats
@@ -180,7 +180,6 @@ records = st.one_of(
 )
 
 
-@settings(max_examples=100)
 @given(records)
 def test_any_record_comes_back(record: Any) -> None:
     (row,) = write(record, Choices())

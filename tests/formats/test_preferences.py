@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward import formats
@@ -138,7 +138,6 @@ def rows(said: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({"chosen": said, "rejected": said}, optional={"prompt": said, **more})
 
 
-@settings(max_examples=100)
 @given(rows(text) | rows(messages))
 def test_any_row_comes_back_or_prefers_nothing(row: dict[str, Any]) -> None:
     try:
@@ -150,7 +149,6 @@ def test_any_row_comes_back_or_prefers_nothing(row: dict[str, Any]) -> None:
         assert write(preference, Choices()) == [row]
 
 
-@settings(max_examples=60)
 @given(rows(text))
 def test_text_with_a_prompt_comes_back_from_chat(row: dict[str, Any]) -> None:
     row = {**row, "prompt": "Sky?", "chosen": f"{row['chosen']}!"}

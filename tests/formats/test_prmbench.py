@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward import formats
@@ -91,7 +91,6 @@ def test_a_record_of_another_source_is_refused() -> None:
 text = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 
 
-@settings(max_examples=60)
 @given(text.filter(str.strip), st.lists(text, min_size=1, max_size=5), st.data())
 def test_any_row_comes_back(question: str, steps: list[str], data: st.DataObject) -> None:
     row = {

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward import formats
@@ -73,7 +73,6 @@ def test_a_record_without_question_or_steps_is_refused() -> None:
 text = st.text(st.characters(codec="utf-8", exclude_characters="\0")).filter(str.strip)
 
 
-@settings(max_examples=60)
 @given(text, st.lists(st.tuples(text, st.floats(0, 1)), min_size=1, max_size=5), st.none() | text)
 def test_any_row_comes_back(question: str, scored: list[tuple[str, float]], note: str | None) -> None:
     row = {

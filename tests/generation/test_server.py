@@ -16,7 +16,7 @@ from stepward.generation.protocol import Completion, Prompt, Sampling
 from stepward.generation.seeds import draw_seed
 from stepward.generation.server import ServerGenerator
 
-QUICK: dict[str, Any] = {"backoff": 0.005, "timeout": 0.4}
+QUICK: dict[str, Any] = {"backoff": 0.005, "timeout": 0.4, "probe": False}
 PROMPTS = [Prompt(f"p{index}//s", f"What is {index} plus 1?", ("We add.",) * (index % 3), 8) for index in range(40)]
 ONE = [Prompt("p//s", "What is 3 plus 1?", (), 4)]
 SAMPLING = Sampling(max_new_tokens=32)
@@ -237,10 +237,11 @@ def test_no_server_at_all_is_said() -> None:
 
 
 def test_how_a_completion_ended_is_read(fake: FakeServer) -> None:
-    ends = ["stop", "length", None, "eos", "tool_calls"]
+    ends = ["stop", "length", "max_tokens", "eos", "tool_calls"]
     fake.misbehave = lambda *_: {"choices": [{"text": "a", "finish_reason": end} for end in ends]}
     (drawn,) = engine(fake).complete([Prompt("p", "Q", (), 5)], SAMPLING, seed=0)
     assert [one.finished for one in drawn] == [True, False, False, True, False]
+    assert [one.fault for one in drawn[:4]] == [""] * 4 and drawn[4].fault.startswith("refused: ")
 
 
 def test_an_empty_completion_that_the_model_ended_is_kept_as_such(fake: FakeServer) -> None:

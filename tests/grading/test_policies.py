@@ -1,7 +1,7 @@
 r"""The written policies of docs/grading.md, a row each; and what holds for any text."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward.grading import extract_answer, fast_verdict, grade, grade_many, reference_fault
@@ -187,7 +187,6 @@ PIECES = [
 answers = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
 
 
-@settings(max_examples=400)
 @given(answers, answers)
 def test_the_fast_path_takes_any_text(left: str, right: str) -> None:
     one, other = fast_verdict(left, right), fast_verdict(right, left)
@@ -198,7 +197,6 @@ def test_the_fast_path_takes_any_text(left: str, right: str) -> None:
     assert itself.equal == (reference_fault(left) is None)
 
 
-@settings(max_examples=150)
 @given(
     st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=4), st.randoms()
 )
@@ -218,7 +216,6 @@ def test_terms_in_any_order_are_equal(terms: list[tuple[int, int, int]], chance:
     assert not more.equal
 
 
-@settings(max_examples=150)
 @given(st.integers(-30, 30), st.integers(1, 12), st.integers(2, 60), st.integers(1, 9), st.integers(2, 60))
 def test_surds_agree_with_sympy(a: int, b: int, n: int, c: int, m: int) -> None:
     import sympy

@@ -62,7 +62,8 @@ class ScriptedJudge:
         ("\\boxed{+1}", None),
         ("\\boxed{step 1}", None),
         ("\\boxed{1} or \\boxed{2}", None),
-        ("\\boxed{1}, so \\boxed{1}", None),
+        ("**\\boxed{-1}**\n\n\\boxed{ -1 }", -1),  # said twice, and the same
+        ("\\boxed{1}, so \\boxed{1", None),
         ("\\boxed{1} and \\boxed{\\frac{1}{2}}", None),
         ("\\boxed{\\text{1}}", None),
         ("\\boxed{1", None),
@@ -116,7 +117,7 @@ def test_the_majority_of_what_could_be_read_counts_and_a_tie_does_not() -> None:
     judge = ScriptedJudge(
         ["\\boxed{0}", "\\boxed{1}", "\\boxed{1}", "who knows"],
         ["\\boxed{0}", "\\boxed{1}", cut, fault],
-        ["", "\\boxed{7}", "no", "\\boxed{1}\\boxed{1}"],
+        ["", "\\boxed{7}", "no", "\\boxed{1}\\boxed{0}"],
         [fault, fault, fault, fault],
     )
     majority, tie, unread, failed = judge_solutions([PROBLEM], solutions, judge, sampling=WARM, seed=0, votes=4)

@@ -5,7 +5,7 @@ from itertools import islice, permutations
 from math import ceil, log2
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from labelling.completers import OTHER, PROBLEM, SAMPLING, ChanceCompleter, attempt, same
 
@@ -127,7 +127,6 @@ marked = st.lists(
 
 
 @given(marked)
-@settings(max_examples=25, deadline=None)
 def test_where_no_error_is_recovered_from_the_search_finds_what_every_prefix_says(solutions: list[Solution]) -> None:
     searched, full = ChanceCompleter(recoverable), ChanceCompleter(recoverable)
     found = roll_out(solutions, searched, FirstError(), FirstRight(4))
@@ -138,7 +137,6 @@ def test_where_no_error_is_recovered_from_the_search_finds_what_every_prefix_say
 
 
 @given(marked, st.integers(0, 99))
-@settings(max_examples=25, deadline=None)
 def test_the_state_is_the_counts_alone(solutions: list[Solution], seed: int) -> None:
     """Whatever part of the records was kept, going on from it ends; and the kept ones are as they were."""
 

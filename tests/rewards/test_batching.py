@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from raising import refused
 from transformers import LlamaForCausalLM, MistralConfig, MistralForCausalLM, Qwen3Config, Qwen3ForCausalLM
@@ -53,7 +53,6 @@ def test_states_are_those_of_each_sequence_alone(model: torch.nn.Module, layout:
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
 @given(st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=9).map(tuple), min_size=1, max_size=7))
 def test_gradients_are_those_of_each_sequence_alone(sequences: list[tuple[int, ...]]) -> None:
     torch.manual_seed(0)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tiny_hub import CHATML, byte_tokenizer, llama_tokenizer, mistral_tokenizer, qwen_tokenizer
 from tokenizers import normalizers
@@ -132,7 +132,6 @@ TEXTS = st.text(st.sampled_from("ab 7+-=$\n.éк<|_>sim"), min_size=1, max_size=
 
 @pytest.mark.parametrize("name", sorted(ASKING))
 @given(question=TEXTS, steps=st.lists(TEXTS, min_size=1, max_size=4))
-@settings(max_examples=25, deadline=None)
 def test_each_step_has_its_place_after_the_one_before(name: str, question: str, steps: list[str]) -> None:
     asking = _ASKED.setdefault(name, ASKING[name]())
     rendered = asking(question, steps)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
@@ -81,7 +81,6 @@ def test_it_computes_in_float32() -> None:
 # Cross-entropy over classes, and the squared error.
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.integers(2, 3), st.data())
 def test_cross_entropy_is_its_formula(classes: int, data: st.DataObject) -> None:
     marks = data.draw(st.integers(1, 4))
@@ -115,7 +114,6 @@ def test_two_classes_are_the_binary_loss_of_their_difference() -> None:
     )
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(LOGIT, SHARE, WEIGHT), min_size=1, max_size=5))
 def test_squared_error_is_its_formula(marks: list[tuple[float, float, float]]) -> None:
     logits, targets, weights = (list(column) for column in zip(*marks, strict=True))
@@ -148,7 +146,6 @@ def _plain_q_ranking(
     return total
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(LOGIT, st.booleans(), st.integers(0, 3)), min_size=1, max_size=12),
     st.lists(WEIGHT, min_size=4, max_size=4),
@@ -201,7 +198,6 @@ def test_q_ranking_refuses_an_owner_that_has_no_weight() -> None:
 # Preferences.
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.tuples(LOGIT, LOGIT, st.floats(0, 3, width=32), WEIGHT), min_size=1, max_size=5),
     st.sampled_from([0.0, 0.01]),
@@ -293,7 +289,6 @@ def test_hard_labels_weigh_as_scikit_learn_balances_them() -> None:
     assert found.tolist() == pytest.approx(expected.tolist(), rel=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(1 / 64, 63 / 64, width=32), WEIGHT), min_size=1, max_size=9))
 def test_classes_weigh_the_same_and_all_together_what_they_did(marks: list[tuple[float, float]]) -> None:
     marks = [*marks, (0.5, 1.0)]

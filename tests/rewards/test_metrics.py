@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, brier_score_loss, f1_score, roc_auc_score
 
@@ -41,7 +41,6 @@ def _columns(marks: Marks) -> tuple[list[float], list[float], list[int]]:
     return scores, [float(target) for target in targets], last
 
 
-@settings(max_examples=60, deadline=None)
 @given(HARD, THRESHOLD)
 def test_accuracy_and_auc_are_scikit_learns(marks: Marks, threshold: float) -> None:
     scores, targets, weights = _columns(marks)
@@ -57,7 +56,6 @@ def test_accuracy_and_auc_are_scikit_learns(marks: Marks, threshold: float) -> N
         assert auc(scores, targets) is None
 
 
-@settings(max_examples=60, deadline=None)
 @given(HARD)
 def test_auc_is_the_share_of_pairs_in_order(marks: Marks) -> None:
     scores, targets, weights = _columns(marks)
@@ -71,7 +69,6 @@ def test_auc_is_the_share_of_pairs_in_order(marks: Marks) -> None:
     assert found is None if not total else found == pytest.approx(float(won / total))
 
 
-@settings(max_examples=60, deadline=None)
 @given(HARD, THRESHOLD)
 def test_f1_is_scikit_learns(marks: Marks, threshold: float) -> None:
     scores, targets, weights = _columns(marks)
@@ -112,7 +109,6 @@ def _plain_first_errors(marks: Marks, threshold: float) -> FirstError:
     return FirstError(one, other, 2 / (1 / one + 1 / other) if one and other else 0.0)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(SCORE, SCORE, st.integers(0, 6)), min_size=1, max_size=30), THRESHOLD)
 def test_first_errors_are_found_as_a_loop_finds_them(marks: Marks, threshold: float) -> None:
     scores, targets, owners = _columns(marks)
@@ -135,7 +131,6 @@ def test_no_first_error_found_is_zero_not_undefined() -> None:
     assert first_error_f1([0.9], [1], [0]) == FirstError(None, 1.0, None)
 
 
-@settings(max_examples=60, deadline=None)
 @given(MARKS, st.sampled_from([1, 4, 10, 15]))
 def test_calibration_error_is_the_mean_gap_of_the_bins(marks: Marks, bins: int) -> None:
     scores, targets, weights = _columns(marks)
@@ -163,7 +158,6 @@ def test_scores_that_are_the_targets_are_calibrated() -> None:
     assert calibration_error([1.0, 1.0], [0, 0]) == 1.0
 
 
-@settings(max_examples=40, deadline=None)
 @given(HARD)
 def test_brier_is_scikit_learns(marks: Marks) -> None:
     scores, targets, _ = _columns(marks)
@@ -175,7 +169,6 @@ def test_brier_keeps_targets_soft() -> None:
     assert brier([0.3, 0.5], [0.3, 0.25]) == pytest.approx(0.0625 / 2)
 
 
-@settings(max_examples=60, deadline=None)
 @given(MARKS, THRESHOLD)
 def test_a_weight_is_a_number_of_copies(marks: Marks, threshold: float) -> None:
     scores, targets, weights = _columns(marks)
@@ -187,7 +180,6 @@ def test_a_weight_is_a_number_of_copies(marks: Marks, threshold: float) -> None:
     assert found == pytest.approx(expected)
 
 
-@settings(max_examples=60, deadline=None)
 @given(MARKS, st.randoms(use_true_random=False))
 def test_step_metrics_gather_the_labelled_steps(marks: Marks, random: Any) -> None:
     labels = [random.choice([0.0, 1.0]) for _ in marks]
@@ -229,7 +221,6 @@ def test_perfect_scores() -> None:
 # Pairs and best of N.
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=1, max_size=20))
 def test_pairs_are_counted(pairs: list[tuple[int, int]]) -> None:
     chosen, rejected = (list(column) for column in zip(*pairs, strict=True))
@@ -242,7 +233,6 @@ def test_pairs_are_counted(pairs: list[tuple[int, int]]) -> None:
     }
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(-2, 2), st.sampled_from("abc"), st.booleans()), min_size=1, max_size=20))
 def test_best_of_n_is_what_a_loop_over_problems_finds(solutions: list[tuple[int, str, bool]]) -> None:
     groups: dict[str, list[tuple[int, bool]]] = defaultdict(list)
