@@ -204,22 +204,30 @@ def _array_rows(path: Path, file: IO[bytes], bad: BadRows) -> Iterator[Row]:
 
 def _parquet_rows(path: Path, bad: BadRows, meter: Meter) -> Iterator[Row]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from stepward.rows.parquet import TooLarge, parquet_pieces, row_count
 
     number = 0
     try:
-        with pq.ParquetFile(path) as file:
-            size, rows = path.stat().st_size, max(file.metadata.num_rows, 1)
-            meter.start(size, lambda: size * number // rows)
-            for batch in file.iter_batches(batch_size=_BATCH):
-                for row in batch.to_pylist():
-                    number += 1
-                    bad.at(path, number, row)
-                    if _usable(row, number, value_faults(row), bad):
-                        yield Row(path, number, row)
-    except (pa.ArrowException, UnicodeDecodeError) as error:
+        size, rows = path.stat().st_size, max(row_count(path), 1)
+        meter.start(size, lambda: size * number // rows)
+        for piece in parquet_pieces(path):
+            if isinstance(piece, TooLarge):
+                bad.at(path, number + 1, "")
+                bad.add(number + 1, "", piece.reason, "too_large")
+                number += piece.rows
+                continue
+            for row in piece:
+                number += 1
+                bad.at(path, number, row)
+                if _usable(row, number, value_faults(row), bad):
+                    yield Row(path, number, row)
+    except (pa.ArrowException, UnicodeDecodeError, OSError, StepwardError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disc's, not the file's
         bad.at(path, number + 1, "")
-        bad.add(number + 1, "", f"can't be read from here on ({error}); expected a whole Parquet file in UTF-8")
+        reason = f"can't be read from here on ({error}); expected a whole Parquet file in UTF-8"
+        bad.add(number + 1, "", reason, "unreadable")
 
 
 def _usable(row: dict[str, Any] | None, number: int, faults: list[Named], bad: BadRows) -> bool:

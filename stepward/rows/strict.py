@@ -76,26 +76,44 @@ def parse_value(text: str, at: int) -> tuple[Any, int, list[Named]]:
 
 def value_faults(value: Any) -> list[Named]:
     """What no field may hold, as (field, what is wrong): NaN, infinities, NUL, half surrogates, what JSON can't say."""
+    if not isinstance(value, dict | list):
+        return [("", wrong)] if (wrong := _wrong(value)) else []
     faults: list[Named] = []
-    pending: list[tuple[str, Any, int]] = [("", value, 1)]
+    pending: list[tuple[str, Any, int]] = [
+        ("", value, 1)
+    ]  # lists and objects alone: a list may have millions of values
     while pending:
         where, part, level = pending.pop()
-        if isinstance(part, dict | list) and level > DEEPEST:
+        if level > DEEPEST:
             top = where.partition("[")[0].partition(".")[0]  # the whole way to it would fill a page
             faults.append((top, f"nested too deeply; expected at most {DEEPEST} levels"))
-        elif isinstance(part, dict):
-            pending.extend((f"{where}.{key}" if where else str(key), inner, level + 1) for key, inner in part.items())
+            continue
+        if isinstance(part, dict):
             faults.extend((where, f"the key {key!r} holds {_broken(key)}") for key in part if _broken(key))
-        elif isinstance(part, list):
-            pending.extend((f"{where}[{index}]", inner, level + 1) for index, inner in enumerate(part))
-        elif isinstance(part, float) and not math.isfinite(part):
-            faults.append((where, f"holds {part}; expected a finite number"))
-        elif isinstance(part, str):
-            if wrong := _broken(part):
-                faults.append((where, f"holds {wrong}; expected plain text"))
-        elif part is not None and not isinstance(part, int | float):  # a table may hold bytes, dates, decimals
-            faults.append((where, f"holds {kind(part)}; expected text, a number, true or false, a list or an object"))
+        for key, inner in part.items() if isinstance(part, dict) else enumerate(part):
+            if isinstance(inner, dict | list):
+                pending.append((_place(where, key), inner, level + 1))
+            elif wrong := _wrong(inner):
+                faults.append((_place(where, key), wrong))
     return faults
+
+
+def _place(where: str, key: str | int) -> str:
+    if isinstance(key, int):
+        return f"{where}[{key}]"
+    return f"{where}.{key}" if where else str(key)
+
+
+def _wrong(value: Any) -> str:
+    """What is wrong with a value that is no list or object; empty where nothing is."""
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else f"holds {value}; expected a finite number"
+    if isinstance(value, str):
+        return f"holds {wrong}; expected plain text" if (wrong := _broken(value)) else ""
+    if value is None or isinstance(value, int):
+        return ""
+    # A table may hold bytes, dates, decimals.
+    return f"holds {kind(value)}; expected text, a number, true or false, a list or an object"
 
 
 def kind(value: Any) -> str:

@@ -5,9 +5,6 @@ import decimal
 import gzip
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,58 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from reading_memory import GOOD, MEGABYTE, measured
 
 from stepward import formats
 from stepward.errors import StepwardError
 from stepward.rows import BadRows, Meter, read_rows
 from stepward.rows.strict import DEEPEST, LONGEST_ROW
-
-MEGABYTE = 2**20
-GOOD = b'{"a": 1}\n'
-FLAT = 150
-"""Megabytes that reading may take beyond what a small file takes."""
-
-_MEASURE = """
-import json, sys
-from pathlib import Path
-from stepward.rows import BadRows, read_rows
-
-def read(path):
-    bad = BadRows(path)
-    rows = sum(1 for _ in read_rows(path, bad))
-    return rows, [[fault.row, fault.reason, len(fault.text)] for fault in bad.faults]
-
-def peak():
-    # Not getrusage: its figure is of the process that started this one, until this one is larger.
-    (line,) = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
-    return int(line.split()[1])
-
-path = Path(sys.argv[1])
-small = path.with_name("small" + "".join(path.suffixes))
-small.write_bytes(Path(sys.argv[2]).read_bytes())
-read(small)
-before = peak()
-rows, faults = read(path)
-print(json.dumps([rows, faults, (peak() - before) / 1024]))
-"""
-
-
-def measured(path: Path) -> tuple[int, list[tuple[int, str]]]:
-    """A large file's rows and faults, read in a process of its own, whose memory may not grow with the file."""
-    if not Path("/proc/self/status").exists():
-        pytest.skip("the most memory that a process has taken is read from /proc")
-    packed = {".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}.get(path.suffix, bytes)
-    small = path.with_name("seed")
-    small.write_bytes(packed(b"[" + GOOD + b"]" if path.name.startswith("array") else GOOD))
-    done = subprocess.run(
-        [sys.executable, "-c", _MEASURE, str(path), str(small)], capture_output=True, text=True, check=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    rows, faults, grown = json.loads(done.stdout)
-    print(f"{path.name}: {grown:.0f} MB more")
-    assert grown < FLAT, f"{path.name}: memory grew by {grown:.0f} MB"
-    assert all(length < 25_000 for _, _, length in faults)
-    return rows, [(row, reason) for row, reason, _ in faults]
 
 
 def repeated(path: Path, member: bytes, times: int, before: bytes = b"", after: bytes = b"") -> Path:
@@ -82,7 +33,9 @@ def repeated(path: Path, member: bytes, times: int, before: bytes = b"", after: 
 
 
 @pytest.mark.parametrize(
-    ("name", "filler"), [("rows.jsonl.gz", b"\0"), ("rows.jsonl.zst", b" ")], ids=["zeros", "spaces"]
+    ("name", "filler"),
+    [pytest.param("rows.jsonl.gz", b"\0", marks=pytest.mark.slow), ("rows.jsonl.zst", b" ")],
+    ids=["zeros", "spaces"],
 )
 def test_a_row_of_ten_gigabytes_ends_reading(tmp_path: Path, name: str, filler: bytes) -> None:
     path = repeated(tmp_path / name, filler * (100 * MEGABYTE), 100, before=GOOD, after=GOOD)
@@ -139,7 +92,9 @@ def test_ten_gigabytes_of_rows_are_read_in_little_memory(tmp_path: Path) -> None
     )
 
 
-@pytest.mark.parametrize("name", ["rows.jsonl.gz", "rows.jsonl.zst", "array.json.gz"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("rows.jsonl.gz", marks=pytest.mark.slow), "rows.jsonl.zst", "array.json.gz"]
+)
 def test_many_large_rows_are_read_in_little_memory(tmp_path: Path, name: str) -> None:
     line = b'{"a": "' + b"x" * MEGABYTE + b'"}'
     if name.startswith("array"):
