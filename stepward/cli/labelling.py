@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,7 +39,7 @@ def label(
     from stepward.pipeline.layout import Layout
     from stepward.recipes.load import of_run
     from stepward.records import StepLabels
-    from stepward.store import write_batches
+    from stepward.store import locked, write_batches
 
     if kind not in ("hard", "soft", "er"):
         raise StepwardError(f"--kind {kind}: expected hard, soft or er")
@@ -49,15 +50,19 @@ def label(
     manifest = Manifest.read(source)
     if not manifest.units("rollouts"):
         raise StepwardError(f"{source}: no rollouts in it; run a recipe with hard, soft or er labels first")
-    recipe, told = of_run(source), Told()
+    recipe, told = of_run(source), Told(kind)
     filters, layout = Filters(drawn, within, level, above, wrong_up_to, first_error), Layout(source)
     filtered = filters != Filters()
     if filtered and to is None:
         raise StepwardError("--to: name the file for filtered labels; the run's own stay as they are")
     path = to or source / "labels" / (f"er-eta-{eta:g}.parquet" if kind == "er" else f"{kind}.parquet")
-    batches = labels_by_batch(recipe, layout, kind, eta)
-    write_batches(path, told.of(filters.of(recipe, layout, batches) if filtered else batches), StepLabels)
-    facts = told.facts()
+    # Into the run go its own labels again, or those of another eta, which no manifest names.
+    with locked(source) if to is None else nullcontext():
+        batches = labels_by_batch(recipe, layout, kind, eta)
+        write_batches(path, told.of(filters.of(recipe, layout, batches) if filtered else batches), StepLabels)
+        facts = told.facts()
+        if to is None and path.stem in manifest.units("labels"):
+            Manifest.read(source).finish("labels", kind, path, **facts)
     without = f", {facts['without']:,} without a label" if facts["without"] else ""
     say(f"{facts['solutions']:,} solutions, {facts['steps']:,} steps labelled {kind}{without}: {path}")
     if filters.dropped:

@@ -29,7 +29,7 @@ def grown(folder: Path, recipe: Recipe) -> Manifest:
     manifest = Manifest.read(folder)
     before = of_run(folder)
     _check(folder, before, recipe)
-    if before == recipe:
+    if before.decisive() == recipe.decisive():
         return manifest
     manifest.content.setdefault("grown_from", []).append(manifest.content["recipe_hash"])
     manifest.replace_recipe(recipe.decisive())

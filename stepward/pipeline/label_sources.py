@@ -23,6 +23,7 @@ from stepward.labelling.pooling import pool
 from stepward.labelling.tree_rows import tree_rows
 from stepward.labelling.tree_search import TreeState
 from stepward.manifest import Manifest
+from stepward.pipeline.labels import check_labels
 from stepward.pipeline.layout import BY, TREES, Layout
 from stepward.pipeline.measure import has_oracle, oracle_of
 from stepward.recipes.load import of_run
@@ -56,13 +57,20 @@ def write_labels(folder: Path, kind: str, made: Filtered, **facts: Any) -> Path:
     """Writes labels of a kind into a run, in the place of those of that kind that it has.
 
     Raises:
-        StepwardError: There are none.
+        StepwardError: There are none, all are one, or another process works in the run.
     """
+    with locked(folder):
+        return _write_labels(folder, kind, made, **facts)
+
+
+def _write_labels(folder: Path, kind: str, made: Filtered, **facts: Any) -> Path:
+    """The same where the run is held."""
     if not made.labels:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in made.dropped.items())
         raise StepwardError(f"{folder}: no {kind} labels come of it ({reasons or 'the run has no solutions'})")
     path = Layout(folder).shard("labels", kind)
     values = [value for one in made.labels for value in one.labels if value is not None]
+    check_labels(kind, len(values), min(values, default=0.0), max(values, default=0.0))
     write_shard(path, made.labels, StepLabels)
     Manifest.read(folder).finish(
         "labels", kind, path, solutions=len(made.labels), steps=len(values), mean=sum(values) / len(values), **facts
@@ -118,10 +126,10 @@ def judge_run(
                     tokens=sum(one.tokens for one in made), unparsed=sum(one.unparsed for one in made),
                     failed=sum(one.failed for one in made),
                 )  # fmt: skip
-            judgements += read_shard(path, Judgement)
+            judgements += read_shard(manifest.where(JUDGEMENTS, name), Judgement)
             progress(min(start + unit, len(solutions)), len(solutions))
         labels = judge_labels(solutions, judgements)
-        write_labels(folder, JUDGE, labels, tokens=sum(one.tokens for one in judgements), judge=judge.name)
+        _write_labels(folder, JUDGE, labels, tokens=sum(one.tokens for one in judgements), judge=judge.name)
     return judgements, labels
 
 
@@ -137,10 +145,10 @@ def consensus_run(folder: Path, one: str, other: str, above: float) -> Filtered:
     Raises:
         StepwardError: The run lacks one of them, or they agree nowhere.
     """
-    manifest = Manifest.read(folder)
     with locked(folder):
+        manifest = Manifest.read(folder)
         kept = consensus(_labels(manifest, one), _labels(manifest, other), one_above=above, other_above=above)
-        write_labels(folder, CONSENSUS, kept, of=[one, other])
+        _write_labels(folder, CONSENSUS, kept, of=[one, other])
     return kept
 
 
@@ -148,7 +156,7 @@ def _labels(manifest: Manifest, kind: str) -> list[StepLabels]:
     if not manifest.finished("labels", kind):
         known = ", ".join(sorted(manifest.units("labels"))) or "none"
         raise StepwardError(f"{manifest.folder}: no labels of kind {kind!r}; it has {known}")
-    return read_shard(manifest.folder / manifest.units("labels")[kind]["path"], StepLabels)
+    return read_shard(manifest.where("labels", kind), StepLabels)
 
 
 def compare_labels(folder: Path) -> tuple[list[LabelCost], list[KindNoise]]:
@@ -181,13 +189,13 @@ def compare_labels(folder: Path) -> tuple[list[LabelCost], list[KindNoise]]:
 def _ways(manifest: Manifest, recipe: Recipe) -> list[tuple[Way, list[StepRollouts]]]:
     """The run's rollouts by completer, and those of all completers pooled where there are several."""
     name = manifest.folder.resolve().name
-    units: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    units: defaultdict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     for unit, facts in sorted(manifest.units("rollouts").items()):
-        units[unit.partition(BY)[2]].append(facts)
+        units[unit.partition(BY)[2]][unit] = facts
     found = []
     for completer, each in units.items():
-        rollouts = [one for facts in each for one in read_shard(manifest.folder / facts["path"], StepRollouts)]
-        prefilled = sum(facts.get("work", {}).get("prefilled", 0) for facts in each) or None
+        rollouts = [one for unit in each for one in read_shard(manifest.where("rollouts", unit), StepRollouts)]
+        prefilled = sum(facts.get("work", {}).get("prefilled", 0) for facts in each.values()) or None
         shown = completer or next((one.completer for one in rollouts), "")
         found.append((Way(name, shown, recipe.rollouts.search, prefilled), rollouts))
     if len(found) > 1:

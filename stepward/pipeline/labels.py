@@ -1,8 +1,9 @@
 """Labels of a run's solutions, batch by batch, so that a run of any size is labelled in the memory of one batch."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stepward.errors import StepwardError
@@ -21,6 +22,7 @@ from stepward.manifest import Manifest
 from stepward.pipeline.judges import right_from
 from stepward.pipeline.layout import Layout
 from stepward.pipeline.measure import oracle_of
+from stepward.pipeline.set_aside import unlabelled
 from stepward.pipeline.units import JUDGED
 from stepward.recipes.schema import BY_MODEL, Recipe
 from stepward.records import Scores, Solution, StepLabels, StepRollouts
@@ -41,12 +43,13 @@ def labels_by_batch(recipe: Recipe, layout: Layout, kind: str, eta: float | None
     Raises:
         StepwardError: A prefix has no counts that should have some.
     """
+    aside = unlabelled(Manifest.read(layout.folder))
     for unit, path in _shards(layout):
         solutions = read_shard(path, Solution)
         if kind == "orm":
             yield solutions, outcome_labels(solutions)
         elif kind in BY_MODEL:
-            scores = {one.solution_id: one.scores for one in read_shard(layout.shard(JUDGED, unit), Scores)}
+            scores = {one.solution_id: one.scores for one in read_shard(layout.finished(JUDGED, unit), Scores)}
             threshold, after = right_from(layout, recipe), recipe.labels.after_first_error
             yield solutions, model_labels(solutions, scores, kind, threshold, after)
         elif kind == "oracle":
@@ -56,10 +59,15 @@ def labels_by_batch(recipe: Recipe, layout: Layout, kind: str, eta: float | None
             # A search leaves out what it can infer.
             missing: Missing = "refuse" if recipe.rollouts.search == "every" else "infer"
             counts = counts_of(recipe, layout, unit)
-            yield solutions, rollout_labels(
+            labels = rollout_labels(
                 solutions, counts, kind, recipe.labels.eta if eta is None else eta,
                 missing=missing, after_first_error=recipe.labels.after_first_error,
             )  # fmt: skip
+            yield solutions, [_without(one) if one.problem_id in aside else one for one in labels]
+
+
+def _without(labels: StepLabels) -> StepLabels:
+    return replace(labels, labels=(None,) * len(labels.labels))
 
 
 def counts_of(recipe: Recipe, layout: Layout, unit: str) -> dict[str, StepRollouts]:
@@ -70,8 +78,9 @@ def counts_of(recipe: Recipe, layout: Layout, unit: str) -> dict[str, StepRollou
 
 def _shards(layout: Layout) -> list[tuple[str, Path]]:
     """The reward split's shards of solutions by their units."""
-    units = Manifest.read(layout.folder).units("solutions")
-    return [(unit, layout.folder / units[unit]["path"]) for unit in sorted(units) if unit.startswith("reward-")]
+    manifest = Manifest.view(layout.folder)
+    named = sorted(unit for unit in manifest.units("solutions") if unit.startswith("reward-"))
+    return [(unit, manifest.where("solutions", unit)) for unit in named]
 
 
 @dataclass
@@ -120,36 +129,61 @@ class Filters:
 
 
 class Told:
-    """Counts labels on their way to the disc."""
+    """Counts labels on their way to the disc, and refuses those from which nothing can be learned.
 
-    def __init__(self) -> None:
+    Args:
+        kind: Which kind they are.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
         self.counts: Counter[str] = Counter()
-        self.sum = 0.0
+        self.sum, self.low, self.high = 0.0, math.inf, -math.inf
 
     def of(self, batches: Iterable[Labelled]) -> Iterator[list[StepLabels]]:
-        """The batches' labels."""
+        """The batches' labels.
+
+        Raises:
+            StepwardError: At their end, with the code `degenerate`: there is none, or all are one. What is being
+                written from them is then not kept.
+        """
         for _, batch in batches:
             for one in batch:
                 values = [value for value in one.labels if value is not None]
                 self.sum += sum(values)
+                self.low, self.high = min((self.low, *values)), max((self.high, *values))
                 self.counts.update(solutions=1, steps=len(values), without=len(one.labels) - len(values))
             yield batch
-
-    def check(self, kind: str) -> None:
-        """Refuses labels by a reward model that are all one: no other can learn from them.
-
-        Raises:
-            StepwardError: They are.
-        """
-        if kind in BY_MODEL and self.sum in (0, self.counts["steps"]):
-            value = "1: every step is right" if self.sum else "0: nothing is right"
-            raise StepwardError(
-                f"labels {kind}: all {self.counts['steps']:,} are {value} by labels.right_from; give another number, "
-                "or labels.right_from=chosen"
-            )
+        check_labels(self.kind, self.counts["steps"], self.low, self.high)
 
     def facts(self) -> dict[str, float | int]:
         """Solutions, labelled steps and their mean, and the steps that have no label."""
         steps = self.counts["steps"]
         mean = {"mean": self.sum / steps} if steps else {}
         return {"solutions": self.counts["solutions"], "steps": steps, **mean, "without": self.counts["without"]}
+
+
+def check_labels(kind: str, steps: int, low: float, high: float) -> None:
+    """Refuses labels that are all one: a model that learns from them says the same of everything.
+
+    Args:
+        kind: Which kind they are.
+        steps: How many there are.
+        low: The lowest.
+        high: The highest.
+
+    Raises:
+        StepwardError: With the code `degenerate`: there is none, or all are one.
+    """
+    if steps and low < high:
+        return
+    found = f"all {steps:,} are {low:g}" if steps else "no step has one"
+    mend = (
+        "give another labels.right_from, or labels.right_from=chosen"
+        if kind in BY_MODEL
+        else "look at the solutions and rollouts they come from: the problems may be too easy or too hard for the "
+        "generator, or every answer is misread"
+    )
+    raise StepwardError(
+        f"labels {kind}: {found}: nothing can be learned from them; {mend}", code="degenerate", field=f"labels.{kind}"
+    )

@@ -8,7 +8,9 @@ from stepward.evaluation.label_quality import LabelQuality, label_quality
 from stepward.evaluation.summary import evaluate
 from stepward.labelling.labels import Oracle
 from stepward.labelling.pooling import pool
+from stepward.manifest import Manifest
 from stepward.pipeline.layout import ARITHMETIC, Layout
+from stepward.pipeline.set_aside import kept
 from stepward.pipeline.step_quality import step_quality
 from stepward.problems.checker import first_error
 from stepward.recipes.schema import Recipe
@@ -43,9 +45,10 @@ def evaluate_run(recipe: Recipe, layout: Layout, progress: Callable[[], None] = 
                 f"scores of solution {score.solution_id} by {score.model}: neither a validation nor a test solution"
             )
         scores[split_of[score.solution_id]].append(score)
+    manifest = Manifest.read(layout.folder)
     evaluation = evaluate(
-        layout.problems("test"), candidates["test"], scores["test"],
-        validation=(layout.problems("validation"), candidates["validation"], scores["validation"]),
+        kept(manifest, "test"), candidates["test"], scores["test"],
+        validation=(kept(manifest, "validation"), candidates["validation"], scores["validation"]),
         ns=recipe.evaluation.ns, seed=recipe.seed, subsets=recipe.evaluation.subsets, grader=recipe.grader,
         progress=progress,
     )  # fmt: skip

@@ -1,8 +1,7 @@
 """What a run's page shows, gathered from its folder: figures, costs, and the test problems with their scores."""
 
-import json
-import struct
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,17 +13,21 @@ from stepward.evaluation import folder as evaluation_folder
 from stepward.evaluation.aggregation import aggregate
 from stepward.evaluation.answer_groups import Same, grouped, same_by
 from stepward.evaluation.calibration import Bin, Reliability
-from stepward.evaluation.compare import Difference, Measured, compare_runs, why_unpaired
+from stepward.evaluation.compare import Difference, compare_runs, correct, why_unpaired
 from stepward.evaluation.external_folder import is_scores, read
+from stepward.evaluation.measured import Measured
 from stepward.evaluation.statistics import spread
+from stepward.grading.graders import GRADERS
 from stepward.manifest import Manifest
 from stepward.pipeline.layout import SPLITS, Layout
 from stepward.pipeline.measure import has_oracle, oracle_of
 from stepward.pipeline.scores_page import scores_report
+from stepward.pipeline.set_aside import kept, told
+from stepward.pipeline.soundness import doubts
 from stepward.recipes.load import of_run
 from stepward.recipes.schema import Recipe
 from stepward.records import Solution
-from stepward.store import atomic, read_json
+from stepward.store import atomic, locked, read_json
 
 if TYPE_CHECKING:
     from stepward.report.contents import ErrorsFound, ModelView, ProblemView, RunReport, StageCost
@@ -40,19 +43,22 @@ def report_run(recipe: Recipe, layout: Layout) -> None:
     write_report(Report((_run(recipe, layout),)), layout.folder / "report.html")
 
 
-def report_runs(folders: Sequence[Path], to: Path | None = None, data: Path | None = None) -> Path:
+def report_runs(
+    folders: Sequence[Path], to: Path | None = None, data: Path | None = None, grader: str | None = None
+) -> Path:
     """Draws one page of a run or several.
 
     Args:
         folders: The runs' folders, or folders of scores from elsewhere (`stepward evaluate scores --to`).
         to: The page; `report.html` in the first run's folder, or for several runs beside it, if not given.
         data: The folder of its plots and of what it loads on demand; beside the page if not given.
+        grader: Which answers are one, is told by it; by each run's own if not given.
 
     Returns:
         The page.
 
     Raises:
-        StepwardError: A folder is no run, is not evaluated yet, or stands twice.
+        StepwardError: A folder is no run, is not evaluated yet, stands twice, or names a function as its grader.
     """
     from stepward.report.contents import Report
     from stepward.report.page import write_report
@@ -67,7 +73,7 @@ def report_runs(folders: Sequence[Path], to: Path | None = None, data: Path | No
     # Runs of one name are told apart by their folders.
     shown = [name if names.count(name) == 1 else str(folder) for name, folder in zip(names, folders, strict=True)]
     runs = tuple(
-        scores_report(folder, name) if recipe is None else _run(recipe, Layout(folder), name)
+        scores_report(folder, name) if recipe is None else _run(_graded(recipe, folder, grader), Layout(folder), name)
         for recipe, folder, name in zip(recipes, folders, shown, strict=True)
     )
     several = len(folders) > 1
@@ -78,8 +84,34 @@ def report_runs(folders: Sequence[Path], to: Path | None = None, data: Path | No
         measured = [read(folder, run.name) for folder, run in zip(folders, runs, strict=True)]
         differences = _differences(measured, next((one.seed for one in recipes if one is not None), 0))
         same = not any(why_unpaired(measured[0], other) for other in measured[1:])
-    write_report(Report(runs, differences, same), path, data)
+    with ExitStack() as held:
+        for folder in _written_into(path, data):
+            held.enter_context(locked(folder))
+        write_report(Report(runs, differences, same), path, data)
     return path
+
+
+def _graded(recipe: Recipe, folder: Path, grader: str | None) -> Recipe:
+    """A folder's recipe with a grader that may be called.
+
+    Raises:
+        StepwardError: The folder, which may be a stranger's, names a function, and none is given.
+    """
+    if grader is None and recipe.grader not in GRADERS:
+        raise StepwardError(
+            f"{folder}: its answers were graded by {recipe.grader!r}, and code that a folder names is not run: give "
+            f"--grader MODULE:FUNCTION if you know it, or one of {', '.join(GRADERS)}",
+            code="untrusted_code",
+            file=folder / "manifest.json",
+            field="--grader",
+        )
+    return recipe if grader is None else recipe.model_copy(update={"grader": grader})
+
+
+def _written_into(path: Path, data: Path | None) -> set[Path]:
+    """The folders of runs, or of scores, in which a page and its folder go."""
+    above = {parent for one in (path, data) if one is not None for parent in one.resolve().parents}
+    return {folder for folder in above if (folder / "manifest.json").is_file() or is_scores(folder)}
 
 
 def draw_picture(layout: Layout, path: Path) -> None:
@@ -116,7 +148,7 @@ def _run(recipe: Recipe, layout: Layout, name: str | None = None) -> "RunReport"
         facts=_facts(recipe, manifest),
         about=recipe.about,
         recipe=recipe.decisive(),
-        parameters=_parameters(layout, manifest),
+        parameters=_parameters(manifest),
         calibration=_calibration(folder / "calibration.json"),
         errors=_errors(folder / "first-errors.json"),
         costs=_costs(manifest),
@@ -189,6 +221,10 @@ def _facts(recipe: Recipe, manifest: Manifest) -> dict[str, str]:
         "Seeds": ", ".join(map(str, recipe.rewards.seeds)),
         "Generator": recipe.solutions.path or recipe.generator.model,
     }
+    if aside := told(manifest):
+        facts["Set aside"] = "; ".join(aside)
+    if doubted := doubts(manifest, recipe):
+        facts["Warnings"] = "; ".join(map(str, doubted))
     facts["Versions"] = ", ".join(f"{name} {version}" for name, version in manifest.content["versions"].items())
     facts["Recipe hash"] = manifest.content["recipe_hash"]
     return facts
@@ -213,29 +249,16 @@ def _costs(manifest: Manifest) -> "tuple[StageCost, ...]":
     return tuple(StageCost(stage, _total(manifest.units(stage), "seconds"), made(stage)) for stage in shown)
 
 
-def _parameters(layout: Layout, manifest: Manifest) -> int | None:
-    """How many parameters a reward model of the run has, by the heading of its weights; None where there are none."""
-    paths = [path / "model.safetensors" for path in manifest.paths("rewards")]
-    path = next((path for path in paths if path.is_file()), None)
-    if path is None:
-        return None
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        tensors = json.loads(file.read(length))
-    total = 0
-    for name, tensor in tensors.items():
-        size = 1
-        for side in tensor.get("shape", ()):
-            size *= side
-        total += size if name != "__metadata__" else 0
-    return total
+def _parameters(manifest: Manifest) -> int | None:
+    """How many parameters a reward model of the run has; None where there is none."""
+    return next((facts["parameters"] for facts in manifest.units("rewards").values() if "parameters" in facts), None)
 
 
 def _views(recipe: Recipe, layout: Layout, models: "Sequence[ModelView]") -> "list[ProblemView]":
     """The test problems with their candidates, scored by the models and judged by the oracle where there is one."""
     from stepward.report.contents import Candidate, ProblemView
 
-    problems = layout.problems("test")
+    problems = kept(Manifest.read(layout.folder), "test")
     names = [f"{model.method}/seed-{recipe.rewards.seeds[0]}" for model in models]
     scores: dict[str, dict[str, tuple[float, ...]]] = {name: {} for name in names}
     for score in layout.scores():
@@ -269,11 +292,14 @@ def _groups(solutions: Sequence[Solution], same: Same) -> list[int]:
 
 
 def _differences(measured: Sequence[Measured], seed: int) -> tuple[Difference, ...]:
-    """Every other run against the first, method by method; none where they have no N in common."""
+    """Every other run against the first, method by method; none where they have no N in common.
+
+    Their p are corrected for all of them.
+    """
     found: list[Difference] = []
     first_ns = {row.n for row in measured[0].rows}
     for other in measured[1:]:
         if first_ns & {row.n for row in other.rows}:
             pairs = compare_runs([other, measured[0]], seed=seed).pairs
             found += [one for pair in pairs for one in pair.differences if one.first.method != "pass"]
-    return tuple(found)
+    return tuple(correct(found))

@@ -4,7 +4,6 @@ Each stage is a list of units. Sampling, training and scoring go to workers; the
 done when the manifest says so, which is after its file is whole.
 """
 
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -15,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from stepward.errors import StepwardError
 from stepward.evaluation import folder as evaluation_folder
+from stepward.files import refuse_filled, remove_made
 from stepward.grading.graders import load_grader
 from stepward.manifest import Manifest
 from stepward.pipeline import tasks, units
@@ -34,10 +35,15 @@ from stepward.pipeline.page import report_run
 from stepward.pipeline.progress import StageProgress
 from stepward.pipeline.ray_crew import Team
 from stepward.pipeline.ray_workers import RayWorkers
+from stepward.pipeline.set_aside import check_failures, kept, write_list
+from stepward.pipeline.soundness import check_drawn, doubts
 from stepward.pipeline.workers import Facts, Pool, Workers
 from stepward.recipes.schema import Recipe
 from stepward.records import Problem, Solution, StepLabels
 from stepward.store import locked, write_batches, write_shard
+
+_OF_A_MODEL = (".safetensors", ".json", ".jinja", ".txt", ".model", ".md", ".bin", ".tmp")
+"""Endings of what a reward model's folder holds."""
 
 
 @dataclass
@@ -74,11 +80,11 @@ class Run:
         for path in self.folder.rglob(".*.tmp"):
             path.unlink(missing_ok=True)
         for path in self.folder.glob("rewards/*/.*.partial"):
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)
         # A whole or half-replaced model that the manifest does not name is trained again, and must not be in the way.
         for unit in units.model_units(self.recipe):
             if not self.manifest.finished("rewards", unit):
-                shutil.rmtree(self.layout.reward_model(unit), ignore_errors=True)
+                remove_made(self.layout.reward_model(unit), _OF_A_MODEL)
 
     def problems(self) -> None:
         """Problems by split, and solutions that nobody draws: published ones, or another run's validation ones."""
@@ -124,6 +130,7 @@ class Run:
         if self.recipe.solutions.path is None:
             wanted = units.solution_units(self.recipe, self._sizes())
             self._work("solutions", self._own(wanted, self.recipe.solutions.unit), tasks.solve)
+        self._check("solutions")
 
     def rollouts(self) -> None:
         """Completions of every prefix of the reward split, where a label needs them."""
@@ -131,6 +138,7 @@ class Run:
         if wanted:
             wanted = self._own(wanted, self.recipe.rollouts.unit)
             self._work("rollouts", wanted, tasks.roll_out, self.recipe.rollouts.completions)
+            self._check("rollouts")
 
     def labels(self) -> None:
         """Labels of each kind, computed from the counts and the grades, or from another run's reward model's scores."""
@@ -138,11 +146,11 @@ class Run:
             self._work(units.JUDGED, judged, tasks.judge)
         for kind in units.label_units(self.recipe):
             if not self.manifest.finished("labels", kind):
-                told = Told()
+                told = Told(kind)
                 path = self.layout.shard("labels", kind)
                 write_batches(path, told.of(labels_by_batch(self.recipe, self.layout, kind)), StepLabels)
-                told.check(kind)
                 self._finish("labels", kind, path, **told.facts())
+        self._say_doubts("labels")
 
     def rewards(self) -> None:
         """A reward model for each kind and seed, trained or another run's."""
@@ -160,7 +168,7 @@ class Run:
         folder = self.folder / "evaluation"
         if not (self.manifest.finished("evaluation", "summary") and _is_whole(folder)):
             start = time.monotonic()
-            total = sum(self.manifest.units("problems")[split]["problems"] for split in ("validation", "test"))
+            total = sum(len(kept(self.manifest, split)) for split in ("validation", "test"))
             with StageProgress(self.console, "evaluation", total, what="problems") as progress:
                 evaluate_run(self.recipe, self.layout, progress.advance)
             self.manifest.units("report").clear()  # a page of other figures
@@ -201,6 +209,19 @@ class Run:
                 drawing.add(facts)
                 self._finish(stage, unit, facts.pop("path"), **facts)
                 progress.advance()
+                if "set_aside" in facts:
+                    check_failures(self.manifest, self.recipe, stage, self._sizes())
+
+    def _check(self, stage: str) -> None:
+        """Whether what was drawn can mean anything, now that all of it is there; also of a run that goes on."""
+        check_failures(self.manifest, self.recipe, stage, self._sizes())
+        write_list(self.manifest)
+        check_drawn(self.manifest, self.recipe, stage, self.training)
+        self._say_doubts(stage)
+
+    def _say_doubts(self, stage: str) -> None:
+        for doubt in doubts(self.manifest, self.recipe, (stage,)):
+            self.console.print(f"[yellow]warning:[/] {escape(str(doubt))}", highlight=False, soft_wrap=True)
 
 
 STAGES: dict[str, Callable[[Run], None]] = {
@@ -221,7 +242,7 @@ class Ways:
     """How a recipe is run this time: nothing here changes a record.
 
     Attributes:
-        workers: Worker processes; one a core, at most 8, if not given.
+        workers: Worker processes; one a GPU, or a core where there is none, at most 8, if not given.
         threads: torch threads a worker; more than one may change the last digit of a score.
         until: The last stage to do.
         part: Of how many machines this is which, from 1: it does that share of the solutions and rollouts, and stops
@@ -229,7 +250,8 @@ class Ways:
         grow: Whether a finished run may be gone on from with more completions, or one completer more.
         ray: The address of a Ray cluster whose machines do the work, `auto` or `local` (docs/clusters.md); None: this
             machine's own processes do.
-        gpus: GPUs of each of Ray's workers; a part of one lets workers share it.
+        gpus: GPUs of each worker; a part of one lets workers share it, 0 keeps them on the CPU. If not given, 1 where
+            this machine has any, and 0 of Ray's.
     """
 
     workers: int | None = None
@@ -238,7 +260,7 @@ class Ways:
     part: tuple[int, int] | None = None
     grow: bool = False
     ray: str | None = None
-    gpus: float = 0.0
+    gpus: float | None = None
 
     def __post_init__(self) -> None:
         """Raises StepwardError for a stage or part that there isn't."""
@@ -246,16 +268,14 @@ class Ways:
             raise StepwardError(f"--until {self.until}: expected one of {', '.join(STAGES)}")
         if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
             raise StepwardError(f"--part {self.part[0]}/{self.part[1]}: expected I/N with I from 1 to N, such as 2/4")
-        if self.gpus and self.ray is None:
-            raise StepwardError("--gpus-a-worker: expected together with --ray, which places workers by their GPUs")
         if self.part is not None and self.until not in ("problems", "solutions", "rollouts", None):
             raise StepwardError(f"--until {self.until}: a part ends with the rollouts; merge the parts, then go on")
 
     def pool(self, folder: Path) -> Workers | RayWorkers:
         """Who works on a run in that folder."""
         if self.ray is None:
-            return Workers(self.workers or min(8, _cores()), self.threads)
-        return RayWorkers(Team(folder, self.ray, self.workers, self.threads, self.gpus))
+            return Workers(self.workers, self.threads, self.gpus)
+        return RayWorkers(Team(folder, self.ray, self.workers, self.threads, self.gpus or 0.0))
 
     def stages(self) -> list[str]:
         """The stages to do, in order."""
@@ -293,8 +313,7 @@ def run_recipe(
         raise StepwardError("labels.kinds: oracle can't label published solutions; use orm, hard, soft or er")
     load_grader(recipe.grader)  # better refused now than by a worker
     with locked(folder):
-        _forget_unbegun(folder)
-        manifest = grown(folder, recipe) if ways.grow else Manifest.start(folder, recipe.decisive())
+        manifest = grown(folder, recipe) if ways.grow else begun(folder, recipe)
         with ways.pool(folder) if pool is None else nullcontext(pool) as crew:
             run = Run(recipe, folder, manifest, crew, console, ways.part, "rewards" in ways.stages())
             run.remove_leftovers()
@@ -305,6 +324,17 @@ def run_recipe(
     return manifest, run.worked
 
 
+def begun(folder: Path, recipe: Recipe) -> Manifest:
+    """The manifest of a run that begins, or goes on.
+
+    Raises:
+        StepwardError: The folder is no run's and not empty, or another recipe's run has finished something in it.
+    """
+    if not (folder / "manifest.json").exists():
+        refuse_filled(folder)
+    return Manifest.start(folder, recipe.decisive(), unbegun=True)
+
+
 def _is_whole(evaluation: Path) -> bool:
     """Whether an evaluation has all that is read of it: an older Stepward wrote fewer files, and fewer fields."""
     try:
@@ -312,15 +342,3 @@ def _is_whole(evaluation: Path) -> bool:
     except StepwardError:
         return False
     return (evaluation / "accuracies.parquet").is_file()
-
-
-def _cores() -> int:
-    """The cores this process may use; macOS only tells how many there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _forget_unbegun(folder: Path) -> None:
-    """Lets a run in which nothing is finished start again with another recipe: a mended one."""
-    path = folder / "manifest.json"
-    if path.exists() and not Manifest.read(folder).finished_units():
-        path.unlink()

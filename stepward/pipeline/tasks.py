@@ -6,11 +6,11 @@ A unit's work depends on the recipe and the unit's name alone, so a unit that wa
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from stepward.errors import StepwardError
 from stepward.generation.protocol import Generator, Meter, Sampling
 from stepward.grading.graders import load_grader
 from stepward.labelling.prefixes import prefixes_of
@@ -19,13 +19,15 @@ from stepward.labelling.searches import search_of
 from stepward.labelling.stopping import stopping_of
 from stepward.labelling.tree_search import TreeSettings, TreeState, grow_trees, tree_rollouts
 from stepward.pipeline.borrowing import lender_of
+from stepward.pipeline.drawing import Watched
 from stepward.pipeline.engines import GENERATOR, Named, completers, engine_of, sampling_of, seed_of
 from stepward.pipeline.layout import BY, TREES, Layout, parted_model
+from stepward.pipeline.set_aside import facts_of, without_rollouts
 from stepward.pipeline.units import JUDGED
 from stepward.pipeline.workers import Facts
 from stepward.recipes.schema import Recipe
 from stepward.records import Problem, Scores, Solution, StepRollouts
-from stepward.solutions.sampling import draw_solutions
+from stepward.solutions.sampling import EMPTY, draw_solutions
 from stepward.store import read_shard, write_shard
 
 
@@ -41,20 +43,21 @@ def solve(unit: str, folder: Path, recipe: Recipe) -> Facts:
         problems, generator, right_by(recipe.grader),
         count=count, sampling=sampling_of(recipe.generator), seed=recipe.seed,
     )  # fmt: skip
-    for one in found.failed:
-        raise StepwardError(
-            f"problem {one.id}: {generator.name} could not draw a solution ({one.reason}); leave it out", code=one.code
-        )
     drawn = found.solutions
+    by_problem = Counter(solution.problem_id for solution in drawn)
     path = layout.shard("solutions", unit)
     write_shard(path, drawn, Solution)
     return {
         "path": path,
         "problems": len(problems),
-        "draws": count * len(problems),
+        "draws": count * len(by_problem),
         "solutions": len(drawn),
         "right": sum(solution.copies for solution in drawn if solution.correct),
         "cut": sum(solution.copies for solution in drawn if not solution.finished),
+        "empty": sum(solution.copies for solution in drawn if solution.finished and solution.steps == (EMPTY,)),
+        "repeated": len(by_problem) if count > 1 else 0,
+        "alike": sum(distinct == 1 for distinct in by_problem.values()) if count > 1 else 0,
+        **facts_of(problems, found.failed, unit, recipe.solutions.unit),
         "work": _metered(generator.meter.since(before)),
         "seconds": round(time.monotonic() - start, 3),
     }
@@ -70,7 +73,7 @@ def roll_out(unit: str, folder: Path, recipe: Recipe) -> Facts:
     shards = layout.of_batch("solutions", unit, asked.unit, recipe.solutions.unit)
     solutions = [one for shard in shards for one in read_shard(shard, Solution) if one.problem_id in wanted]
     section = completers(recipe)[name]
-    completer = engine_of(section, f"rollouts.also.{name}" if name else _completer_field(recipe))
+    completer = Watched(engine_of(section, f"rollouts.also.{name}" if name else _completer_field(recipe)))
     before = completer.meter.copy()
     draw = _grow_trees if asked.search == "tree" else _draw_rollouts
     named = Named(completer, name) if name else completer
@@ -78,8 +81,10 @@ def roll_out(unit: str, folder: Path, recipe: Recipe) -> Facts:
     path = layout.shard("rollouts", unit)
     write_shard(path, counted, StepRollouts)
     sampled = [prefix for prefix in counted if not prefix.complete]
+    failed = without_rollouts(problems, counted)
     return {
         "path": path,
+        "problems": len(problems),
         "prefixes": len(counted),
         "sampled": len(sampled),
         "asked": len(prefixes_of(solutions).open()),
@@ -89,7 +94,8 @@ def roll_out(unit: str, folder: Path, recipe: Recipe) -> Facts:
         "empty": sum(prefix.empty for prefix in sampled),
         "failed": sum(prefix.failed for prefix in sampled),
         "tokens": sum(prefix.tokens for prefix in sampled),
-        "work": _metered(completer.meter.since(before)),
+        **facts_of(problems, failed, unit, asked.unit),
+        "work": {**_metered(completer.meter.since(before)), "seen": completer.seen()},
         "seconds": round(time.monotonic() - start, 3),
     }
 
@@ -169,8 +175,8 @@ def judge(unit: str, folder: Path, recipe: Recipe) -> Facts:
     named = str(recipe.labels.by)
     of, model = parted_model(named)
     _, problems = layout.batch(unit, recipe.solutions.unit)
-    scorer = load_scorer(Layout(layout.other(of)).reward_model(model))
-    scored = scorer.score_solutions(problems, read_shard(layout.shard("solutions", unit), Solution), named)
+    scorer = load_scorer(Layout(layout.other(of)).finished("rewards", model))
+    scored = scorer.score_solutions(problems, read_shard(layout.finished("solutions", unit), Solution), named)
     path = layout.shard(JUDGED, unit)
     write_shard(path, scored, Scores)
     return {"path": path, "solutions": len(scored), "seconds": round(time.monotonic() - start, 3)}
@@ -182,18 +188,18 @@ def score(unit: str, folder: Path, recipe: Recipe) -> Facts:
 
     start = time.monotonic()
     layout = Layout(folder)
-    scorer = load_scorer(layout.reward_model(unit), device=None)
+    scorer = load_scorer(layout.finished("rewards", unit), device=None)
     scored: list[Scores] = []
     lender = lender_of(folder, recipe)
     for split in ("validation", "test"):
         if split == "validation" and lender != folder:
             # Its scores are there, and what was chosen by them shall be chosen again to the last digit.
             known = {solution.id for solution in layout.solutions(split)}
-            theirs = read_shard(Layout(lender).shard("scores", unit.replace("/", "-")), Scores)
+            theirs = read_shard(Layout(lender).finished("scores", unit), Scores)
             scored += [one for one in theirs if one.solution_id in known]
             continue
         scored += scorer.score_solutions(layout.problems(split), layout.solutions(split), unit)
-    path = layout.shard("scores", unit.replace("/", "-"))
+    path = layout.shard("scores", unit)
     write_shard(path, scored, Scores)
     return {"path": path, "solutions": len(scored), "seconds": round(time.monotonic() - start, 3)}
 

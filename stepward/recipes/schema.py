@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from stepward.credentials import holds_secret, is_variable
+
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(values)) != len(values):
@@ -35,6 +37,8 @@ class Problems(_Section):
         reward: Problems whose solutions train the reward models; 0 only with `rewards.of`.
         validation: Problems on which aggregations are chosen; likewise.
         test: Problems on which everything is measured.
+        set_aside: The largest share of a split's problems that may be set aside because the engine can't do them; of
+            more, the run stops. It decides no record, so it may be raised for a run that stopped.
     """
 
     path: str = "arithmetic"
@@ -45,6 +49,7 @@ class Problems(_Section):
     reward: Annotated[int, Field(ge=0)] = 300
     validation: Annotated[int, Field(ge=0)] = 60
     test: Positive = 240
+    set_aside: Annotated[float, Field(ge=0, lt=1)] = 0.05
 
 
 class Example(_Section):
@@ -108,6 +113,11 @@ class Generator(_Section):
             raise ValueError("engine: server and url belong together; expected both or neither")
         if self.key is not None and self.engine != "server":
             raise ValueError("key is for engine: server")
+        # Recipes are kept in manifests, and runs are shared.
+        if self.key is not None and not is_variable(self.key):
+            raise ValueError("key is the name of the environment variable that holds the server's key, never the key")
+        if holds_secret([self.model, self.url or "", self.options]):
+            raise ValueError("a key stands in model, url or options; put it in an environment variable, named by key")
         if "{question}" not in self.prompt.question:
             raise ValueError("prompt.question has no {question} in it, where the problem's text goes")
         return self
@@ -268,7 +278,7 @@ class Recipe(_Section):
 
     def decisive(self) -> dict[str, Any]:
         """The recipe as JSON: what decides the run's records."""
-        content = self.model_dump(mode="json")
+        content = self.model_dump(mode="json", exclude={"problems": {"set_aside"}})
         # Fields that came later are left out where they are not used: a run from before them can be gone on with.
         if self.labels.by is None:
             del content["labels"]["by"], content["labels"]["right_from"]

@@ -24,6 +24,7 @@ INDIFFERENT = {
     "save_total_limit", "dataset_num_proc", "dataloader_num_workers", "dataloader_pin_memory", "disable_tqdm",
 }  # fmt: skip
 """Options that a training which goes on may have otherwise than before."""
+_INDECISIVE: Any = {"about": True, "grid": True, "data": {"run": {"problems": {"set_aside": True}}}}
 
 Positive = Annotated[int, Field(ge=1)]
 Kind = Literal["prm", "orm", "bt"]
@@ -111,7 +112,7 @@ class TrainingRecipe(BaseModel):
 
     def decisive(self) -> dict[str, Any]:
         """The recipe as JSON: what decides the reward model, and not what is only said or kept on the way."""
-        content = self.model_dump(mode="json", exclude={"about", "grid"})
+        content = self.model_dump(mode="json", exclude=_INDECISIVE)
         content["config"] = {name: value for name, value in content["config"].items() if name not in INDIFFERENT}
         return content
 
