@@ -1,12 +1,14 @@
 """An OpenAI-compatible server for tests, which fails in every way; what it writes says by which seed it was drawn."""
 
 import json
+import re
 import select
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from random import Random
 from typing import Any
 
 MODEL = "tiny/model"
@@ -29,6 +31,7 @@ class FakeServer:
         misbehave: How requests are answered.
         models: The models it lists; a status in their place is answered instead of a list.
         listed: What it says of each of them.
+        bare: Whether the list stands alone, not as `data`.
         asked: The fields of every request, in the order of arrival.
         headers: The headers of every request, likewise.
         most: The most requests that were under way at once. One that hangs is not under way: who asked may be gone.
@@ -39,6 +42,7 @@ class FakeServer:
         self.misbehave: Misbehave = well
         self.models: list[str] | int = [MODEL]
         self.listed: dict[str, Any] = {}
+        self.bare = False
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.most = 0
@@ -74,6 +78,50 @@ def good_answer(fields: dict[str, Any], count: int | None = None) -> dict[str, A
     return {"model": fields["model"], "choices": choices, "usage": usage}
 
 
+def asked_of(fields: dict[str, Any]) -> tuple[str, str]:
+    """The question of a request and what is written after it, of turns or of text."""
+    if "messages" not in fields:
+        question, _, written = fields["prompt"].partition("\n")
+        return question, written
+    turns = fields["messages"]
+    written = turns[-1]["content"] if turns[-1]["role"] == "assistant" else ""
+    return next(turn["content"] for turn in reversed(turns) if turn["role"] == "user"), written
+
+
+def solved(fields: dict[str, Any], count: int | None = None, *, restarts: bool = False, **changes: Any) -> Way:
+    """Solutions of "What is A + B * C?", of which four in ten go wrong, going on from what is written.
+
+    Args:
+        fields: The request.
+        count: How many choices, if not as many as asked.
+        restarts: Whether it doesn't see what is written and begins again.
+        **changes: Fields of every choice, or of its turn: `text` may hold {}, where the solution goes.
+    """
+    question, written = asked_of(fields)
+    steps = [] if restarts else [line for line in written.split("\n") if line]
+    answer = good_answer(fields, count)
+    for choice in answer["choices"]:
+        seed = fields.get("seed", 0) + choice["index"]
+        rest = "\n".join(_solution(question, seed, steps)[len(steps) :])
+        text = changes.get("text", "{}")
+        said = None if text is None else text.replace("{}", rest)
+        choice |= {name: value for name, value in changes.items() if name in ("finish_reason", "index")}
+        if "message" in choice:
+            thoughts = {name: value for name, value in changes.items() if name.startswith("reasoning")}
+            choice["message"] |= {"content": said, **thoughts}
+        else:
+            choice["text"] = said
+    return answer
+
+
+def _solution(question: str, seed: int, written: list[str]) -> list[str]:
+    found = re.search(r"(\d+) \+ (\d+) \* (\d+)", question)
+    a, b, c = map(int, found.groups()) if found else (1, 0, 1)
+    if any("wrongly" in step for step in written) or (not written and Random(seed).random() < 0.4):
+        return [f"wrongly {a} + {b} = {a + b}", f"So {a + b} * {c} = {(a + b) * c}", f"The answer is: {(a + b) * c}"]
+    return [f"{b} * {c} = {b * c}", f"So {a} + {b * c} = {a + b * c}", f"The answer is: {a + b * c}"]
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     fake: FakeServer
@@ -86,7 +134,8 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(models, int):
             self._send(models, b'{"error": {"message": "no list"}}')
         else:
-            self._send(200, json.dumps({"data": [{"id": name, **self.fake.listed} for name in models]}).encode())
+            listed = [{"id": name, **self.fake.listed} for name in models]
+            self._send(200, json.dumps(listed if self.fake.bare else {"data": listed}).encode())
 
     def do_POST(self) -> None:
         fields = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

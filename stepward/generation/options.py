@@ -1,6 +1,6 @@
 """What a recipe may set of engines that are not Stepward's own; names and values are checked before anything runs."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -59,7 +59,9 @@ class ServerOptions(_Options):
         served_as: The model's name in the server's answers, where it is not the one asked for.
         price_in: Price of a million tokens read.
         price_out: Price of a million tokens written.
-        extra: Further fields of every request.
+        extra: Further fields of every request; null leaves one out.
+        finish_reasons: What the server's own words for how a completion ended mean, where they are unknown.
+        probe: Whether it is tried, before the first draws, that the server answers and goes on from a prefix.
     """
 
     concurrency: Positive = 16
@@ -72,6 +74,8 @@ class ServerOptions(_Options):
     price_in: Annotated[float, Field(ge=0)] = 0.0
     price_out: Annotated[float, Field(ge=0)] = 0.0
     extra: dict[str, Any] = {}
+    finish_reasons: dict[str, Literal["stop", "length", "filtered"]] = {}
+    probe: bool = True
 
 
 def read_options(kind: type[Kind], options: dict[str, Any]) -> Kind:

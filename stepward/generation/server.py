@@ -16,12 +16,17 @@ from stepward.errors import StepwardError
 from stepward.generation.options import ServerOptions, read_options
 from stepward.generation.prompting import Prompting
 from stepward.generation.protocol import Completion, Meter, Prompt, Sampling
-from stepward.generation.server_answers import FailedCall, read_json
+from stepward.generation.server_answers import FailedCall, listed_models
+from stepward.generation.server_asking import Asking
 from stepward.generation.server_calls import RefusedByServer, RejectedPrompt, Server
-from stepward.generation.server_draws import Asking, Draws
+from stepward.generation.server_draws import Draws
+from stepward.generation.server_probe import probe
 
 _OURS = ("model", "prompt", "messages", "n", "stream", "stop", "temperature", "top_p")
 """Fields of a request that `extra` may not change: records would say otherwise than what was drawn."""
+
+_MAY_BE_LEFT_OUT = ("temperature", "top_p")
+"""Those among them that some models take no value of. Left out, they are 1, as is said of a request without them."""
 
 _NO_LIST = (404, 405, 501)
 
@@ -48,8 +53,12 @@ class ServerGenerator:
     ) -> None:
         read = read_options(ServerOptions, options)
         for field in _OURS:
-            if field in read.extra:
-                raise StepwardError(f"options.extra.{field}: expected no field that the recipe itself decides")
+            if field in read.extra and not (field in _MAY_BE_LEFT_OUT and read.extra[field] is None):
+                raise StepwardError(
+                    f"options.extra.{field}: expected no field that the recipe itself decides",
+                    code="conflict",
+                    field=f"options.extra.{field}",
+                )
         self.name = model
         self.meter = Meter()
         self._server = Server(url, key, read.concurrency, read.timeout)
@@ -72,10 +81,13 @@ class ServerGenerator:
         return _finish(self._complete(prompts, sampling, seed))
 
     async def _complete(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
+        self._check(sampling)
         most = self._asking.options.choices
         tasks: list[list[asyncio.Task[list[Completion]]]] = []
         async with self._server.calls() as calls:
             draws = Draws(self._asking, calls, sampling, seed)
+            if self._asking.options.probe and any(prompt.count for prompt in prompts):
+                await probe(self._asking, calls, sampling, [prompt for prompt in prompts if prompt.count])
             try:
                 async with asyncio.TaskGroup() as group:
                     for prompt in prompts:
@@ -94,27 +106,52 @@ class ServerGenerator:
         self.meter.generated += sum(one.tokens for one in given)
         return found
 
+    def _check(self, sampling: Sampling) -> None:
+        """Refuses sampling that the server can't be told, before anything is asked."""
+        for name in self._asking.left_out():
+            if getattr(sampling, name) != 1:
+                raise StepwardError(
+                    f"{name} is {getattr(sampling, name)}, but options.extra leaves it out of every request: expected "
+                    "1, which it then is",
+                    code="conflict",
+                    field=name,
+                )
+        context = self._asking.context
+        if context is not None and sampling.max_new_tokens >= context:
+            raise StepwardError(
+                f"{self._server.url}: max_new_tokens is {sampling.max_new_tokens}, and the context of {self.name} "
+                f"{context}: expected less, so that a prompt fits too",
+                code="too_large",
+                field="max_new_tokens",
+            )
+
     async def _check_model(self) -> None:
         """Refuses a server that lists its models and not this one. One that lists none is found out by its answers."""
         url = self._server.url
         async with self._server.calls() as calls:
             try:
-                models = read_json(await self._asking.again(lambda: calls.get("/models"), "models")).get("data")
+                body = await self._asking.again(lambda: calls.get("/models"), "models")
             except RefusedByServer as error:
                 if error.status in _NO_LIST:
                     return
                 raise
             except (FailedCall, RejectedPrompt) as error:
-                if isinstance(error, FailedCall) and error.unreadable:
-                    return
-                raise StepwardError(f"{url}: {error}; expected an OpenAI-compatible server there") from None
-        listed = [one for one in models if isinstance(one, dict)] if isinstance(models, list) else []
+                raise StepwardError(
+                    f"{url}: {error}; expected an OpenAI-compatible server there",
+                    code="server_refused" if isinstance(error, RejectedPrompt) else "unreachable",
+                    field="url",
+                ) from None
+        listed = listed_models(body)
         names = [str(one.get("id")) for one in listed]
         lengths = [one.get("max_model_len") for one in listed if one.get("id") == self.name]
         self._asking.context = next((length for length in lengths if isinstance(length, int)), None)
         if names and self.name not in names:
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            raise StepwardError(f"{url} has no model {self.name!r}; it has {', '.join(names[:5])}{more}")
+            raise StepwardError(
+                f"{url} has no model {self.name!r}; it has {', '.join(names[:5])}{more}",
+                code="unknown_name",
+                field="model",
+            )
 
 
 def _finish(work: Coroutine[Any, Any, Found]) -> Found:

@@ -2,9 +2,11 @@
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from stepward.generation.finish_reasons import Ending, ending_of
 from stepward.generation.protocol import Completion
 
 
@@ -14,14 +16,43 @@ class FailedCall(Exception):
     Attributes:
         kind: What failed, in a word or two.
         wait: Seconds that the server asks to wait; 0 where it does not.
-        unreadable: Whether there was a body that is not what an OpenAI-compatible server sends.
     """
 
-    def __init__(self, kind: str, wait: float = 0.0, *, unreadable: bool = False) -> None:
+    def __init__(self, kind: str, wait: float = 0.0) -> None:
         super().__init__(kind)
         self.kind = kind
         self.wait = wait
-        self.unreadable = unreadable
+
+
+class Untold(Exception):
+    """An answer does not say how its completions ended, and neither do its counts.
+
+    Attributes:
+        word: The `finish_reason` that nobody knows; None where there is none.
+        mended_by_one: Whether an answer with one choice would say it.
+    """
+
+    def __init__(self, word: str | None, mended_by_one: bool = False) -> None:
+        super().__init__(word)
+        self.word = word
+        self.mended_by_one = mended_by_one
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an answer is read against.
+
+    Attributes:
+        chat: Whether turns were sent.
+        count: Choices asked for.
+        limit: The most tokens of a choice.
+        words: What the user says that a `finish_reason` means.
+    """
+
+    chat: bool
+    count: int
+    limit: int
+    words: Mapping[str, Ending] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,35 +74,41 @@ class Answer:
     written: int
 
 
-def read_answer(body: bytes, chat: bool, count: int) -> Answer:
-    """The answer in a body, of which `count` choices were asked for.
+def read_answer(body: bytes, asked: Asked) -> Answer:
+    """The answer in a body.
 
-    A choice is finished if the server says that it stopped. One that reached a limit, or of which nothing is said, is
-    taken as cut; one that a filter kept back has the fault `filtered`.
+    A choice is finished if the server says that the model ended, and cut if it says that a limit did; one that a
+    filter kept back has the fault `filtered`, and one that calls a tool `refused: ...`. Where the server says nothing,
+    fewer tokens than the limit mean that the model ended.
 
     Raises:
         FailedCall: The body is no answer: not UTF-8, not JSON, without choices, or with other things in their place.
+        Untold: How a choice ended can't be known.
     """
     given = read_json(body)
     choices = given.get("choices")
     if not isinstance(choices, list) or not choices:
         raise FailedCall("no choices")
+    if not all(isinstance(choice, dict) for choice in choices):
+        raise FailedCall("not an answer")
     usage = given.get("usage")
     written = _number(usage, "completion_tokens")
+    indices = [choice.get("index", place) for place, choice in enumerate(choices)]
+    if indices == [0] * len(choices):
+        indices = list(range(len(choices)))  # some servers number no choice
     found: dict[int, Completion] = {}
-    for place, choice in enumerate(choices):
-        if not isinstance(choice, dict):
-            raise FailedCall("not an answer")
-        index = choice.get("index", place)
-        if isinstance(index, int) and 0 <= index < count:
-            found.setdefault(index, _completion(choice, chat))
+    lengths: dict[int, int] = {}
+    for index, choice in zip(indices, choices, strict=True):
+        if isinstance(index, int) and 0 <= index < asked.count and index not in found:
+            found[index], lengths[index] = _completion(choice, asked, written, len(choices))
     if not found:
         raise FailedCall("no choices")
     read = _number(usage, "prompt_tokens")
     details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
     reused = min(read, _number(details, "cached_tokens"))
     model = given.get("model")
-    return Answer(_with_tokens(found, written), model if isinstance(model, str) else None, read, reused, written)
+    shared = _with_tokens(found, lengths, written)
+    return Answer(shared, model if isinstance(model, str) else None, read, reused, written)
 
 
 def read_json(body: bytes) -> dict[str, Any]:
@@ -81,20 +118,33 @@ def read_json(body: bytes) -> dict[str, Any]:
         FailedCall: It is none, or not UTF-8.
     """
     if not body.strip():
-        raise FailedCall("empty body", unreadable=True)
+        raise FailedCall("empty body")
     try:
         given = json.loads(body.decode("utf-8"))
     except UnicodeDecodeError:
-        raise FailedCall("not UTF-8", unreadable=True) from None
+        raise FailedCall("not UTF-8") from None
     except (ValueError, RecursionError):
-        raise FailedCall("not JSON", unreadable=True) from None
+        raise FailedCall("not JSON") from None
     if not isinstance(given, dict):
-        raise FailedCall("not an answer", unreadable=True)
+        raise FailedCall("not an answer")
     return given
 
 
+def listed_models(body: bytes) -> list[dict[str, Any]]:
+    """The models of a server's list; none where it is no list that can be read."""
+    try:
+        given = json.loads(body)
+    except (ValueError, RecursionError):
+        return []
+    models = given.get("data") if isinstance(given, dict) else given
+    return [one for one in models if isinstance(one, dict)] if isinstance(models, list) else []
+
+
 _CONTEXT = re.compile(
-    r"context.{0,9}(length|window|size)|max_model_len|(prompt|input|sequence) is too long", re.IGNORECASE
+    r"context.{0,9}(length|window|size)|max_model_len|(prompt|input|sequence) is too long|exceeds?.{0,30}context"
+    r"|(input|prompt|sequence).{0,40}(length|tokens).{0,60}(exceed|must be <|must have less|longer than|too long)"
+    r"|maximum (model|input|sequence) length|too many (input |prompt )?tokens",
+    re.IGNORECASE,
 )
 
 
@@ -103,25 +153,57 @@ def is_about_context(words: str) -> bool:
     return bool(_CONTEXT.search(words))
 
 
-def _completion(choice: dict[str, Any], chat: bool) -> Completion:
-    turn = choice.get("message") if chat else choice
+_OF_A_TEXT = ("text", "output_text")
+_THOUGHTS = ("reasoning_content", "reasoning")
+
+
+def _completion(choice: dict[str, Any], asked: Asked, written: int, choices: int) -> tuple[Completion, int]:
+    """What a choice says, and its length with its thoughts'. Thoughts that are given apart are no part of it."""
+    turn = choice.get("message") if asked.chat else choice
     if not isinstance(turn, dict):
         raise FailedCall("not an answer")
-    text = turn.get("content" if chat else "text")
+    text = _text(turn.get("content" if asked.chat else "text"))
     reason = choice.get("finish_reason")
-    if text is None and reason is not None:
-        text = ""  # some servers say so that a model wrote nothing
-    if not isinstance(text, str) or not isinstance(reason, str | None):
+    thoughts = [turn[name] for name in _THOUGHTS if isinstance(turn.get(name), str)]
+    if text is None and (reason is not None or any(thoughts)):
+        text = ""  # the model wrote nothing, or its thoughts alone
+    if text is None or not isinstance(reason, str | None):
         raise FailedCall("not an answer")
-    if not text and reason is None:
+    if not text and not any(thoughts) and reason is None:
         raise FailedCall("empty text")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise FailedCall("not UTF-8", unreadable=True) from None
-    if reason == "content_filter":
-        return Completion("", False, fault="filtered")
-    return Completion(text, reason in ("stop", "eos", "end_turn"))
+        raise FailedCall("not UTF-8") from None
+    length = len(text.encode()) + sum(len(one) for one in thoughts)
+    ending = _by_counts(asked, written, choices) if reason is None else ending_of(reason, asked.words)
+    if ending is None:
+        raise Untold(reason)
+    if ending == "again":
+        raise FailedCall(f"ended by {reason}")
+    if ending in ("filtered", "tool"):
+        fault = "filtered" if ending == "filtered" else "refused: the model called a tool and wrote no solution"
+        return Completion("", False, fault=fault), length
+    return Completion(text, ending == "stop"), length
+
+
+def _text(content: Any) -> str | None:
+    """The text of a turn, which may come in parts, thoughts apart; None where there is none."""
+    if not isinstance(content, list):
+        if not isinstance(content, str | None):
+            raise FailedCall("not an answer")
+        return content
+    parts = [part for part in content if isinstance(part, dict) and part.get("type", "text") in _OF_A_TEXT]
+    return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
+
+
+def _by_counts(asked: Asked, written: int, choices: int) -> Ending:
+    """How a choice ended of which the server doesn't say it."""
+    if 0 < written < asked.limit:
+        return "stop"  # not even all choices together have reached the limit
+    if written and choices == 1:
+        return "length"
+    raise Untold(None, mended_by_one=written > 0)
 
 
 def _number(given: Any, name: str) -> int:
@@ -129,13 +211,12 @@ def _number(given: Any, name: str) -> int:
     return value if isinstance(value, int) and value > 0 else 0
 
 
-def _with_tokens(choices: dict[int, Completion], written: int) -> dict[int, Completion]:
+def _with_tokens(choices: dict[int, Completion], lengths: dict[int, int], written: int) -> dict[int, Completion]:
     """A server counts the tokens of all choices together; each gets its share by length, and they add up."""
-    lengths = {index: len(one.text.encode()) + 1 for index, one in choices.items()}
-    total, before, found = sum(lengths.values()), 0, {}
+    total, before, found = sum(lengths.values()) + len(lengths), 0, {}
     for index, one in choices.items():
-        upto = before + lengths[index]
+        upto = before + lengths[index] + 1
         tokens = written * upto // total - written * before // total
-        found[index] = Completion(one.text, one.finished, tokens, one.fault)
+        found[index] = replace(one, tokens=tokens)
         before = upto
     return found

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+from stepward.credentials import is_variable, redacted
 from stepward.errors import StepwardError
 from stepward.generation.server_answers import FailedCall, is_about_context, read_json
 
@@ -40,11 +41,13 @@ class RefusedByServer(StepwardError):
 
     Attributes:
         status: The HTTP status that says so.
+        words: What it says of it.
     """
 
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, status: int, words: str) -> None:
+        super().__init__(message, code="server_refused")
         self.status = status
+        self.words = words
 
 
 def checked_url(url: str) -> str:
@@ -59,11 +62,16 @@ def checked_url(url: str) -> str:
     except ValueError:
         host, parts = None, urlsplit("")
     if parts.scheme not in ("http", "https") or not host:
-        raise StepwardError(f"url {url!r}: expected a server's address up to /v1, such as http://localhost:8000/v1")
+        # What has neither a colon nor a point in it may be a key.
+        found = f" {redacted(url)!r}" if ":" in url or "." in url else ""
+        raise StepwardError(
+            f"url{found}: expected a server's address up to /v1, such as http://localhost:8000/v1", field="url"
+        )
     if parts.username or parts.password or parts.query or parts.fragment:
         raise StepwardError(
             f"url of {host}: it holds more than an address; a key belongs into an environment variable, whose name "
-            "is the section's `key`"
+            "is the section's `key`",
+            field="url",
         )
     return url.rstrip("/")
 
@@ -72,17 +80,23 @@ def key_of(variable: str | None) -> str | None:
     """The key in an environment variable; None where no variable is named.
 
     Raises:
-        StepwardError: The variable is not set, or what it holds can't be sent.
+        StepwardError: It is no variable's name, as the key itself isn't; it is not set, or what it holds can't be sent.
     """
     if variable is None:
         return None
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise StepwardError(f"key: the environment variable {variable} is not set; expected the server's key in it")
-    if not (key.isascii() and key.isprintable()):
+    if not is_variable(variable):
         raise StepwardError(
-            f"key: what the environment variable {variable} holds is no key: expected one line of ASCII"
+            "key: expected the name of the environment variable that holds the key, such as MY_SERVER_KEY, and never "
+            "the key itself; what was given is not shown, since it may be one",
+            field="key",
         )
+    key = os.environ.get(variable, "").strip()
+    # A word of small letters may be a password.
+    name = f"the environment variable {variable}" if variable.isupper() else "that environment variable"
+    if not key:
+        raise StepwardError(f"key: {name} is not set; expected the server's key in it", code="missing", field="key")
+    if not (key.isascii() and key.isprintable()):
+        raise StepwardError(f"key: what {name} holds is no key: expected one line of ASCII", field="key")
     return key
 
 
@@ -183,7 +197,7 @@ class Calls:
             404: "the model or the address is not there; expected the address up to /v1, and the model's name there",
         }.get(status, "it will not answer such requests")
         said = f" ({words})" if words else ""
-        raise RefusedByServer(f"{self._url}{path}: status {status}: {why}{said}", status)
+        raise RefusedByServer(f"{self._url}{path}: status {status}: {why}{said}", status, words)
 
     def _words(self, body: bytes) -> str:
         """What a server says of an error, in one line and without the key."""

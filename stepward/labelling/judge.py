@@ -1,7 +1,8 @@
 """A model judges solutions: it reads the problem and the numbered steps and names the first wrong one.
 
-Its reply is read strictly. One boxed integer that is a step's number, or -1 for no wrong step, is a vote; anything else
-is counted as unreadable and never guessed at. The records keep the votes, so that labels can be made of them again.
+Its reply is read strictly. One boxed integer that is a step's number, or -1 for no wrong step, is a vote, also where it
+is said twice; anything else is counted as unreadable and never guessed at. The records keep the votes, so that labels
+can be made of them again.
 """
 
 import re
@@ -82,11 +83,17 @@ def _tag(texts: Sequence[str]) -> str:
 
 
 def read_verdict(text: str, steps: int) -> int | None:
-    """The index that a reply gives: that of one of `steps` steps, or -1; None unless it boxes just one such integer."""
-    boxes = _BOX.findall(text)
-    if len(boxes) != 1 or text.count("\\boxed") != 1 or not _INTEGER.fullmatch(boxes[0].strip()):
+    """The index that a reply gives: that of one of `steps` steps, or -1; None unless it boxes such an integer alone.
+
+    It may say it twice, in bold and again at the end: that is one verdict still.
+    """
+    boxes = {box.strip() for box in _BOX.findall(text)}
+    if len(boxes) != 1 or text.count("\\boxed") != len(_BOX.findall(text)):
         return None
-    verdict = int(boxes[0].strip().replace("\u2212", "-"))
+    (box,) = boxes
+    if not _INTEGER.fullmatch(box):
+        return None
+    verdict = int(box.replace("\u2212", "-"))
     return verdict if NO_ERROR <= verdict < steps else None
 
 

@@ -98,9 +98,12 @@ def completion_answer(prefix: tuple[str, ...], completion: Completion) -> str | 
 
 
 def counted(earlier: StepRollouts, drawn: Sequence[Completion], reference: str, grader: Grader) -> StepRollouts:
-    """The counts with more completions in them. Those without text, and those that failed, are counted apart."""
+    """The counts with more completions in them. Those without text, and those that failed, are counted apart.
+
+    One without text that was cut is a wrong one like every cut one: a thinking model's thought had no end.
+    """
     given = [one for one in drawn if not one.fault]
-    written = [one for one in given if steps.split(one.text)]
+    written = [one for one in given if steps.split(one.text) or not one.finished]
     right = sum(grader(reference, completion_answer(earlier.steps, one)) for one in written)
     return replace(
         earlier,

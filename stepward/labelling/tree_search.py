@@ -221,7 +221,7 @@ def _candidates(state: Steps, drawn: Sequence[TreeDraw], settings: TreeSettings)
         return []
     # Equal completions would be searched twice for the same error.
     wrong = dict.fromkeys(lines.split(draw.text) for draw in drawn if not draw.right)
-    return [_Candidate(state, right / len(drawn), (*state, *added), _length(added)) for added in wrong]
+    return [_Candidate(state, right / len(drawn), (*state, *added), _length(added)) for added in wrong if added]
 
 
 def _length(added: Steps) -> int:
@@ -234,7 +234,7 @@ def _grades(prefixes: Prefixes) -> dict[Steps, float]:
 
 
 def _counted(draws: Iterable[TreeDraw]) -> list[TreeDraw]:
-    return [draw for draw in draws if not draw.fault and lines.split(draw.text)]
+    return [draw for draw in draws if not draw.fault and (lines.split(draw.text) or not draw.finished)]
 
 
 def _draw(

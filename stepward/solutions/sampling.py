@@ -15,8 +15,8 @@ class Drawn:
 
     Attributes:
         solutions: The distinct solutions, problem by problem, in the order of first appearance; their `copies` add up
-            to the draws asked for, a problem. A draw with no step at all is kept as a solution of one empty-answer
-            step (see `EMPTY`).
+            to the draws asked for, a problem. A draw with no step at all is kept as a solution of one step, `EMPTY`
+            or `CUT`, that states no answer.
         failed: The problems, by id, of which a draw could not be had. They have no solutions: candidates of one
             problem that are fewer than those of another can't be compared.
     """
@@ -62,9 +62,12 @@ def draw_solutions(
 EMPTY = "(no step)"
 """Stands for a solution in which the generator wrote nothing, so that it still counts as a wrong one."""
 
+CUT = "(cut before its first step)"
+"""Stands for one that the token limit ended first, as it does within a thought: a wrong one, and not an empty one."""
+
 
 def _steps(completion: Completion) -> tuple[str, ...]:
-    return steps.split(completion.text) or (EMPTY,)
+    return steps.split(completion.text) or (EMPTY if completion.finished else CUT,)
 
 
 def _graded(

@@ -119,6 +119,12 @@ def test_the_order_of_solutions_does_not_change_the_records() -> None:
     assert all(set(roll_out(order, completer)) == expected for order in permutations(solutions))
 
 
+def test_a_completion_that_was_cut_before_its_first_word_is_a_wrong_one_and_not_an_empty_one() -> None:
+    completer = ScriptedCompleter({"a": [Completion("", False), whole(""), whole("The answer is 6."), whole("")]})
+    (prefix, _) = roll_out([attempt("a", "The answer is 6.", answer="6")], completer)
+    assert (prefix.drawn, prefix.right, prefix.empty, prefix.failed) == (2, 1, 2, 0)
+
+
 def broken(fault: str) -> Completion:
     return Completion("", False, fault=fault)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stepward.generation.protocol import Completion, FailedPrompt, Prompt, Sampling
 from stepward.records import Problem, solution_id
-from stepward.solutions.sampling import EMPTY, draw_solutions
+from stepward.solutions.sampling import CUT, EMPTY, draw_solutions
 
 PROBLEMS = [Problem("p", "1 + 2?", "3"), Problem("q", "1 + 1?", "2")]
 SAMPLING = Sampling(0.5, 0.9, 11)
@@ -82,8 +82,11 @@ def test_a_cut_solution_states_no_answer_and_stays_apart_from_its_whole_twin() -
 
 
 def test_a_draw_without_a_step_is_kept_as_a_wrong_solution() -> None:
-    found, _ = draw([Completion("", True), Completion(" \n ", True)], PROBLEMS[:1])
-    assert [(one.steps, one.answer, one.correct, one.copies) for one in found] == [((EMPTY,), None, False, 2)]
+    found, _ = draw([Completion("", True), Completion(" \n ", True), Completion("", False)], PROBLEMS[:1])
+    assert [(one.steps, one.answer, one.correct, one.copies, one.finished) for one in found] == [
+        ((EMPTY,), None, False, 2, True),
+        ((CUT,), None, False, 1, False),
+    ]
 
 
 def test_the_same_text_is_graded_by_each_problems_own_reference() -> None:
