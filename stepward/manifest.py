@@ -1,6 +1,7 @@
 """The manifest of a run: its recipe, where it was made, and which units of work are done.
 
-A unit is the smallest thing that is done or not: one shard of records, one reward model, one page.
+A unit is the smallest thing that is done or not: one shard of records, one reward model, one page. Where it lies
+follows from its stage and name, never from what a folder says: a folder may be a stranger's.
 """
 
 import json
@@ -8,6 +9,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,28 @@ from typing import Any
 import orjson
 
 from stepward.errors import StepwardError
-from stepward.store import atomic, digest, read_json
+from stepward.files import refuse_links
+from stepward.manifest_schema import check_content, check_unit
+from stepward.store import atomic, digest, file_hash, read_json
 
-FORMAT = 1
+FORMAT = 2
 _PACKAGES = ("stepward", "torch", "transformers", "tokenizers", "accelerate", "numpy", "pyarrow")
+_SINGLE = {"evaluation": "evaluation/summary.json", "report": "report.html", "training": "model"}
+"""Where the only unit of a stage lies."""
+
+
+def place(stage: str, unit: str) -> str:
+    """Where a unit lies in its run's folder.
+
+    Raises:
+        StepwardError: Its name is none that a unit can have, such as one that leads out of the folder.
+    """
+    check_unit(stage, unit)
+    if stage in _SINGLE:
+        return _SINGLE[stage]
+    if stage == "rewards":
+        return f"rewards/{unit}"
+    return f"{stage}/{unit.replace('/', '-') if stage == 'scores' else unit}.parquet"
 
 
 class Manifest:
@@ -34,28 +54,34 @@ class Manifest:
         self.content = content
 
     @classmethod
-    def start(cls, folder: Path, recipe: Mapping[str, Any]) -> "Manifest":
+    def start(cls, folder: Path, recipe: Mapping[str, Any], *, unbegun: bool = False) -> "Manifest":
         """Opens the folder's manifest, or makes one.
 
         Args:
             folder: The run's folder.
             recipe: What decides the run's records, as JSON.
+            unbegun: Whether a run in which nothing is finished may start again with another recipe: a mended one.
 
         Raises:
-            StepwardError: The folder was made by another recipe; says which fields differ.
+            StepwardError: The folder was made by another recipe; says which fields differ. Or as `read`.
         """
-        path = folder / "manifest.json"
-        if not path.exists():
-            manifest = cls(folder, _new(recipe))
-            manifest.save()
-            return manifest
-        manifest = cls.read(folder)
+        is_new = not (folder / "manifest.json").exists()
+        if is_new:
+            refuse_links(folder)
+        manifest = cls(folder, _new(recipe)) if is_new else cls.read(folder)
         changed = differences(manifest.content["recipe"], recipe)
-        if changed:
+        if changed and unbegun and not manifest.finished_units():
+            manifest, is_new = cls(folder, _new(recipe)), True
+        elif changed:
             raise StepwardError(
                 f"{folder}: this run was started with another recipe; changed: {'; '.join(changed)}. "
-                "Give the run another name (name=...), or remove the folder to start it over"
+                "Give the run another name (name=...), or remove the folder to start it over",
+                code="changed",
+                file=folder,
+                field=changed[0].partition(":")[0],
             )
+        if is_new:
+            manifest.save()
         return manifest
 
     @classmethod
@@ -63,15 +89,22 @@ class Manifest:
         """Opens an existing run's manifest.
 
         Raises:
-            StepwardError: There is none, or it is of another format.
+            StepwardError: There is none, it is of another format or damaged, or a link leads out of the folder.
         """
-        path = folder / "manifest.json"
-        if not path.exists():
-            raise StepwardError(f"{folder}: not a run (no manifest.json in it)")
-        content = read_json(path)
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise StepwardError(f"{path}: not a manifest of format {FORMAT}")
-        return cls(folder, content)
+        path = _manifest_in(folder)
+        refuse_links(folder)
+        return cls(folder, _checked(path))
+
+    @classmethod
+    def view(cls, folder: Path) -> "Manifest":
+        """The same for a worker: the folder is not looked through again, and the content is not to be changed.
+
+        Raises:
+            StepwardError: As `read`.
+        """
+        path = _manifest_in(folder)
+        status = path.stat()
+        return cls(folder, _viewed(path, (status.st_ino, status.st_size, status.st_mtime_ns)))
 
     def save(self) -> None:
         """Writes the manifest, whole or not at all."""
@@ -90,27 +123,90 @@ class Manifest:
 
     def finished(self, stage: str, unit: str) -> bool:
         """Whether a unit is done and what it wrote is still there."""
-        facts = self.units(stage).get(unit)
-        return facts is not None and (self.folder / facts["path"]).exists()
+        return unit in self.units(stage) and (self.folder / place(stage, unit)).exists()
 
     def finish(self, stage: str, unit: str, path: Path, **facts: Any) -> None:
-        """Notes that a unit is done: where it lies and what is to be known of it.
+        """Notes that a unit is done: where it lies, the hash of its shard or weights, and what is to be known of it.
 
         Raises:
-            ValueError: A fact is no finite number, which would be written as null.
+            ValueError: A fact is no finite number, which would be written as null; or the unit lies elsewhere.
         """
         json.dumps(facts, allow_nan=False)
-        self.units(stage)[unit] = {"path": str(path.relative_to(self.folder)), **facts}
+        if path != self.folder / place(stage, unit):
+            raise ValueError(f"{path}: expected {stage} {unit} at {self.folder / place(stage, unit)}")
+        content = _content_hash(stage, path)
+        hashed = {} if content is None else {"sha256": content}
+        self.units(stage)[unit] = {"path": place(stage, unit), **hashed, **facts}
         self.save()
+
+    def where(self, stage: str, unit: str) -> Path:
+        """Where a finished unit lies, when what lies there is what was written.
+
+        Raises:
+            StepwardError: The unit is not finished, or its shard or weights are gone or others.
+        """
+        facts, path = self.units(stage).get(unit), self.folder / place(stage, unit)
+        if facts is None:
+            raise StepwardError(
+                f"{self.folder}: its {stage} {unit} are not there yet; run its recipe first",
+                code="unfinished",
+                file=self.folder,
+            )
+        if not path.exists():
+            raise StepwardError(
+                f"{path}: missing, though {self.folder / 'manifest.json'} names it; copy the whole folder, or run its "
+                "recipe again",
+                code="file_not_found",
+                file=path,
+            )
+        if _content_hash(stage, path) != facts.get("sha256"):
+            raise StepwardError(
+                f"{path}: not what was written there: the SHA-256 in manifest.json is another; copy it anew, or remove "
+                "it and run its recipe again",
+                code="unreadable",
+                file=path,
+            )
+        return path
 
     def finished_units(self) -> int:
         """How many units of all stages are done."""
         return sum(len(stage["units"]) for stage in self.content["stages"].values())
 
     def paths(self, stage: str, prefix: str = "") -> list[Path]:
-        """Where the stage's finished units lie, in the order of their names."""
-        units = self.units(stage)
-        return [self.folder / units[name]["path"] for name in sorted(units) if name.startswith(prefix)]
+        """Where the stage's finished units lie, in the order of their names.
+
+        Raises:
+            StepwardError: As `where`.
+        """
+        return [self.where(stage, name) for name in sorted(self.units(stage)) if name.startswith(prefix)]
+
+
+def _manifest_in(folder: Path) -> Path:
+    path = folder / "manifest.json"
+    if not path.exists():
+        raise StepwardError(f"{folder}: not a run (no manifest.json in it)", code="file_not_found", file=folder)
+    return path
+
+
+def _checked(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    check_content(path, content, FORMAT, place)
+    return content
+
+
+@lru_cache(maxsize=4)
+def _viewed(path: Path, stamp: tuple[int, int, int]) -> dict[str, Any]:
+    """The content of a manifest, which a worker asks for several times a unit."""
+    return _checked(path)
+
+
+def _content_hash(stage: str, path: Path) -> str | None:
+    """The hash of a shard, or of a reward model's weights; None for a page and the like, which may be edited."""
+    if path.suffix == ".parquet":
+        return file_hash(path)
+    if stage == "rewards":
+        return digest([[one.name, file_hash(one)] for one in sorted(path.glob("*.safetensors"))])
+    return None
 
 
 def _new(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,26 +4,26 @@ A shard is written to a temporary name, flushed to the disc and renamed; only th
 that is killed anywhere leaves whole shards, or none.
 """
 
-import contextlib
 import dataclasses
-import errno
-import fcntl
 import hashlib
 import json
-import os
-import secrets
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stepward.errors import StepwardError
+from stepward.files import atomic as atomic
+from stepward.files import locked as locked
+from stepward.files import unusable
+from stepward.files import unwritable as unwritable
 from stepward.records import SCHEMA_VERSION
 
 Record = TypeVar("Record")
@@ -69,7 +69,7 @@ def write_batches(path: Path, batches: Iterable[Sequence[Any]], kind: type) -> N
         StepwardError: The disc is full, or the folder can't be written.
     """
     names, schema = [field.name for field in dataclasses.fields(kind)], schema_of(kind)
-    with atomic(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+    with atomic(path) as file, pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
         for records in batches:
             columns = {name: [plain(getattr(record, name)) for record in records] for name in names}
             writer.write_table(pa.Table.from_pydict(columns, schema=schema), row_group_size=_GROUP)
@@ -83,28 +83,62 @@ def read_shard(path: Path, kind: type[Record], rows: slice = slice(None)) -> lis
     """
     try:
         table = _read_rows(path, rows)
+        version = (table.schema.metadata or {}).get(b"stepward.schema", b"").decode()
+        _check_schema(path, table.schema, version, kind)
+        record = record_maker(kind)
+        return [record(row) for row in table.to_pylist()]
     except FileNotFoundError as error:
-        raise StepwardError(f"{path}: no such file; expected {kind.__name__} records") from error
-    except (pa.ArrowInvalid, OSError) as error:
-        raise StepwardError(f"{path}: not a whole Parquet file ({error})") from error
+        raise StepwardError(
+            f"{path}: no such file; expected {kind.__name__} records", code="file_not_found", file=path
+        ) from error
+    except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError, MemoryError) as error:
+        raise StepwardError(f"{path}: not a whole Parquet file ({error})", code="unreadable", file=path) from error
+
+
+def _check_schema(path: Path, schema: pa.Schema, version: str, kind: type) -> None:
+    """Raises StepwardError where a file's columns are another kind's or version's."""
     expected = schema_of(kind)
-    version = (table.schema.metadata or {}).get(b"stepward.schema", b"").decode()
     # Another version may have other columns; that it is another is then what the user needs to know.
     if version not in ("", str(SCHEMA_VERSION)):
-        raise StepwardError(f"{path}: schema version {version}, this Stepward reads {SCHEMA_VERSION}")
-    if not table.schema.equals(expected):
-        found = ", ".join(f"{field.name}: {field.type}" for field in table.schema)
+        raise _of_version(path, version)
+    if not schema.equals(expected):
+        found = ", ".join(f"{field.name}: {field.type}" for field in schema)
         wanted = ", ".join(f"{field.name}: {field.type}" for field in expected)
-        raise StepwardError(f"{path}: expected {kind.__name__} records ({wanted}), found ({found})")
+        raise StepwardError(
+            f"{path}: expected {kind.__name__} records ({wanted}), found ({found})", code="wrong_type", file=path
+        )
     if not version:
-        raise StepwardError(f"{path}: schema version none, this Stepward reads {SCHEMA_VERSION}")
-    record = record_maker(kind)
-    return [record(row) for row in table.to_pylist()]
+        raise _of_version(path, "none")
+
+
+def _of_version(path: Path, version: str) -> StepwardError:
+    return StepwardError(
+        f"{path}: schema version {version}, this Stepward reads {SCHEMA_VERSION}", code="wrong_version", file=path
+    )
+
+
+def file_hash(path: Path) -> str:
+    """A file's SHA-256; it is read again only where it has changed.
+
+    Raises:
+        StepwardError: It can't be read.
+    """
+    try:
+        status = path.stat()
+        return _file_hash(str(path), (status.st_ino, status.st_size, status.st_mtime_ns))
+    except OSError as error:
+        raise unusable(path, error) from error
+
+
+@lru_cache(maxsize=1_024)
+def _file_hash(path: str, stamp: tuple[int, int, int]) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_rows(path: Path, rows: slice) -> pa.Table:
     """Some rows of a file; only the groups that hold them are read."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
         first, end, _ = rows.indices(file.metadata.num_rows)
         sizes = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
         starts = list(accumulate(sizes, initial=0))
@@ -142,52 +176,6 @@ def _inner(hint: Any) -> Callable[..., Any] | None:
     return typing.cast(type, inner) if dataclasses.is_dataclass(inner) else None
 
 
-@contextlib.contextmanager
-def atomic(path: Path) -> Iterator[IO[bytes]]:
-    """Opens a temporary file that takes `path`'s place when the block ends without an error.
-
-    Raises:
-        StepwardError: The disc is full or can't be written; nothing is left behind.
-    """
-    # Two machines may be writing this file, by processes of one number.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        _remove(temporary)
-        raise unwritable(path, error) from error
-    except BaseException:
-        _remove(temporary)
-        raise
-
-
-def _remove(temporary: Path) -> None:
-    # A folder that is in truth a file, or can't be written, must not hide the first error behind another.
-    with contextlib.suppress(OSError):
-        temporary.unlink()
-
-
-def unwritable(path: Path, error: OSError) -> StepwardError:
-    """What to tell the user when a file can't be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StepwardError(f"{path}: the disc is full; free some space and run again: what is finished is kept")
-    return StepwardError(f"{path}: can't be written ({error.strerror or error}); what is finished is kept")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def write_json(path: Path, value: Any) -> None:
     """Writes strict JSON (no NaN), whole or not at all."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
@@ -195,40 +183,25 @@ def write_json(path: Path, value: Any) -> None:
         file.write(text.encode("utf-8"))
 
 
+_LARGEST_JSON = 2**30
+
+
 def read_json(path: Path) -> Any:
     """Reads a JSON file that Stepward wrote.
 
     Raises:
-        StepwardError: The file is missing or not JSON.
+        StepwardError: The file is missing, can't be read, or is not JSON.
     """
     try:
+        if (size := path.stat().st_size) > _LARGEST_JSON:
+            raise StepwardError(f"{path}: {size:,} bytes, more than Stepward writes", code="too_large", file=path)
         return orjson.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise StepwardError(f"{path}: no such file") from error
+    except OSError as error:
+        raise unusable(path, error) from error
     except orjson.JSONDecodeError as error:
-        raise StepwardError(f"{path}: not JSON ({error})") from error
+        raise StepwardError(f"{path}: not JSON ({error})", code="unreadable", file=path) from error
 
 
 def digest(value: Any) -> str:
     """A short hash of any JSON value, the same for equal values."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()[:16]
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Holds a run's folder for this process.
-
-    Raises:
-        StepwardError: Another process is running in it.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StepwardError(f"{folder}: another stepward is running there; wait for it or stop it") from error
-        yield

@@ -18,6 +18,9 @@ def report(
         Path | None, typer.Option(help="Also write the first run's best-of-N curves, as SVG (.svg).")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of plots, and of problems that load on demand.")] = None,
+    grader: Annotated[
+        str | None, typer.Option(help="What told answers apart, where the run names a function: MODULE:FUNCTION.")
+    ] = None,
 ) -> None:
     """Draw the page of a finished run, or of several beside one another."""
     from stepward.pipeline.layout import Layout
@@ -25,7 +28,7 @@ def report(
 
     if picture is not None:
         check_picture(picture)
-    page = report_runs(runs, to, data)
+    page = report_runs(runs, to, data, grader)
     if picture is not None:
         draw_picture(Layout(runs[0]), picture)
     say(f"Report: {page}")

@@ -94,8 +94,13 @@ def stratum_sizes(strata: Mapping[str, int], sizes: Mapping[str, int], seed: int
     return dealt
 
 
+def names_part(name: str) -> bool:
+    """Whether a part can have this name, which is its file's."""
+    return bool(name) and all(letter.isalnum() or letter in "-_." for letter in name) and not name.startswith(".")
+
+
 def _size(name: str, size: int | float | str) -> int | Fraction:
-    if not name or not all(letter.isalnum() or letter in "-_." for letter in name) or name.startswith("."):
+    if not names_part(name):
         raise StepwardError(f"--parts: {name!r} can't name a part; expected letters, digits, '-', '_' and '.'")
     text = str(size)
     try:

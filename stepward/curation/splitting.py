@@ -21,8 +21,9 @@ from stepward.curation.nearness import KINDS, QuestionIndex
 from stepward.curation.overlap import index_of
 from stepward.curation.passes import rows_again, with_rows
 from stepward.curation.questions import Asking, key, normal, question_of, whole_text
-from stepward.curation.shares import LEFT_OUT, Sizes, part_sizes, stratum_sizes
+from stepward.curation.shares import LEFT_OUT, Sizes, names_part, part_sizes, stratum_sizes
 from stepward.errors import StepwardError
+from stepward.files import refuse_filled
 from stepward.problems.splits import place
 from stepward.records import LabelledSolution
 from stepward.rows import Fault, Row, json_line
@@ -34,6 +35,8 @@ _NO_VALUE = "(none)"
 _CORRECT = {True: "correct", False: "incorrect", None: _NO_VALUE}
 # Not the name of a part: a part can't start with a dot.
 _REMOVED = ".removed"
+_UNFINISHED = ".stepward-split"
+"""Lists the parts that are being written, so that those of a killed split are not taken for somebody's files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,7 @@ def split(
     strata = [_stratum(values) for values in groups.values] or [""] * len(groups.keys)
     names = list(parts)
     dealt = _deal(groups, strata, parts, seed, str(source))
+    _begin(folder, names)
     rows = _write(source, reading.format.name, folder, names, groups, dealt)
     counted = {name: _part(name, dealt, strata, rows) for name in (*names, LEFT_OUT, _REMOVED)}
     made = Split(
@@ -157,14 +161,25 @@ def split(
     )  # fmt: skip
     with atomic(folder / "split.json") as file:
         file.write(orjson.dumps(made.as_json(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    (folder / _UNFINISHED).unlink(missing_ok=True)
     return made
 
 
 def _refuse_filled(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise StepwardError(f"{folder}: a file stands there; name a folder")
-    if folder.is_dir() and (found := sorted(path.name for path in folder.iterdir())):
-        raise StepwardError(f"{folder}: holds {found[0]} already; parts of two splits must not mix, name a new folder")
+    """Raises StepwardError where parts of two splits would mix; what a killed one left may be there."""
+    if (folder / "split.json").exists() or not (folder / _UNFINISHED).is_file():
+        refuse_filled(folder)
+
+
+def _begin(folder: Path, names: list[str]) -> None:
+    """Removes the parts that a killed split left, and notes those that are written now."""
+    noted = folder / _UNFINISHED
+    left = noted.read_text("utf-8").splitlines() if noted.is_file() else []
+    for name in left:
+        if names_part(name):
+            (folder / f"{name}.jsonl").unlink(missing_ok=True)
+    with atomic(noted) as file:
+        file.write("".join(f"{name}\n" for name in names).encode())
 
 
 def _take(

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from stepward.errors import StepwardError
 from stepward.evaluation import folder as evaluation_folder
-from stepward.evaluation.compare import WITHOUT_MODEL, Measured, Way
 from stepward.evaluation.external import External
 from stepward.evaluation.external_candidates import write_candidates
 from stepward.evaluation.external_facts import Facts
+from stepward.evaluation.measured import WITHOUT_MODEL, Measured, Way
 from stepward.evaluation.summary import FIXED_AGGREGATION, Choice, Row, n_of_choice
+from stepward.files import locked, refuse_filled, refuse_links
 from stepward.manifest import Manifest
 from stepward.records import Problem
 from stepward.store import read_json, read_shard, write_json, write_shard
@@ -45,13 +46,11 @@ def check_target(folder: Path, inputs: Sequence[Path] = ()) -> None:
     """
     if (folder / "manifest.json").exists():
         raise StepwardError(f"{folder}: this is a run, whose evaluation would be replaced; name another folder")
-    if folder.exists() and not folder.is_dir():
-        raise StepwardError(f"{folder}: this is a file; name a folder")
     for path in inputs:
         if folder.resolve() in path.resolve().parents:
             raise StepwardError(f"{folder}: {path} lies in it and might be replaced; name another folder")
-    if folder.is_dir() and not is_scores(folder) and any(folder.iterdir()):
-        raise StepwardError(f"{folder}: it holds other files; name a new folder")
+    if not is_scores(folder):
+        refuse_filled(folder)
 
 
 def is_scores(folder: Path) -> bool:
@@ -69,6 +68,7 @@ def read_facts(folder: Path) -> tuple[Facts, int]:
     Raises:
         StepwardError: The folder is not finished, or of another version.
     """
+    refuse_links(folder)
     content = read_json(folder / FACTS)
     if content.get("finished") is not True:
         raise StepwardError(f"{folder}: writing it was interrupted; evaluate the scores again")
@@ -88,13 +88,15 @@ def write(measured: External, folder: Path) -> None:
         StepwardError: As `check_target`; or the folder can't be written.
     """
     check_target(folder)
-    write_json(folder / FACTS, {"finished": False})
-    (folder / "report.html").unlink(missing_ok=True)
-    write_shard(folder / _PROBLEMS, measured.problems, Problem)
-    write_candidates(measured.candidates, folder)
-    evaluation_folder.write(measured.evaluation, None, folder / "evaluation")
-    shown = len({one.problem_id for one in measured.candidates})
-    write_json(folder / FACTS, {"finished": True, "shown": shown, **asdict(measured.facts)})
+    with locked(folder):
+        refuse_links(folder)
+        write_json(folder / FACTS, {"finished": False})
+        (folder / "report.html").unlink(missing_ok=True)
+        write_shard(folder / _PROBLEMS, measured.problems, Problem)
+        write_candidates(measured.candidates, folder)
+        evaluation_folder.write(measured.evaluation, None, folder / "evaluation")
+        shown = len({one.problem_id for one in measured.candidates})
+        write_json(folder / FACTS, {"finished": True, "shown": shown, **asdict(measured.facts)})
 
 
 def read_all(paths: Sequence[Path], way: tuple[str | None, str | None] = (None, None)) -> list[Measured]:
@@ -123,6 +125,7 @@ def read(path: Path, name: str, way: tuple[str | None, str | None] = (None, None
     Raises:
         StepwardError: It is none of these, it is not evaluated yet, or it lacks the way asked for.
     """
+    refuse_links(path)
     if path.is_file():
         rows = read_rows(path)
         return Measured(name, rows, _ways(path, rows, [], way), _n(rows), None, None, None)

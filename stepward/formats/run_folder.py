@@ -89,29 +89,42 @@ def _parts(source: Path | str) -> tuple[Path, str]:
 def _kind(manifest: Manifest, folder: Path, named: str) -> str:
     kinds = [kind for kind in sorted(manifest.units("labels")) if manifest.finished("labels", kind)]
     if not kinds:
-        raise StepwardError(f"{folder}: the run has no labels yet; finish it with stepward run")
+        raise StepwardError(
+            f"{folder}: the run has no labels yet; finish it with stepward run", code="unfinished", file=folder
+        )
     if named and named not in kinds:
-        raise StepwardError(f"{folder}: no labels of kind {named!r}; expected one of {', '.join(kinds)}")
+        raise StepwardError(
+            f"{folder}: no labels of kind {named!r}; expected one of {', '.join(kinds)}",
+            code="unknown_name",
+            file=folder,
+            field=named,
+        )
     if named or len(kinds) == 1:
         return named or kinds[0]
     if PREFERRED in kinds:
         return PREFERRED
     raise StepwardError(
-        f"{folder}: several kinds of labels; name one of them: {folder}#{kinds[0]} ({', '.join(kinds)})"
+        f"{folder}: several kinds of labels; name one of them: {folder}#{kinds[0]} ({', '.join(kinds)})",
+        code="ambiguous",
+        file=folder,
     )
 
 
 def _rows(manifest: Manifest, kind: str) -> Iterator[Row]:
     problems = {one.id: one for path in manifest.paths("problems", "reward") for one in read_shard(path, Problem)}
     solutions = {one.id: one for path in manifest.paths("solutions", "reward-") for one in read_shard(path, Solution)}
-    path = manifest.folder / manifest.units("labels")[kind]["path"]
+    path = manifest.where("labels", kind)
     for number, labels in enumerate(read_shard(path, StepLabels), start=1):
         solution = solutions.get(labels.solution_id)
         problem = problems.get(labels.problem_id)
         if solution is None or problem is None:
             raise StepwardError(
                 f"{path}: row {number}: the run's shards lack its {'problem' if solution else 'solution'}; the folder "
-                "is not whole: copy it anew, or remove it and run again"
+                "is not whole: copy it anew, or remove it and run again",
+                code="mismatch",
+                file=path,
+                row=number,
+                field="problem_id" if solution else "solution_id",
             )
         yield Row(path, number, {"problem": problem, "solution": solution, "labels": labels})
 

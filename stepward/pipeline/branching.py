@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from stepward.errors import StepwardError
-from stepward.manifest import Manifest
+from stepward.manifest import Manifest, place
 from stepward.pipeline import units
 from stepward.pipeline.engines import GENERATOR, completers
 from stepward.pipeline.inputs import ROLLOUT_KINDS
@@ -210,26 +210,18 @@ def take_units(manifest: Manifest, stage: str, found: dict[str, tuple[Manifest, 
     """
     for unit, (theirs, name) in found.items():
         facts = theirs.units(stage)[name]
-        source = theirs.folder / facts["path"]
-        target = _place(Layout(manifest.folder), stage, unit)
-        link(source, target)
+        target = manifest.folder / place(stage, unit)
+        link(theirs.where(stage, name), target)
         trees = Layout(theirs.folder).shard(TREES, name)
         if stage == "rollouts" and trees.is_file():
             link(trees, Layout(manifest.folder).shard(TREES, unit))
-        manifest.units(stage)[unit] = {**facts, "path": str(target.relative_to(manifest.folder))}
+        manifest.units(stage)[unit] = {**facts, "path": place(stage, unit)}
         where = os.path.relpath(theirs.folder.resolve(), manifest.folder.resolve())
         manifest.content.setdefault("taken", {}).setdefault(stage, {})[unit] = where
     if found:
         # Once for all: units whose files are there and are not noted are only taken again.
         manifest.save()
     return len(found)
-
-
-def _place(layout: Layout, stage: str, unit: str) -> Path:
-    """Where a unit lies in a run."""
-    if stage == "rewards":
-        return layout.reward_model(unit)
-    return layout.shard(stage, unit.replace("/", "-") if stage == "scores" else unit)
 
 
 def link(source: Path, target: Path) -> None:

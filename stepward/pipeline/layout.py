@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from stepward.errors import StepwardError
-from stepward.manifest import Manifest
+from stepward.manifest import Manifest, place
 from stepward.records import Problem, Scores, Solution, StepLabels, StepRollouts
 from stepward.store import read_shard
 
@@ -30,12 +30,20 @@ class Layout:
         self.folder = folder
 
     def shard(self, stage: str, unit: str) -> Path:
-        """Where a unit's shard lies."""
-        return self.folder / stage / f"{unit}.parquet"
+        """Where a unit's shard goes."""
+        return self.folder / place(stage, unit)
+
+    def finished(self, stage: str, unit: str) -> Path:
+        """Where a finished unit lies.
+
+        Raises:
+            StepwardError: It is not finished, gone, or not what was written.
+        """
+        return Manifest.view(self.folder).where(stage, unit)
 
     def reward_model(self, unit: str) -> Path:
-        """Where a reward model lies."""
-        return self.folder / "rewards" / unit
+        """Where a reward model goes."""
+        return self.folder / place("rewards", unit)
 
     def other(self, name: str) -> Path:
         """The folder of another run: one beside this run's, or else the path itself."""
@@ -50,12 +58,13 @@ class Layout:
 
     def problems(self, split: str) -> list[Problem]:
         """A split's problems."""
-        return read_shard(self.shard("problems", split), Problem)
+        return read_shard(self.finished("problems", split), Problem)
 
     def batch(self, unit: str, size: int) -> tuple[str, list[Problem]]:
         """The split and the problems of a unit `<split>-<number>`, or `<split>-<number>+<completer>`."""
         split, number = unit.partition("-")[0], batch_number(unit)
-        return split, read_shard(self.shard("problems", split), Problem, slice(number * size, (number + 1) * size))
+        path = self.finished("problems", split)
+        return split, read_shard(path, Problem, slice(number * size, (number + 1) * size))
 
     def of_batch(self, stage: str, unit: str, size: int, each: int) -> list[Path]:
         """The finished shards of another stage that hold a unit's problems, and so little more than is needed.
@@ -69,9 +78,11 @@ class Layout:
         first = batch_number(unit) * size
         wanted = {first // each + at for at in range((first % each + size - 1) // each + 1)}
         split = unit.partition("-")[0]
-        units = Manifest.read(self.folder).units(stage)
-        named = [name for name in units if name.startswith(f"{split}-") and batch_number(name) in wanted]
-        return [self.folder / units[name]["path"] for name in sorted(named)]
+        manifest = Manifest.view(self.folder)
+        named = [
+            name for name in manifest.units(stage) if name.startswith(f"{split}-") and batch_number(name) in wanted
+        ]
+        return [manifest.where(stage, name) for name in sorted(named)]
 
     def solutions(self, split: str) -> list[Solution]:
         """A split's solutions, from every finished unit."""
@@ -83,14 +94,30 @@ class Layout:
 
     def labels(self, kind: str) -> list[StepLabels]:
         """The labels of one kind."""
-        return read_shard(self.shard("labels", kind), StepLabels)
+        return read_shard(self.finished("labels", kind), StepLabels)
 
     def scores(self) -> list[Scores]:
-        """Every model's scores."""
-        return [record for path in self._paths("scores", "") for record in read_shard(path, Scores)]
+        """Every model's scores.
+
+        Raises:
+            StepwardError: A shard holds another model's.
+        """
+        found: list[Scores] = []
+        for unit in sorted(Manifest.view(self.folder).units("scores")):
+            path = self.finished("scores", unit)
+            scores = read_shard(path, Scores)
+            if other := next((one.model for one in scores if one.model != unit), None):
+                raise StepwardError(
+                    f"{path}: scores by {other}, expected {unit}'s; remove it and run its recipe again",
+                    code="mismatch",
+                    file=path,
+                    field="model",
+                )
+            found += scores
+        return found
 
     def _paths(self, stage: str, prefix: str) -> list[Path]:
-        return Manifest.read(self.folder).paths(stage, prefix)
+        return Manifest.view(self.folder).paths(stage, prefix)
 
 
 def parted_model(named: str) -> tuple[str, str]:
@@ -100,8 +127,15 @@ def parted_model(named: str) -> tuple[str, str]:
 
 
 def batch_number(unit: str) -> int:
-    """Which batch of problems a unit is of."""
-    return int(unit.partition(BY)[0].rpartition("-")[2])
+    """Which batch of problems a unit is of.
+
+    Raises:
+        StepwardError: Of none: its name has no number.
+    """
+    number = unit.partition(BY)[0].rpartition("-")[2]
+    if not number.isdecimal():
+        raise StepwardError(f"{unit}: not a batch of problems; expected a name as reward-0000", code="unreadable")
+    return int(number)
 
 
 @cache
@@ -114,6 +148,8 @@ def embedded_generator() -> Path:
     folder = Path(str(resources.files("stepward"))) / "embedded"
     if not (folder / "model.safetensors").is_file():
         raise StepwardError(
-            f"{folder}: the embedded generator is missing; make it with: stepward demo-generator {folder}"
+            f"{folder}: the embedded generator is missing; make it with: stepward demo-generator {folder}",
+            code="file_not_found",
+            file=folder,
         )
     return folder

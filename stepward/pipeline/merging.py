@@ -8,12 +8,14 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from stepward.errors import StepwardError
+from stepward.files import refuse_filled
 from stepward.manifest import Manifest, differences
 from stepward.pipeline.layout import TREES, Layout
 from stepward.store import atomic, locked
 
 STAGES = ("problems", "solutions", "rollouts")
 """What parts have; the stages after them need all of it, and are made by the merged run."""
+_OF_THE_FILE = ("path", "sha256")
 
 
 def merge_runs(parts: Sequence[Path], folder: Path) -> dict[str, int]:
@@ -34,36 +36,41 @@ def merge_runs(parts: Sequence[Path], folder: Path) -> dict[str, int]:
     for part, manifest in zip(parts, manifests, strict=True):
         if changed := differences(recipe, manifest.content["recipe"]):
             raise StepwardError(
-                f"{part}: another recipe than {parts[0]}'s: {'; '.join(changed)}; only parts of one run can be merged"
+                f"{part}: another recipe than {parts[0]}'s: {'; '.join(changed)}; only parts of one run can be merged",
+                code="mismatch",
+                file=part,
+                field=changed[0].partition(":")[0],
             )
     with locked(folder):
+        if not (folder / "manifest.json").exists():
+            refuse_filled(folder)
         merged = Manifest.start(folder, recipe)
         for part, manifest in zip(parts, manifests, strict=True):
             if part.resolve() != folder.resolve():
                 for stage in STAGES:
                     for unit, facts in sorted(manifest.units(stage).items()):
-                        _take(merged, manifest, stage, unit, dict(facts))
+                        _take(merged, manifest, stage, unit, facts)
     return {stage: len(merged.units(stage)) for stage in STAGES}
 
 
 def _take(merged: Manifest, part: Manifest, stage: str, unit: str, facts: dict[str, Any]) -> None:
     """Copies one finished unit, whole or not at all, unless it is there."""
-    path = part.folder / facts["path"]
-    if not path.is_file():
-        raise StepwardError(f"{path}: missing, though {part.folder / 'manifest.json'} names it; copy the whole folder")
-    target = merged.folder / facts.pop("path")
+    path, layout = part.where(stage, unit), Layout(merged.folder)
+    target = layout.shard(stage, unit)
     if merged.finished(stage, unit):
-        if not pq.read_table(target).equals(pq.read_table(path)):
+        if not pq.read_table(merged.where(stage, unit)).equals(pq.read_table(path)):
             raise StepwardError(
                 f"{path} and {target} hold different records of one unit, though of one recipe: another version of "
-                "Stepward or of a model made one of them; keep one and remove the other part's"
+                "Stepward or of a model made one of them; keep one and remove the other part's",
+                code="mismatch",
+                file=path,
             )
         return
     trees = Layout(part.folder).shard(TREES, unit)
     if stage == "rollouts" and trees.is_file():
-        _copy(trees, Layout(merged.folder).shard(TREES, unit))
+        _copy(trees, layout.shard(TREES, unit))
     _copy(path, target)
-    merged.finish(stage, unit, target, **facts)
+    merged.finish(stage, unit, target, **{name: fact for name, fact in facts.items() if name not in _OF_THE_FILE})
 
 
 def _copy(source: Path, target: Path) -> None:

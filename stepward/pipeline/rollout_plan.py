@@ -94,6 +94,7 @@ def _measured(
     )
     layout, manifest = Layout(folder), Manifest.start(folder, recipe.decisive())
     write_shard(layout.shard("problems", "reward"), list(chosen), Problem)
+    manifest.finish("problems", "reward", layout.shard("problems", "reward"), problems=len(chosen))
     scale = problems / len(chosen)
     seconds = cost = 0.0
     if published is None:

@@ -7,8 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from stepward.grading.graders import load_grader
-from stepward.manifest import Manifest
-from stepward.pipeline.run import Run
+from stepward.pipeline.run import Run, begun
 from stepward.pipeline.workers import Facts, Workers
 from stepward.recipes.schema import Recipe
 from stepward.store import locked
@@ -44,7 +43,7 @@ def make_run(recipe: Recipe, folder: Path, console: Console) -> None:
     """
     load_grader(recipe.grader)
     with locked(folder):
-        manifest = Manifest.start(folder, recipe.decisive())
+        manifest = begun(folder, recipe)
         run = Run(recipe, folder, manifest, Here(1), console)
         run.remove_leftovers()
         for stage in STAGES:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from stepward.files import claim
 from stepward.report import beside, wording
 from stepward.report.beside_plots import beside_charts
 from stepward.report.browser import Packed, pack, remove_runs
@@ -24,6 +25,9 @@ from stepward.report.contents import Report, RunReport
 from stepward.report.sections import Sections, sections
 from stepward.report.verdicts import Example, examples
 from stepward.store import atomic
+
+MARKER = ".stepward-report"
+"""What says that the folder beside a page is a page's, and that its files may be replaced and removed."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SCRIPTS = ("unpack.js", "filters.js", "candidates.js", "browser.js")
@@ -68,10 +72,11 @@ def write_report(report: Report, path: Path, data: Path | None = None) -> None:
         data: The folder; the page's name with `-data` if not given.
 
     Raises:
-        StepwardError: The disc is full or a folder can't be written.
+        StepwardError: The folder holds other files, the disc is full, or a folder can't be written.
     """
     folder = data or path.with_name(f"{path.stem}-data")
     link = quote(Path(os.path.relpath(folder.resolve(), path.resolve().parent)).as_posix())
+    claim(folder, MARKER)
     packed, shown = [], []
     for number, run in enumerate(report.runs, start=1):
         views = run.views()
@@ -134,6 +139,7 @@ def _environment() -> Environment:
         "percent": wording.percent,
         "points": wording.points,
         "p_value": wording.p_value,
+        "needed": wording.needed,
         "method_name": wording.name,
         "background": _background,
         "colour": score_colour,
