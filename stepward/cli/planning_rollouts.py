@@ -20,14 +20,15 @@ UTILISATION = 0.1
 
 def is_run(words: list[str]) -> bool:
     """Whether what is to be planned is a run's recipe, and not a training's."""
-    from stepward.recipes.load import named_recipes, parse_yaml, read_text
+    from stepward.recipes.load import named_recipes
+    from stepward.recipes.yaml_files import read_yaml
 
     first = words[0] if words else ""
     if first in named_recipes():
         return True
     if Path(first).suffix not in (".yaml", ".yml"):
         return False
-    content = parse_yaml(read_text(Path(first), f"recipe {first}"), f"recipe {first}")
+    content = read_yaml(Path(first), f"recipe {first}")
     return not {"kind", "like", "model", "data"} & content.keys()
 
 

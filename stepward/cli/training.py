@@ -72,8 +72,8 @@ def trainings(
 
 def recipe_of(words: list[str], given: dict[str, str], config: Path | None) -> Any:
     """The recipe that is named or put together, with the file's options and the overrides."""
-    from stepward.recipes.load import parse_yaml, read_text
     from stepward.recipes.training import assign, load_content, training_from
+    from stepward.recipes.yaml_files import read_yaml
 
     named = bool(words) and "=" not in words[0]
     where = f"recipe {words[0]}" if named else "the command"
@@ -81,7 +81,7 @@ def recipe_of(words: list[str], given: dict[str, str], config: Path | None) -> A
     for name, value in given.items():
         assign(content, name, value)
     if config is not None:
-        for name, value in parse_yaml(read_text(config, f"--config {config}"), f"--config {config}").items():
+        for name, value in read_yaml(config, f"--config {config}").items():
             assign(content, name, value)
     overrides = words[1:] if named else words
     if not named:

@@ -11,12 +11,13 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from stepward.errors import StepwardError
+from stepward.credentials import redacted
+from stepward.errors import Code, StepwardError
 from stepward.manifest import Manifest
 from stepward.recipes.schema import Recipe
+from stepward.recipes.yaml_files import parse_yaml, read_yaml
 
 
 def named_recipes() -> list[str]:
@@ -42,7 +43,7 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise StepwardError(f"recipe {source}: {explained(error, Recipe)}") from error
+        raise misfit(f"recipe {source}", error, Recipe) from error
 
 
 def of_run(folder: Path) -> Recipe:
@@ -55,9 +56,7 @@ def of_run(folder: Path) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise StepwardError(
-            f"{folder}: its recipe is of another version: {explained(error, Recipe)}; run it again under another name"
-        ) from error
+        raise misfit(f"{folder}: another version's recipe", error, Recipe, code="wrong_version", file=folder) from error
 
 
 def shipped(folder: str = "") -> dict[str, Path]:
@@ -75,43 +74,15 @@ def read_fields(source: str, named: dict[str, Path], what: str) -> dict[str, Any
         what: What the named ones are called.
 
     Raises:
-        StepwardError: There is none such, it can't be read, or it is not YAML.
+        StepwardError: There is none such; or as `read_yaml`.
     """
     where = f"recipe {source}"
     if source not in named and Path(source).suffix not in (".yaml", ".yml"):
         raise StepwardError(
-            f"{where}: neither a named {what} ({', '.join(named)}) nor a .yaml file{nearest(source, list(named))}"
-        )
-    return parse_yaml(read_text(named.get(source, Path(source)), where), where)
-
-
-def read_text(path: Path, where: str) -> str:
-    """A text file.
-
-    Raises:
-        StepwardError: It is missing or can't be read.
-    """
-    try:
-        return path.read_text("utf-8")
-    except FileNotFoundError as error:
-        raise StepwardError(f"{where}: no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise StepwardError(f"{where}: can't be read ({error})") from error
-
-
-def parse_yaml(text: str, where: str) -> dict[str, Any]:
-    """Fields with their values.
-
-    Raises:
-        StepwardError: It is not YAML, or something else than fields with values.
-    """
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise StepwardError(f"{where}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, dict):
-        raise StepwardError(f"{where}: expected fields with values, found {type(content).__name__}")
-    return content
+            f"{where}: neither a named {what} ({', '.join(named)}) nor a .yaml file{nearest(source, list(named))}",
+            code="unknown_name", field=source,
+        )  # fmt: skip
+    return read_yaml(named.get(source, Path(source)), where)
 
 
 def parted(override: str, example: str) -> tuple[str, str]:
@@ -122,7 +93,7 @@ def parted(override: str, example: str) -> tuple[str, str]:
     """
     field, equals, text = override.partition("=")
     if not equals or not field:
-        raise StepwardError(f"override {override!r}: expected field=value, such as {example}")
+        raise StepwardError(f"override {override!r}: expected field=value, such as {example}", field=field or None)
     return field, text
 
 
@@ -138,10 +109,8 @@ def parse_value(field: str, text: str, several: bool) -> Any:
         StepwardError: It is not YAML.
     """
     listed = several and not text.lstrip().startswith("[")
-    try:
-        values = [yaml.safe_load(part) for part in (text.split(",") if listed else [text])]
-    except yaml.YAMLError as error:
-        raise StepwardError(f"override {field}={text}: its value is not YAML") from error
+    where = f"override {field}={text}"
+    values = [parse_yaml(part, where) for part in (text.split(",") if listed else [text])]
     return values if listed else values[0]
 
 
@@ -158,13 +127,37 @@ def set_field(content: dict[str, Any], path: str, value: Any) -> None:
             place[section] = {}
         place = place[section]
         if not isinstance(place, dict):
-            raise StepwardError(f"override {path}: {section} is not a section")
+            raise StepwardError(f"override {path}: {section} is not a section", code="wrong_type", field=path)
     place[field] = value
 
 
-def explained(error: ValidationError, schema: type[BaseModel]) -> str:
-    """What a validation found, in words, with the nearest field's name for each unknown one."""
-    return "; ".join(_explained(problem, schema) for problem in error.errors())
+def misfit(
+    where: str, error: ValidationError, schema: type[BaseModel], code: Code | None = None, file: Path | None = None
+) -> StepwardError:
+    """The error of fields that don't fit a schema: each in words, with the nearest field's name for an unknown one.
+
+    Args:
+        where: What to call the fields.
+        error: What a validation found.
+        schema: What they were to be.
+        code: What kind of thing is wrong; that of the first field if not given.
+        file: The file or folder that they are from.
+    """
+    problems = error.errors()
+    first = problems[0]
+    said = "; ".join(_explained(problem, schema) for problem in problems)
+    field = ".".join(str(part) for part in first["loc"]) or None
+    return StepwardError(f"{where}: {said}", code=code or _code_of(first["type"]), file=file, field=field)
+
+
+def _code_of(kind: str) -> Code:
+    """The code of a kind of pydantic's errors."""
+    known: dict[str, Code] = {
+        "extra_forbidden": "unknown_name", "missing": "missing", "value_error": "bad_value",
+        "finite_number": "not_finite", "too_short": "empty", "literal_error": "unknown_name",
+    }  # fmt: skip
+    typed = kind == "invalid_key" or kind.endswith(("_type", "_parsing", "_from_float"))
+    return known.get(kind, "wrong_type" if typed else "bad_value")
 
 
 def nearest(name: str, options: Sequence[str]) -> str:
@@ -182,7 +175,9 @@ def _explained(problem: Any, schema: type[BaseModel]) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] in ("value_error", "missing"):
         return f"{field}: {message}"
-    return f"{field}: {message[0].lower() + message[1:]}, found {problem['input']!r}"
+    # Where a key is named, the key itself may stand.
+    found = "something else" if path[-1:] == ["key"] else redacted(repr(problem["input"]))
+    return f"{field}: {message[0].lower() + message[1:]}, found {found}"
 
 
 def recipe_value(path: str, text: str) -> Any:

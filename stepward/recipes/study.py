@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from stepward.errors import StepwardError
 from stepward.recipes.load import (
-    explained,
+    misfit,
     parse_value,
     parted,
     read_fields,
@@ -157,7 +156,7 @@ def read_study(source: str, overrides: Sequence[str] = ()) -> Study:
     try:
         return Study.model_validate(content)
     except ValidationError as error:
-        raise StepwardError(f"study {source}: {explained(error, Study)}") from error
+        raise misfit(f"study {source}", error, Study) from error
 
 
 def _assign(content: dict[str, Any], name: str, text: str) -> None:

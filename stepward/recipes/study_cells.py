@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from stepward.errors import StepwardError
-from stepward.recipes.load import explained, read_fields, set_field, shipped
+from stepward.recipes.load import misfit, read_fields, set_field, shipped
 from stepward.recipes.schema import Recipe
 from stepward.recipes.study import Study, flat
 
@@ -48,7 +48,11 @@ def cells_of(study: Study) -> list[Cell]:
             values = dict(zip(study.grid, chosen, strict=True))
             name = "_".join(filter(None, (of, *(f"{one.split('.')[-1]}-{value_text(v)}" for one, v in values.items()))))
             if name in found:
-                raise StepwardError(f"grid: two cells would be called {name}; put them under cells, with names")
+                raise StepwardError(
+                    f"grid: two cells would be called {name}; put them under cells, with names",
+                    code="duplicate",
+                    field="grid",
+                )
             fields = base | flat(own) | values
             recipe = _recipe(f"cells.{of}" if of else "base", start, name, str(title or study.about), fields)
             label = ", ".join(filter(None, (title or of, *(f"{one}={value_text(v)}" for one, v in values.items()))))
@@ -67,11 +71,12 @@ def _recipe(where: str, start: Mapping[str, Any], name: str, about: str, fields:
         try:
             set_field(content, path, value)
         except StepwardError as error:
-            raise StepwardError(f"{where}: {str(error).removeprefix('override ')}") from error
+            said = str(error).removeprefix("override ")
+            raise StepwardError(f"{where}: {said}", code=error.code, field=error.field) from error
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        raise StepwardError(f"{where}: {explained(error, Recipe)}") from error
+        raise misfit(where, error, Recipe) from error
 
 
 def value_text(value: Any) -> str:
@@ -94,6 +99,7 @@ def check_order(study: Study, cells: Sequence[Cell]) -> None:
             if named in names and named not in before:
                 raise StepwardError(
                     f"cells.{cell.of or cell.name}: {what}: {named} is no run that stands before it; expected a cell "
-                    "above it with one run, or a folder"
-                )
+                    "above it with one run, or a folder",
+                    code="unfinished", field=f"cells.{cell.of or cell.name}",
+                )  # fmt: skip
         before.add(cell.name)

@@ -93,7 +93,7 @@ def load_study(source: str, overrides: Sequence[str] = ()) -> Plan:
     try:
         return plan_of(study)
     except StepwardError as error:
-        raise StepwardError(f"study {source}: {error}") from error
+        raise StepwardError(f"study {source}: {error}", code=error.code, field=error.field) from error
 
 
 def plan_of(study: Study) -> Plan:
@@ -129,7 +129,11 @@ class _Chooser:
             for row, one in rows.items()
         ]
         if table.x is not None and table.x not in ("n", *FIGURES, *self.study.grid):
-            raise StepwardError(f"{where}.x: {table.x}{nearest(table.x, ['n', *FIGURES, *self.study.grid])}")
+            raise StepwardError(
+                f"{where}.x: {table.x}{nearest(table.x, ['n', *FIGURES, *self.study.grid])}",
+                code="unknown_name",
+                field=f"{where}.x",
+            )
         published = _published(where, table, list(rows), list(columns))
         return Frame(name, table, list(rows), list(columns), figures, published)
 
@@ -140,19 +144,27 @@ class _Chooser:
             for side in ("better", "than")
         )
         if better == than:
-            raise StepwardError(f"{where}: better and than are the same")
+            raise StepwardError(f"{where}: better and than are the same", code="conflict", field=where)
         return Claim(check.says, better, than)
 
     def _axis(self, where: str, said: Any) -> dict[str, dict[str, Any]]:
         """By label what a table's rows or columns select."""
         if isinstance(said, str):
             if said not in self.study.grid:
-                raise StepwardError(f"{where}: {said} is no field of the grid{nearest(said, list(self.study.grid))}")
+                raise StepwardError(
+                    f"{where}: {said} is no field of the grid{nearest(said, list(self.study.grid))}",
+                    code="unknown_name",
+                    field=where,
+                )
             return {value_text(value): {said: value} for value in self.study.grid[said]}
         if isinstance(said, list):
             said = {str(one): one for one in said}
         if not isinstance(said, dict) or not said:
-            raise StepwardError(f"{where}: expected a list, labels with selections, or a field of the grid")
+            raise StepwardError(
+                f"{where}: expected a list, labels with selections, or a field of the grid",
+                code="wrong_type",
+                field=where,
+            )
         return {str(label): self._short(f"{where}.{label}", one) for label, one in said.items()}
 
     def _short(self, where: str, said: Any) -> dict[str, Any]:
@@ -166,42 +178,72 @@ class _Chooser:
         if isinstance(said, str) and said in self.methods:
             return {"method": said}
         names = [*self.by_name, *self.methods]
-        raise StepwardError(f"{where}: {said!r} is no cell, method or N{nearest(str(said), names)}")
+        raise StepwardError(
+            f"{where}: {said!r} is no cell, method or N{nearest(str(said), names)}", code="unknown_name", field=where
+        )
 
     def _selection(self, where: str, said: Mapping[str, Any]) -> Selection:
         known = ["cell", "method", "n", "voting", "aggregation", *self.study.grid]
         for key in said:
             if key not in known:
-                raise StepwardError(f"{where}: unknown field {key}{nearest(str(key), known)}")
+                raise StepwardError(
+                    f"{where}: unknown field {key}{nearest(str(key), known)}", code="unknown_name", field=where
+                )
         for key in ("cell", "method", "voting", "aggregation"):
             if not isinstance(said.get(key), str | None):
-                raise StepwardError(f"{where}: {key}: expected one name, found {said[key]!r}")
+                raise StepwardError(
+                    f"{where}: {key}: expected one name, found {said[key]!r}", code="wrong_type", field=where
+                )
         cell = self._cell(where, said)
         method, n = said.get("method"), said.get("n")
         methods = [*WITHOUT_MODEL, *cell.recipe.labels.kinds]
         voting, aggregation = said.get("voting", OVERALL), said.get("aggregation")
         if method not in methods:
-            raise StepwardError(f"{where}: method {method} is none of cell {cell.name}{nearest(str(method), methods)}")
+            raise StepwardError(
+                f"{where}: method {method} is none of cell {cell.name}{nearest(str(method), methods)}",
+                code="unknown_name",
+                field=where,
+            )
         if not isinstance(n, int) or isinstance(n, bool) or n not in cell.recipe.evaluation.ns:
             ns = ", ".join(map(str, cell.recipe.evaluation.ns))
-            raise StepwardError(f"{where}: n {n} is not among evaluation.ns of cell {cell.name}, which are {ns}")
+            raise StepwardError(
+                f"{where}: n {n} is not among evaluation.ns of cell {cell.name}, which are {ns}",
+                code="mismatch",
+                field=where,
+            )
         if voting not in (OVERALL, *VOTINGS):
-            raise StepwardError(f"{where}: voting {voting}{nearest(str(voting), [OVERALL, *VOTINGS])}")
+            raise StepwardError(
+                f"{where}: voting {voting}{nearest(str(voting), [OVERALL, *VOTINGS])}", code="unknown_name", field=where
+            )
         if aggregation is not None and aggregation not in AGGREGATIONS:
-            raise StepwardError(f"{where}: aggregation {aggregation}{nearest(str(aggregation), list(AGGREGATIONS))}")
+            raise StepwardError(
+                f"{where}: aggregation {aggregation}{nearest(str(aggregation), list(AGGREGATIONS))}",
+                code="unknown_name",
+                field=where,
+            )
         if method in WITHOUT_MODEL:
             voting, aggregation = OVERALL, None
         elif aggregation is not None and voting == OVERALL:
-            raise StepwardError(f"{where}: aggregation {aggregation} needs a voting: {' or '.join(VOTINGS)}")
+            raise StepwardError(
+                f"{where}: aggregation {aggregation} needs a voting: {' or '.join(VOTINGS)}",
+                code="missing",
+                field=where,
+            )
         elif aggregation is None and voting not in (OVERALL, *CHOSEN_VOTINGS):
-            raise StepwardError(f"{where}: voting {voting} needs an aggregation: validation chooses none for it")
+            raise StepwardError(
+                f"{where}: voting {voting} needs an aggregation: validation chooses none for it",
+                code="missing",
+                field=where,
+            )
         return Selection(cell, str(method), n, voting, aggregation)
 
     def _cell(self, where: str, said: Mapping[str, Any]) -> Cell:
         """The one run that a selection means."""
         name, values = said.get("cell"), {key: value for key, value in said.items() if key in self.study.grid}
         if name is not None and name not in self.by_name and name not in self.study.cells:
-            raise StepwardError(f"{where}: no cell {name}{nearest(str(name), list(self.by_name))}")
+            raise StepwardError(
+                f"{where}: no cell {name}{nearest(str(name), list(self.by_name))}", code="unknown_name", field=where
+            )
         found = [
             cell
             for cell in self.cells
@@ -209,7 +251,11 @@ class _Chooser:
         ]
         if len(found) != 1:
             names = ", ".join(cell.name for cell in found) or "none"
-            raise StepwardError(f"{where}: expected one cell, and what it says fits {names}; name the cell")
+            raise StepwardError(
+                f"{where}: expected one cell, and what it says fits {names}; name the cell",
+                code="ambiguous",
+                field=where,
+            )
         return found[0]
 
 
@@ -225,20 +271,32 @@ def _published(where: str, table: Table, rows: Sequence[str], columns: Sequence[
         return []
     for label in table.published:
         if label not in rows:
-            raise StepwardError(f"{where}.published: no row {label}{nearest(label, rows)}")
+            raise StepwardError(
+                f"{where}.published: no row {label}{nearest(label, rows)}",
+                code="unknown_name",
+                field=f"{where}.published",
+            )
     found: list[list[float | None]] = []
     for label in rows:
         said = table.published.get(label, [None] * len(columns))
         values = said if isinstance(said, list) else [said]
         if len(values) != len(columns):
             raise StepwardError(
-                f"{where}.published.{label}: {len(values)} figures, but there are {len(columns)} columns"
+                f"{where}.published.{label}: {len(values)} figures, but there are {len(columns)} columns",
+                code="mismatch",
+                field=f"{where}.published.{label}",
             )
         if any(value is not None and not 0 <= value <= 100 for value in values):
-            raise StepwardError(f"{where}.published.{label}: expected accuracies in percent")
+            raise StepwardError(
+                f"{where}.published.{label}: expected accuracies in percent",
+                code="bad_value",
+                field=f"{where}.published.{label}",
+            )
         found.append(list(values))
     if table.published_columns and len(table.published_columns) != len(columns):
         raise StepwardError(
-            f"{where}.published_columns: {len(table.published_columns)} names for {len(columns)} columns"
+            f"{where}.published_columns: {len(table.published_columns)} names for {len(columns)} columns",
+            code="mismatch",
+            field=f"{where}.published_columns",
         )
     return found

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stepward.errors import StepwardError
-from stepward.recipes.load import explained, nearest, parse_value, parted, read_fields, set_field, shipped
+from stepward.recipes.load import misfit, nearest, parse_value, parted, read_fields, set_field, shipped
 from stepward.recipes.schema import Recipe
 
 STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -137,7 +137,9 @@ def launch_config(name: str) -> Path:
     """
     known = shipped("launch")
     if name not in known:
-        raise StepwardError(f"launch configuration {name}: there is none{nearest(name, list(known))}")
+        raise StepwardError(
+            f"launch configuration {name}: there is none{nearest(name, list(known))}", code="unknown_name", field=name
+        )
     return known[name]
 
 
@@ -211,13 +213,15 @@ def validated(content: dict[str, Any], where: str) -> TrainingRecipe:
     try:
         return TrainingRecipe.model_validate(content)
     except ValidationError as error:
-        raise StepwardError(f"{where}: {explained(error, TrainingRecipe)}") from error
+        raise misfit(where, error, TrainingRecipe) from error
 
 
 def _content(source: str, before: tuple[str, ...]) -> dict[str, Any]:
     """A recipe's fields, with those of the one that it is like."""
     if source in before:
-        raise StepwardError(f"recipe {source}: it is like itself ({' -> '.join([*before, source])})")
+        raise StepwardError(
+            f"recipe {source}: it is like itself ({' -> '.join([*before, source])})", code="conflict", field="like"
+        )
     content = read_fields(source, shipped("trainings"), "training recipe")
     like = content.pop("like", None)
     if like is None:
