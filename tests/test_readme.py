@@ -34,7 +34,7 @@ ADDED = {
     "stepward run my.yaml --ray": SMALL + " name=on-ray",
     "stepward run gsm8k-published": "problems.reward=20 problems.validation=6 problems.test=10 rewards.seeds=[0] "
     "rewards.epochs=1 rewards.base=PATH",
-    "stepward study": f"{SMALL} problems.test=4 solutions.test=64 evaluation.ns=[1,16,64]",
+    "stepward study": f"{SMALL} problems.test=4 solutions.validation=64 solutions.test=64 evaluation.ns=[1,16,64]",
     "stepward train one-gpu-24gb-prm-cpu": "data.limit=16",
 }
 """Options that make a command small; of several that fit, the longest."""
