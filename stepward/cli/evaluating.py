@@ -20,8 +20,9 @@ from stepward.cli.tables import figures_table
 from stepward.errors import StepwardError
 
 if TYPE_CHECKING:
-    from stepward.evaluation.compare import Comparison, Measured, Pair
+    from stepward.evaluation.compare import Comparison, Pair
     from stepward.evaluation.external import External, Progress
+    from stepward.evaluation.measured import Measured
     from stepward.evaluation.summary import Row
 
 _SHOWN_NS = 4
@@ -211,6 +212,8 @@ def compare(
             console.print(_pair_table(pair, compared.n))
         for line in _remarks(pair):
             say(line)
+    if compared.comparisons:
+        say(_tested(compared))
     if to_json is not None:
         write_json(to_json, compared.content())
         say(f"Figures: {to_json}")
@@ -248,7 +251,7 @@ def _way(run: "Measured", method: str) -> str:
 
 def _pair_table(pair: "Pair", n: int) -> Table:
     """The differences of two runs, or of the methods of one."""
-    from stepward.report.wording import name, p_value, points
+    from stepward.report.wording import name, needed, p_value, points
 
     inside = pair.first == pair.second
     one = pair.differences[0]
@@ -256,15 +259,26 @@ def _pair_table(pair: "Pair", n: int) -> Table:
     on = f"paired, {one.problems:,} problems" if one.paired else "not paired"
     table = figures_table(f"{title}, points at N = {n} ({on})")
     table.add_column("difference" if inside else "method", overflow="fold")
-    for column in ("points", "95% interval", *(("p", "problems\nneeded") if one.paired else ())):
+    for column in ("points", "95% interval", "p", "p, all", *(("problems\nneeded",) if one.paired else ())):
         table.add_column(column, justify="right", no_wrap=True)
     for each in pair.differences:
         what = f"{name(each.first.method)} {MINUS} {name(each.second.method)}" if inside else name(each.first.method)
-        tested = () if each.p is None else (p_value(each.p), "-" if each.needed is None else f"{each.needed:,}")
-        sure = "bold" if each.low > 0 or each.high < 0 else None
         interval = f"{points(each.low)} to {points(each.high)}"
-        table.add_row(escape(what), points(each.mean), interval, *tested, style=sure)
+        enough = (needed(each.mean, each.needed),) if each.paired else ()
+        cells = (points(each.mean), interval, p_value(each.p), p_value(each.p_holm), *enough)
+        table.add_row(escape(what), *cells, style="bold" if each.direction else None)
     return table
+
+
+def _tested(compared: "Comparison") -> str:
+    """What the comparisons are over, how many there are, and which methods are single models."""
+    from stepward.report.wording import name
+
+    sides = [side for pair in compared.pairs for each in pair.differences for side in (each.first, each.second)]
+    single = dict.fromkeys(f"{name(side.method)} of {side.run}" for side in sides if side.seeds == 1)
+    told = f"Intervals and p are over problems and seeds; {compared.comparisons:,} comparisons"
+    told += ", in bold those that differ at 5% for all of them (Holm: p, all)."
+    return told + (f" One model each, so of these models alone: {', '.join(single)}." if single else "")
 
 
 def _remarks(pair: "Pair") -> list[str]:

@@ -51,7 +51,11 @@ class Accuracies:
 
     def at(self, method: str, voting: str, aggregation: str, n: int) -> Floats:
         """One method's accuracy at one N, averaged over seeds [problem]."""
-        return np.asarray(self.scored[method, voting, aggregation][:, :, self.ns.index(n)].mean(axis=0))
+        return np.asarray(self.by_seed(method, voting, aggregation, n).mean(axis=0))
+
+    def by_seed(self, method: str, voting: str, aggregation: str, n: int) -> Floats:
+        """One method's accuracy at one N [seed, problem]."""
+        return np.asarray(self.scored[method, voting, aggregation][:, :, self.ns.index(n)])
 
 
 @dataclass(frozen=True, slots=True)

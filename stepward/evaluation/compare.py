@@ -3,97 +3,29 @@
 Two runs on the same problems are compared problem by problem, which tells far smaller differences apart than their two
 intervals do. Problems are the same where their ids are and, where both runs hold their texts, these too. Otherwise the
 difference has the interval of two independent means, by the square roots of the squares of their own intervals' arms
-(Newcombe 1998; Zou and Donner 2008), and says so.
+(Newcombe 1998; Zou and Donner 2008), and says so. All intervals are over problems and seeds.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
-from stepward.evaluation.paired import paired_columns
-from stepward.evaluation.summary import Row
+from stepward.evaluation.measured import WITHOUT_MODEL, Measured
+from stepward.evaluation.paired import Sides, direction, holm, is_counted, paired_many
+from stepward.evaluation.statistics import Z
 from stepward.manifest import differences
 
 Floats = NDArray[np.float64]
-Way = tuple[str | None, str | None]
-"""A voting and an aggregation; None twice without a reward model."""
-
-PLAIN: Way = (None, None)
-WITHOUT_MODEL = ("majority", "pass")
 
 _NO_DIFFERENCE = ("name", "about")
 """Fields of a recipe that decide nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One run's figures.
-
-    Attributes:
-        name: What it is called: its folder's or file's name.
-        rows: Its `summary.json`.
-        chosen: How each of its methods is used: by its overall choice on validation problems, or as was asked.
-        n: The N of that choice.
-        accuracies: Its `accuracies.parquet`; None where it has none.
-        recipe: Its recipe; None for scores from elsewhere.
-        questions: The problems' texts by their ids, as far as it has them; None where it has none.
-        uses: Other uses of its methods that were asked for, such as `er:weighted:last`, and whose they are.
-    """
-
-    name: str
-    rows: tuple[Row, ...]
-    chosen: Mapping[str, Way]
-    n: int
-    accuracies: pa.Table | None
-    recipe: Mapping[str, Any] | None
-    questions: Mapping[str, str] | None
-    uses: Mapping[str, str] = field(default_factory=dict)
-
-    def used(self, use: str) -> "Measured":
-        """The same with a use METHOD:VOTING:AGGREGATION beside its methods, if it was measured."""
-        if use.count(":") < 2:
-            return self
-        method, voting, aggregation = use.rsplit(":", 2)
-        if (method, voting, aggregation) not in {(row.method, row.voting, row.aggregation) for row in self.rows}:
-            return self
-        return replace(self, chosen={**self.chosen, use: (voting, aggregation)}, uses={**self.uses, use: method})
-
-    def way(self, method: str) -> Way:
-        """How a method is used."""
-        return PLAIN if method in WITHOUT_MODEL else self.chosen[method]
-
-    def row(self, method: str, n: int) -> Row:
-        """A method's figures at N, as it is used."""
-        key = (self.uses.get(method, method), *self.way(method), n)
-        found = next((row for row in self.rows if (row.method, row.voting, row.aggregation, row.n) == key), None)
-        if found is None:
-            raise StepwardError(f"{self.name}: no row of {method} at N = {n}; evaluate it again, or give another --n")
-        return found
-
-    def methods(self) -> list[str]:
-        """`majority`, `pass` and the run's own."""
-        return [*WITHOUT_MODEL, *self.chosen]
-
-    def per_problem(self, method: str, n: int) -> dict[str, float]:
-        """A method's accuracy at N on each problem, averaged over seeds."""
-        assert self.accuracies is not None
-        voting, aggregation = self.way(method)
-        own = pc.equal(self.accuracies["method"], self.uses.get(method, method))
-        kept = pc.and_(own, pc.equal(self.accuracies["n"], n))
-        for name, value in (("voting", voting), ("aggregation", aggregation)):
-            column = self.accuracies[name]
-            kept = pc.and_(kept, pc.is_null(column) if value is None else pc.fill_null(pc.equal(column, value), False))
-        found = self.accuracies.filter(kept)
-        return dict(zip(found["problem_id"].to_pylist(), found["accuracy"].to_pylist(), strict=True))
-
 
 Used = tuple[Measured, str]
 """A run and a method of it."""
@@ -101,13 +33,14 @@ Used = tuple[Measured, str]
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What is compared: a method of a run, as it is used there."""
+    """What is compared: a method of a run, as it is used there, of so many models; 0 without a reward model."""
 
     run: str
     method: str
     voting: str | None
     aggregation: str | None
     accuracy: float
+    seeds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +53,13 @@ class Difference:
         n: How many candidates both chose from.
         problems: How many problems the first side has; the same ones as the second where `paired`.
         mean: The difference of the two accuracies, in [-1, 1].
-        low: Lower end of its 95% interval.
+        low: Lower end of its 95% interval over problems and seeds.
         high: Upper end.
         paired: Whether the problems are the same, and differences were taken on each of them.
-        p: Two-sided, of a paired permutation test; None where it is not paired.
+        p: Two-sided, of this comparison alone; where it is not paired, of the interval by a normal approximation.
         needed: How many problems would be needed to tell a difference of this size (5% two-sided, power 80%); None
-            where it is 0 or not paired.
+            where it is 0 or not paired, or where seeds differ too much for any number.
+        p_holm: p corrected for all comparisons that are made together.
     """
 
     first: Side
@@ -136,8 +70,14 @@ class Difference:
     low: float
     high: float
     paired: bool
-    p: float | None
+    p: float
     needed: int | None
+    p_holm: float = 1.0
+
+    @property
+    def direction(self) -> int:
+        """Whether the first side is better (1) or worse (-1) beyond chance, all comparisons considered; else 0."""
+        return direction(self.low, self.high, self.p_holm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +115,24 @@ class Comparison:
     runs: tuple[Measured, ...]
     pairs: tuple[Pair, ...]
 
+    @property
+    def comparisons(self) -> int:
+        """For how many comparisons the p are corrected."""
+        return sum(is_counted(one) for pair in self.pairs for one in pair.differences)
+
     def content(self) -> dict[str, Any]:
         """All of it as JSON."""
         runs = []
         for run in self.runs:
             rows = [asdict(run.row(method, self.n)) for method in self.methods if method in run.methods()]
             runs.append({"name": run.name, "problems": run.rows[0].problems, "n_of_choice": run.n, "rows": rows})
-        return {"n": self.n, "methods": list(self.methods), "runs": runs, "pairs": [asdict(one) for one in self.pairs]}
+        return {
+            "n": self.n,
+            "methods": list(self.methods),
+            "comparisons": self.comparisons,
+            "runs": runs,
+            "pairs": [asdict(one) for one in self.pairs],
+        }
 
 
 def compare_runs(
@@ -216,7 +167,18 @@ def compare_runs(
     else:
         asked = [method for method in kept if not methods or method in methods]
         pairs = [_between(first, second, asked, at, seed) for first, second in combinations(runs, 2)]
-    return Comparison(at, tuple(kept), tuple(runs), tuple(pairs))
+    return Comparison(at, tuple(kept), tuple(runs), _corrected(pairs))
+
+
+def _corrected(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+    """The pairs with each p corrected for all differences of all of them."""
+    differences = iter(correct([one for pair in pairs for one in pair.differences]))
+    return tuple(replace(pair, differences=tuple(next(differences) for _ in pair.differences)) for pair in pairs)
+
+
+def correct(differences: Sequence[Difference]) -> list[Difference]:
+    """Differences with each p corrected for all of them."""
+    return [replace(one, p_holm=p) for one, p in zip(differences, holm(differences), strict=True)]
 
 
 def _common_n(runs: Sequence[Measured], asked: int | None) -> int:
@@ -277,41 +239,50 @@ def why_unpaired(first: Measured, second: Measured) -> str:
 
 
 def _side(run: Measured, method: str, n: int) -> Side:
-    return Side(run.name, method, *run.way(method), run.row(method, n).mean)
+    row = run.row(method, n)
+    return Side(run.name, method, *run.way(method), row.mean, row.seeds)
 
 
 def _paired(pairs: Sequence[tuple[Used, Used]], n: int, seed: int) -> list[Difference]:
     """Differences problem by problem, all on the same resamples."""
-    if not pairs:
-        return []
-    columns = [_accuracies(*first, n) - _accuracies(*second, n) for first, second in pairs]
-    tested = paired_columns(np.stack(columns, axis=1), seed=seed)
+    tested = paired_many([_sides(first, second, n) for first, second in pairs], seed=seed)
     return [
         Difference(
-            first=_side(*first, n), second=_side(*second, n), n=n, problems=len(columns[0]), mean=found.mean,
-            low=found.low, high=found.high, paired=True, p=found.p, needed=found.needed,
+            first=_side(*first, n), second=_side(*second, n), n=n, problems=first[0].row(first[1], n).problems,
+            mean=found.mean, low=found.low, high=found.high, paired=True, p=found.p, needed=found.needed,
         )
         for (first, second), found in zip(pairs, tested, strict=True)
     ]  # fmt: skip
 
 
+def _sides(first: Used, second: Used, n: int) -> Sides:
+    own, other = _accuracies(*first, n), _accuracies(*second, n)
+    if first[0] is second[0] and first[0].kind(first[1]) == second[0].kind(second[1]):
+        return own - other, np.zeros_like(own[:1])  # two uses of the same models
+    return own, other
+
+
 def _accuracies(run: Measured, method: str, n: int) -> Floats:
-    """A method's accuracy at N [problem], in the order of the problems' ids."""
-    found, expected = run.per_problem(method, n), run.row(method, n).problems
-    if len(found) != expected:
+    """A method's accuracies at N [seed, problem], in the order of the problems' ids."""
+    found, row = run.per_problem(method, n)[1], run.row(method, n)
+    if found.shape != (max(row.seeds, 1), row.problems):
         raise StepwardError(
-            f"{run.name}: evaluation/accuracies.parquet has {len(found):,} problems of {method} at N = {n}, and "
-            f"summary.json {expected:,}; evaluate the run again"
+            f"{run.name}: evaluation/accuracies.parquet has {found.shape[1]:,} problems and {len(found)} seeds of "
+            f"{method} at N = {n}, and summary.json {row.problems:,} and {row.seeds}; evaluate the run again",
+            code="mismatch",
+            file="accuracies.parquet",
         )
-    return np.array([found[problem] for problem in sorted(found)])
+    return found
 
 
 def _unpaired(first: Used, second: Used, n: int) -> Difference:
     own, other = first[0].row(first[1], n), second[0].row(second[1], n)
     mean = own.mean - other.mean
+    below = math.hypot(own.mean - own.low, other.high - other.mean)
+    above = math.hypot(own.high - own.mean, other.mean - other.low)
+    towards = below if mean > 0 else above
+    p = math.erfc(Z * abs(mean) / towards / math.sqrt(2)) if towards else float(mean == 0)
     return Difference(
         first=_side(*first, n), second=_side(*second, n), n=n, problems=own.problems, mean=mean,
-        low=mean - math.hypot(own.mean - own.low, other.high - other.mean),
-        high=mean + math.hypot(own.high - own.mean, other.mean - other.low),
-        paired=False, p=None, needed=None,
+        low=mean - below, high=mean + above, paired=False, p=p, needed=None,
     )  # fmt: skip

@@ -19,7 +19,8 @@ class Row:
         n: How many candidates are chosen from.
         mean: Accuracy in [0, 1], over problems and seeds.
         std: Standard deviation over seeds; None with fewer than two.
-        low: Lower end of the 95% interval, bootstrapped over problems (`statistics.accuracy_interval`).
+        low: Lower end of the 95% interval over problems and seeds (`statistics.accuracy_interval`, `crossed`); with one
+            seed, over problems, for this one model.
         high: Upper end.
         seeds: How many seeds; 0 without a reward model.
         problems: How many problems.
@@ -76,11 +77,16 @@ class Margin:
         n: The method's N.
         against_n: The other's N.
         mean: Mean difference, in [-1, 1].
-        low: Lower end of its 95% interval, by a paired bootstrap over problems.
+        low: Lower end of its 95% interval over problems and seeds, not corrected for there being several.
         high: Upper end.
-        wins: Whether the interval lies above 0.
-        p: Of the paired sign-flip test, two-sided; see `stepward.evaluation.paired`.
-        needed: How many problems would tell the two apart at this difference; None where it is 0.
+        wins: Whether the method is better beyond chance: the interval lies above 0, and `p_holm` is at most .05.
+        loses: Whether it is worse beyond chance, likewise.
+        p: Of this comparison alone, two-sided, over problems and seeds; see `stepward.evaluation.paired`.
+        p_holm: The same, corrected for all comparisons of the run.
+        needed: How many problems would tell the two apart at this difference; None where it is 0, or where no number
+            would, since the seeds differ too much.
+        seeds: How many models the method has.
+        against_seeds: How many the other has; 0 without a reward model.
     """
 
     method: str
@@ -93,8 +99,12 @@ class Margin:
     low: float
     high: float
     wins: bool
+    loses: bool
     p: float
+    p_holm: float
     needed: int | None
+    seeds: int
+    against_seeds: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -22,6 +23,11 @@ from stepward.evaluation.label_quality import Agreement, LabelQuality
 from stepward.evaluation.slices import QuintileRow, SliceRow
 from stepward.store import atomic, write_json
 
+Floats = NDArray[np.float64]
+
+Key = tuple[str, str | None, str | None]
+"""A method, and the voting and aggregation of its scores; None twice without a reward model."""
+
 ACCURACIES = pa.schema(
     [
         pa.field("problem_id", pa.string(), nullable=False),
@@ -29,10 +35,11 @@ ACCURACIES = pa.schema(
         pa.field("voting", pa.string()),
         pa.field("aggregation", pa.string()),
         pa.field("n", pa.int64(), nullable=False),
+        pa.field("seed", pa.int64()),
         pa.field("accuracy", pa.float64(), nullable=False),
     ]
 )
-"""The columns of `accuracies.parquet`: each method's accuracy on each problem at each N, averaged over seeds."""
+"""The columns of `accuracies.parquet`: each method's accuracy on each problem at each N, a row a seed."""
 
 
 def write(evaluation: Evaluation, label_quality: LabelQuality | None, folder: Path) -> None:
@@ -90,21 +97,54 @@ def write_accuracies(measured: Accuracies, folder: Path) -> None:
     problems = pa.array(measured.problems, pa.string())
     path = folder / "accuracies.parquet"
     with atomic(path) as file, pq.ParquetWriter(file, ACCURACIES, compression="zstd") as writer:
-        for method, voting, aggregation, accuracy in _methods(measured):
+        for names, seed, accuracy in _models(measured):
             for column, n in enumerate(measured.ns):
-                names = (method, voting, aggregation)
                 same = [pa.repeat(pa.scalar(name, pa.string()), len(problems)) for name in names]
-                ns = pa.repeat(pa.scalar(n, pa.int64()), len(problems))
+                numbers = [pa.repeat(pa.scalar(one, pa.int64()), len(problems)) for one in (n, seed)]
                 values = pa.array(np.ascontiguousarray(accuracy[:, column]))
-                writer.write_table(pa.Table.from_arrays([problems, *same, ns, values], schema=ACCURACIES))
+                writer.write_table(pa.Table.from_arrays([problems, *same, *numbers, values], schema=ACCURACIES))
 
 
-def _methods(measured: Accuracies) -> Iterator[tuple[str, str | None, str | None, NDArray[np.float64]]]:
-    """Every method with its accuracies, averaged over seeds [problem, n]."""
-    yield "majority", None, None, measured.majority
-    yield "pass", None, None, measured.passed
-    for key, accuracy in measured.scored.items():
-        yield *key, accuracy.mean(axis=0)
+def _models(measured: Accuracies) -> Iterator[tuple[Key, int | None, Floats]]:
+    """Every method, voting and aggregation with each of its seeds' accuracies [problem, n]."""
+    yield ("majority", None, None), None, measured.majority
+    yield ("pass", None, None), None, measured.passed
+    for use, accuracy in measured.scored.items():
+        for seed, own in zip(measured.seeds[use[0]], accuracy, strict=True):
+            yield use, seed, own
+
+
+def accuracies_of(table: pa.Table, key: Key, n: int) -> tuple[list[str], Floats]:
+    """The problems, by their ids, and one method's accuracies at N on them [seed, problem].
+
+    Args:
+        table: From `read_accuracies`.
+        key: Its method, voting and aggregation.
+        n: The N.
+
+    Returns:
+        No problems, and one row, where the method was not measured so; one row too where it has no seeds.
+
+    Raises:
+        StepwardError: A seed lacks some of the problems.
+    """
+    kept = pc.equal(table["n"], n)
+    for name, value in zip(("method", "voting", "aggregation"), key, strict=True):
+        column = table[name]
+        kept = pc.and_(kept, pc.is_null(column) if value is None else pc.fill_null(pc.equal(column, value), False))
+    found = table.filter(kept).sort_by([("seed", "ascending"), ("problem_id", "ascending")])
+    seeds = max(1, len(pc.unique(found["seed"])))
+    ids = np.array(found["problem_id"].to_pylist(), dtype=object).reshape(-1)
+    size = len(ids) // seeds
+    if len(ids) != seeds * size or (ids.reshape(seeds, size) != ids[:size]).any():
+        raise StepwardError(
+            f"accuracies.parquet: {key[0]} at N = {n} has other problems under one seed than under another; "
+            "evaluate the run again",
+            code="mismatch",
+            file="accuracies.parquet",
+            field="problem_id",
+        )
+    return ids[:size].tolist(), np.asarray(found["accuracy"].to_numpy(), dtype=np.float64).reshape(seeds, size)
 
 
 def read_accuracies(folder: Path) -> pa.Table:

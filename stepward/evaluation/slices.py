@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepward.evaluation.accuracy import Accuracies
+from stepward.evaluation.crossed import chance_of
 from stepward.evaluation.slicings import Traits, slicings
 from stepward.evaluation.statistics import accuracy_interval, resampled_means, spread
 from stepward.evaluation.table import CandidateTable, ModelScores
@@ -67,7 +68,7 @@ class QuintileRow:
         n: The size of the candidate sets.
         accuracy: Mean over seeds and problems, in [0, 1].
         std: Standard deviation over seeds; None with fewer than two.
-        low: Lower end of its 95% interval, bootstrapped over the fifth's problems, mean of the two halves.
+        low: Lower end of its 95% interval, over the fifth's problems and over seeds, mean of the two halves.
         high: Upper end, likewise.
     """
 
@@ -101,7 +102,7 @@ class SliceRow:
         n: The size of the candidate sets.
         accuracy: Mean over seeds and problems, in [0, 1].
         std: Standard deviation over seeds; None with fewer than two.
-        low: Lower end of its 95% interval, bootstrapped over the part's problems.
+        low: Lower end of its 95% interval, over the part's problems and over seeds.
         high: Upper end.
     """
 
@@ -214,9 +215,9 @@ def quintile_rows(
 
 
 def _interval(accuracies: Floats, seed: int) -> tuple[float, float, float]:
-    """The mean of accuracies [seed, problem] and the ends of its 95% interval over problems."""
+    """The mean of accuracies [seed, problem] and the ends of its 95% interval over problems and seeds."""
     own = accuracies.mean(axis=0)[:, None]
-    (low,), (high,) = accuracy_interval(resampled_means(own, seed), own)
+    (low,), (high,) = accuracy_interval(resampled_means(own, seed), own, chance_of([accuracies]).widening)
     mean = float(own.mean())
     return mean, min(float(low), mean), max(float(high), mean)
 

@@ -1,8 +1,7 @@
-"""Means over seeds, and bootstrap intervals over problems.
+"""Means over seeds, and bootstrap intervals over problems, which `stepward.evaluation.crossed` widens by seeds.
 
-Seeds and problems are two sources of chance and are kept apart: the standard deviation is over seeds, with the problems
-fixed; the 95% interval is over problems, with each problem's accuracy averaged over seeds first. One set of
-resamples serves every method, which makes differences between methods paired.
+The standard deviation is over seeds, with the problems fixed. Resamples are of problems, with each problem's accuracy
+averaged over seeds first; one set of them serves every method, which makes differences between methods paired.
 
 Which interval, was decided by its coverage (docs/evaluation.md has the figures). For a difference of two methods the
 percentile bootstrap holds, with its percentiles moved out for few problems. For one accuracy it does not: near 0 and 1
@@ -11,7 +10,8 @@ So accuracies are resampled on the score scale, where Wilson's interval for shar
 """
 
 from collections.abc import Iterator
-from math import erf, sqrt
+from functools import lru_cache
+from math import atan, erf, exp, lgamma, pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,12 +69,12 @@ def percentiles(means: Floats, problems: int) -> tuple[Floats, Floats]:
     For few problems the percentiles are further out than 2.5 and 97.5, as Student's distribution is wider than the
     normal one and a resample's variance smaller than the population's (Hesterberg 2015, "expanded percentile").
     """
-    outer = 100 * _normal(-_student(problems - 1) * sqrt(problems / (problems - 1))) if problems > 1 else 0.0
+    outer = 100 * _normal(-student_point(problems - 1) * sqrt(problems / (problems - 1))) if problems > 1 else 0.0
     low, high = np.percentile(means, [outer, 100 - outer], axis=0)
     return low, high
 
 
-def accuracy_interval(means: Floats, per_problem: Floats) -> tuple[Floats, Floats]:
+def accuracy_interval(means: Floats, per_problem: Floats, widening: Floats | float = 1.0) -> tuple[Floats, Floats]:
     """The 95% interval of accuracies in [0, 1], by the bootstrap on the score scale.
 
     A share's error grows with its distance from 0 and 1. So the percentiles are those of (m* - m)/sqrt(m(1 - m)), of
@@ -87,6 +87,7 @@ def accuracy_interval(means: Floats, per_problem: Floats) -> tuple[Floats, Float
     Args:
         means: From `resampled_means` [resample, method].
         per_problem: Accuracies [problem, method].
+        widening: How many times as wide the interval is for other reasons than problems [method].
 
     Returns:
         Lower and upper ends [method], in [0, 1].
@@ -97,8 +98,8 @@ def accuracy_interval(means: Floats, per_problem: Floats) -> tuple[Floats, Float
     unsure = np.divide(fourths, squares**2, out=np.zeros_like(squares), where=squares**2 > 0)
     size = mean * (1 - mean)
     inside = (size > 0) & (problems > 1)
-    widening = np.sqrt((1 + unsure) * problems / max(problems - 1, 1) / np.where(inside, size, 1.0))
-    low, high = np.percentile((means - mean) * widening, [2.5, 97.5], axis=0)
+    scale = widening * np.sqrt((1 + unsure) * problems / max(problems - 1, 1) / np.where(inside, size, 1.0))
+    low, high = np.percentile((means - mean) * scale, [2.5, 97.5], axis=0)
     wilson = Z / sqrt(problems)
     low, high = np.where(inside, low, -wilson), np.where(inside, high, wilson)
     return _inverted(mean, low, -1.0), _inverted(mean, high, 1.0)
@@ -116,12 +117,24 @@ def _normal(value: float) -> float:
     return (1 + erf(value / sqrt(2))) / 2
 
 
-def _student(freedom: int) -> float:
-    """The 97.5% point of Student's distribution, to 3 digits from 5 degrees of freedom on (Cornish and Fisher)."""
-    cube, fifth, seventh = Z**3, Z**5, Z**7
-    terms = (
-        (cube + Z) / 4,
-        (5 * fifth + 16 * cube + 3 * Z) / 96,
-        (3 * seventh + 19 * fifth + 17 * cube - 15 * Z) / 384,
-    )
-    return Z + sum(term / float(freedom) ** power for power, term in enumerate(terms, start=1))
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
+
+
+def student_tail(value: float, freedom: float) -> float:
+    """The chance that Student's distribution is further from 0 than a value of at least 0, either way."""
+    # With value = sqrt(freedom) tan(angle) the density is a power of a cosine, which few nodes integrate.
+    reach = atan(min(value, 60.0 if freedom > 50 else value) / sqrt(freedom))
+    angles = reach * (_NODES + 1) / 2
+    scale = 2 * exp(lgamma((freedom + 1) / 2) - lgamma(freedom / 2)) / sqrt(pi)
+    inside = scale * reach / 2 * float(_WEIGHTS @ np.cos(angles) ** (freedom - 1))
+    return min(1.0, max(0.0, 1.0 - inside))
+
+
+@lru_cache(maxsize=4096)
+def student_point(freedom: float) -> float:
+    """The 97.5% point of Student's distribution, of at least one degree of freedom."""
+    low, high = Z, 13.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if student_tail(middle, freedom) > 0.05 else (low, middle)
+    return high

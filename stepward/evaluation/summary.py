@@ -5,7 +5,7 @@ and aggregated is chosen on validation problems, never on the test problems it i
 is in the rows all the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -16,8 +16,9 @@ from stepward.evaluation.accuracy import Accuracies, measure_table
 from stepward.evaluation.aggregation import AGGREGATIONS
 from stepward.evaluation.answer_groups import same_by
 from stepward.evaluation.candidates import gather, table_of, tabulate
+from stepward.evaluation.crossed import chance_of
 from stepward.evaluation.figures import Choice, Evaluation, Margin, Row, n_of_choice
-from stepward.evaluation.paired import Paired, paired_columns
+from stepward.evaluation.paired import Paired, Sides, direction, holm, paired_many
 from stepward.evaluation.slices import Use, halves, quintile_rows, slice_rows
 from stepward.evaluation.slicings import traits_of
 from stepward.evaluation.statistics import accuracy_interval, resampled_means, spread
@@ -83,6 +84,7 @@ def evaluate(
         raise StepwardError(f"scores by {min(odd)}: only on the test or only on the validation candidates; score both")
     same = same_by(grader)
     columns = table_of(test, same)
+    alone = {"answers_alone": same.alone} if same.alone else {}
     measured = measure_table(columns, table, sizes, seed=seed, subsets=subsets, progress=progress)
     held_columns = table_of(held, same)
     chosen = choose(measure_table(held_columns, held_table, (at,), seed=seed, subsets=subsets, progress=progress), at)
@@ -98,7 +100,7 @@ def evaluate(
             ),
         ),
         slices=slice_rows(traits_of(test), measured, uses, at),
-        facts=facts_of(columns, measured) | {"distinct_candidates": len(ids)},
+        facts=facts_of(columns, measured) | {"distinct_candidates": len(ids)} | alone,
         accuracies=measured,
     )  # fmt: skip
 
@@ -129,7 +131,9 @@ def rows_of(measured: Accuracies, *, seed: int) -> tuple[Row, ...]:
     found = [measured.majority[None], measured.passed[None], *measured.scored.values()]
     keys += list(measured.scored)
     per_problem = np.concatenate([accuracy.mean(axis=0) for accuracy in found], axis=1)
-    lows, highs = accuracy_interval(resampled_means(per_problem, seed), per_problem)
+    columns = [accuracy[:, :, which] for accuracy in found for which in range(len(measured.ns))]
+    widening = np.array([chance_of([column]).widening for column in columns])
+    lows, highs = accuracy_interval(resampled_means(per_problem, seed), per_problem, widening)
     means, rows, column = per_problem.mean(axis=0), [], 0
     for (method, voting, aggregation), accuracy in zip(keys, found, strict=True):
         by_seed = accuracy.mean(axis=1)
@@ -176,27 +180,32 @@ def choose(held: Accuracies, at: int, aggregations: Sequence[str] = tuple(AGGREG
 def margins_of(measured: Accuracies, chosen: Sequence[Choice], seed: int, at: int) -> tuple[Margin, ...]:
     """Each kind against majority, all pairs of kinds, and each kind's best-of-N against itself at the largest N."""
     overall = {choice.method: choice for choice in chosen if choice.overall}
-    accuracy = {kind: measured.at(kind, c.voting, c.aggregation, at) for kind, c in overall.items()}
-    majority, most = measured.majority[:, measured.ns.index(at)], measured.ns[-1]
-    pairs = [(overall[kind], "majority", at, accuracy[kind] - majority) for kind in overall]
+    accuracy = {kind: measured.by_seed(kind, c.voting, c.aggregation, at) for kind, c in overall.items()}
+    majority, most = measured.majority[None, :, measured.ns.index(at)], measured.ns[-1]
+    pairs: list[tuple[Choice, str, int, Sides]]
+    pairs = [(overall[kind], "majority", at, (accuracy[kind], majority)) for kind in overall]
     # ER is what the others are measured against; among these, what came later against what came before.
     order = sorted(overall, key=lambda kind: kind == "er")
     ranked = [(kind, other) for index, kind in enumerate(order) for other in order[:index]]
     for kind, other in sorted(ranked, key=lambda pair: pair[0] != "er"):
-        pairs.append((overall[kind], other, at, accuracy[kind] - accuracy[other]))
+        pairs.append((overall[kind], other, at, (accuracy[kind], accuracy[other])))
     for choice in chosen:
         if choice.voting == "best" and most > at:
             use = (choice.method, choice.voting, choice.aggregation)
-            pairs.append((choice, choice.method, most, measured.at(*use, most) - measured.at(*use, at)))
-    if not pairs:
-        return ()
-    found = paired_columns(np.stack([difference for *_, difference in pairs], axis=1), seed=seed)
+            grown = measured.by_seed(*use, most) - measured.by_seed(*use, at)  # the same models, seed by seed
+            pairs.append((choice, choice.method, most, (grown, np.zeros_like(majority))))
+    found = paired_many([sides for *_, sides in pairs], seed=seed)
+    seeds = {kind: len(each) for kind, each in measured.seeds.items()}
     return tuple(
-        _margin(choice, against, n, at, one) for (choice, against, n, _), one in zip(pairs, found, strict=True)
+        _margin(choice, against, n, at, one, p_holm, seeds)
+        for (choice, against, n, _), one, p_holm in zip(pairs, found, holm(found), strict=True)
     )
 
 
-def _margin(choice: Choice, against: str, n: int, against_n: int, found: Paired) -> Margin:
+def _margin(
+    choice: Choice, against: str, n: int, against_n: int, found: Paired, p_holm: float, seeds: Mapping[str, int]
+) -> Margin:
+    better = direction(found.low, found.high, p_holm)
     return Margin(
         method=choice.method,
         against=against,
@@ -207,9 +216,13 @@ def _margin(choice: Choice, against: str, n: int, against_n: int, found: Paired)
         mean=found.mean,
         low=found.low,
         high=found.high,
-        wins=found.low > 0,
+        wins=better > 0,
+        loses=better < 0,
         p=found.p,
+        p_holm=p_holm,
         needed=found.needed,
+        seeds=seeds[choice.method],
+        against_seeds=seeds.get(against, 0),
     )
 
 

@@ -1,7 +1,8 @@
 """Runs a study's cells one after the other, each taking what the others have made, and tabulates what they come to."""
 
 import math
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from rich.markup import escape
 
 from stepward.errors import StepwardError
 from stepward.evaluation.figures import Row
-from stepward.evaluation.paired import paired
+from stepward.evaluation.paired import direction, holm, paired
 from stepward.manifest import Manifest, differences
 from stepward.pipeline.borrowing import lender_of
 from stepward.pipeline.branching import Shelf
@@ -24,7 +25,7 @@ from stepward.recipes.schema import Recipe
 from stepward.recipes.study import WITHOUT_MODEL
 from stepward.recipes.study_cells import Cell
 from stepward.recipes.study_plan import Claim, Frame, Plan, Selection
-from stepward.report.study_tables import CellFacts, CheckResult, StudyReport, StudyTable, markdown
+from stepward.report.study_tables import CellFacts, CheckResult, StudyReport, StudyTable, Verdict, markdown
 from stepward.spreadsheet import csv_text
 from stepward.store import atomic, locked, write_json
 
@@ -147,7 +148,7 @@ def tabulate_study(plan: Plan, folder: Path) -> StudyReport:
         [_facts(cell, folder) for cell in plan.cells],
         rows,
         [_table(frame, finished, folder) for frame in plan.frames],
-        [_check(claim, finished) for claim in plan.claims],
+        _checks(plan.claims, finished),
     )  # fmt: skip
     write_json(folder / "study.json", as_json(report))
     texts = {"study.csv": _csv(report), "study.md": markdown(report), "study.html": render_study(report)}
@@ -220,27 +221,36 @@ def _number(value: object, place: int) -> float:
     return number if math.isfinite(number) else float(place)
 
 
+def _checks(claims: Sequence[Claim], finished: dict[str, Finished]) -> list[CheckResult]:
+    """What the runs say to each claim; p is corrected for all that are tested."""
+    found = [_check(claim, finished) for claim in claims]
+    return [
+        one if one.low is None or one.high is None else
+        replace(one, p_holm=p, verdict=_VERDICTS[direction(one.low, one.high, p)])
+        for one, p in zip(found, holm(found), strict=True)
+    ]  # fmt: skip
+
+
+_VERDICTS: dict[int, Verdict] = {1: "agrees", -1: "does not agree", 0: "can't tell"}
+
+
 def _check(claim: Claim, finished: dict[str, Finished]) -> CheckResult:
     better, than = _words(claim.better), _words(claim.than)
     if claim.better.cell.name not in finished or claim.than.cell.name not in finished:
         return CheckResult(claim.says, "not run yet", better, than)
-    first, second = (_accuracies(finished, one) for one in (claim.better, claim.than))
-    if first.keys() != second.keys():
+    runs = [finished[one.cell.name] for one in (claim.better, claim.than)]
+    (names, first), (others, second) = (
+        run.accuracies(one) for run, one in zip(runs, (claim.better, claim.than), strict=True)
+    )
+    if names != others:
         why = "the two runs have other test problems, so that nothing is paired"
         return CheckResult(claim.says, "can't tell", better, than, why=why)
-    names = sorted(first)
-    one, other = (np.array([accuracies[name] for name in names]) for accuracies in (first, second))
-    test = paired(one, other, seed=claim.better.cell.recipe.seed)
+    if claim.better.method == claim.than.method and runs[0].trained_in == runs[1].trained_in:
+        first, second = first - second, np.zeros_like(second[:1])  # the same models, seed by seed
+    test = paired(first, second, seed=claim.better.cell.recipe.seed)
     return CheckResult(
-        claim.says, "agrees" if test.low > 0 else "does not agree" if test.high < 0 else "can't tell", better, than,
-        test.mean, test.low, test.high, test.p, test.needed, len(names),
-    )  # fmt: skip
-
-
-def _accuracies(finished: dict[str, Finished], selection: Selection) -> dict[str, float]:
-    """The accuracy on each problem of what is selected."""
-    run = finished[selection.cell.name]
-    return run.accuracies[run.key(selection)]
+        claim.says, "can't tell", better, than, test.mean, test.low, test.high, test.p, test.needed, len(names)
+    )
 
 
 def _words(selection: Selection) -> str:

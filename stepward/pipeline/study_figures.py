@@ -3,9 +3,14 @@
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
 from stepward.evaluation import folder as evaluation_folder
 from stepward.evaluation.summary import Evaluation, Row
 from stepward.manifest import Manifest
+from stepward.pipeline.borrowing import lender_of
 from stepward.recipes.study import OVERALL, WITHOUT_MODEL
 from stepward.recipes.study_cells import Cell
 from stepward.recipes.study_plan import Selection
@@ -29,14 +34,18 @@ class Finished:
         self.evaluation: Evaluation = evaluation_folder.read(folder / "evaluation")[0]
 
     @cached_property
-    def accuracies(self) -> dict[tuple[str, str | None, str | None, int], dict[str, float]]:
-        """By method, voting, aggregation and n, the accuracy on each problem."""
-        found: dict[tuple[str, str | None, str | None, int], dict[str, float]] = {}
-        table = evaluation_folder.read_accuracies(self.folder / "evaluation").to_pydict()
-        names = ("method", "voting", "aggregation", "n", "problem_id", "accuracy")
-        for method, voting, aggregation, n, problem, accuracy in zip(*(table[name] for name in names), strict=True):
-            found.setdefault((method, voting, aggregation, n), {})[problem] = accuracy
-        return found
+    def _table(self) -> pa.Table:
+        return evaluation_folder.read_accuracies(self.folder / "evaluation")
+
+    @cached_property
+    def trained_in(self) -> Path:
+        """The folder of the run that trained its reward models."""
+        return lender_of(self.folder, self.cell.recipe).resolve()
+
+    def accuracies(self, selection: Selection) -> tuple[list[str], NDArray[np.float64]]:
+        """The problems' ids, in their order, and the accuracies on them [seed, problem] of what is selected."""
+        method, voting, aggregation, n = self.key(selection)
+        return evaluation_folder.accuracies_of(self._table, (method, voting, aggregation), n)
 
     def key(self, selection: Selection) -> tuple[str, str | None, str | None, int]:
         """Method, voting, aggregation and n of a selection, with what validation chose."""

@@ -23,13 +23,14 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A row of the table of paired differences; `verdict` is `wins`, `loses` or `can't tell`."""
+    """A row of the table of differences; `p_holm` is corrected for all rows, `verdict` wins, loses or can't tell."""
 
     method: str
     against: str
     difference: str
     interval: str
     p: str
+    p_holm: str
     needed: str
     verdict: str
 
@@ -54,6 +55,7 @@ class Sections:
         choosing: How that was chosen, in a sentence.
         choices: How each kind is used.
         margins: All paired differences.
+        tested: How many these are, and what they are over, in sentences.
         by: What difficulty is measured by.
         charts: By part: `curves`, `votings`, `difficulty`, `slices`, `labels`, `calibration`, `cost`.
     """
@@ -73,6 +75,7 @@ class Sections:
     choosing: str
     choices: list[str]
     margins: list[Comparison]
+    tested: str
     by: str
     charts: dict[str, list[Chart]]
 
@@ -100,6 +103,7 @@ def sections(run: RunReport) -> Sections:
         choosing=wording.choosing(evaluation, choices),
         choices=choices,
         margins=[_comparison(evaluation, margin) for margin in evaluation.margins],
+        tested=wording.tested(evaluation),
         by=evaluation.quintiles[0].by,
         charts=_charts(run),
     )
@@ -132,8 +136,9 @@ def _comparison(evaluation: Evaluation, margin: Margin) -> Comparison:
         difference=wording.points(margin.mean),
         interval=f"{wording.points(margin.low)} to {wording.points(margin.high)}",
         p=wording.p_value(margin.p),
-        needed="" if margin.needed is None else f"{margin.needed:,}",
-        verdict=wording.verdict(margin.low, margin.high),
+        p_holm=wording.p_value(margin.p_holm),
+        needed=wording.needed(margin.mean, margin.needed),
+        verdict=wording.verdict(margin),
     )
 
 

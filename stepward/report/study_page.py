@@ -16,6 +16,7 @@ from stepward.report.study_tables import (
     headings,
     lines,
     order,
+    tested,
 )
 
 
@@ -44,6 +45,7 @@ def render_study(report: StudyReport) -> str:
         lines=lines,
         order=order,
         difference=difference,
+        tested=tested,
         plot=_plot,
     )
 

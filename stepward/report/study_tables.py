@@ -9,7 +9,8 @@ from itertools import combinations
 from typing import Any, Literal
 
 from stepward.evaluation.figures import Row
-from stepward.report.wording import points, with_spread
+from stepward.evaluation.paired import is_counted
+from stepward.report.wording import p_values, points, with_spread
 
 NOT_YET = "not run yet"
 
@@ -63,11 +64,13 @@ class CheckResult:
         better: What is said to be better, in words.
         than: The other.
         mean: The mean difference, in [-1, 1]; None where it can't be had.
-        low: Lower end of its 95% interval.
+        low: Lower end of its 95% interval over problems and seeds.
         high: Upper end.
-        p: Of the paired test, two-sided.
-        needed: Problems that would tell a difference of this size.
+        p: Of this check alone, two-sided.
+        needed: Problems that would tell a difference of this size; None too where the seeds differ too much for any
+            number of problems to tell.
         problems: Problems that were paired.
+        p_holm: p corrected for all checks that were tested, which the verdict goes by.
         why: Why it can't be told, where that is not the interval.
     """
 
@@ -81,6 +84,7 @@ class CheckResult:
     p: float | None = None
     needed: int | None = None
     problems: int = 0
+    p_holm: float | None = None
     why: str = ""
 
 
@@ -197,13 +201,24 @@ def difference(check: CheckResult) -> str:
     """The difference in percentage points with its interval, p, and what would tell."""
     if check.mean is None or check.low is None or check.high is None or check.p is None:
         return check.why
-    p = "p < 0.001" if check.p < 0.001 else f"p = {check.p:.3f}"
+    p = p_values(check.p, check.p if check.p_holm is None else check.p_holm)
     text = (
         f"{points(check.mean)} points ({points(check.low)} to {points(check.high)}), {p}, {check.problems:,} problems"
     )
-    if check.verdict != "can't tell" or check.needed is None:
+    if check.verdict != "can't tell" or not check.mean:
         return text
+    if check.needed is None:
+        return f"{text}; only more seeds would tell"
     return f"{text}; {f'about {check.needed:,}' if check.needed <= _MANY else 'more than a million'} would tell"
+
+
+def tested(report: StudyReport) -> str:
+    """How the checks were tested, and how many, in a sentence or two."""
+    count = sum(is_counted(check) for check in report.checks if check.p is not None)
+    return (
+        "Paired differences on the same test problems; interval and p are over problems and seeds, and of a run with "
+        f"one seed they are of that one model. The verdicts are at 5% for all {count} checks together (Holm)."
+    )
 
 
 def markdown(report: StudyReport) -> str:
@@ -222,7 +237,7 @@ def markdown(report: StudyReport) -> str:
     if report.checks:
         made = [["claim", "verdict", "difference"], ["---"] * 3]
         made += [[one.says, one.verdict, difference(one)] for one in report.checks]
-        parts += ["## Checks", "\n".join("| " + " | ".join(map(_escaped, row)) + " |" for row in made)]
+        parts += ["## Checks", tested(report), "\n".join("| " + " | ".join(map(_escaped, row)) + " |" for row in made)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 

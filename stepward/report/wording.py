@@ -6,6 +6,7 @@ does not win is said not to win.
 
 from collections.abc import Mapping, Sequence
 
+from stepward.evaluation.paired import is_counted
 from stepward.evaluation.summary import Choice, Evaluation, Margin, Row
 
 NAMES = {
@@ -88,9 +89,42 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def verdict(low: float, high: float) -> str:
-    """What a difference's interval says: `wins`, `loses`, or `can't tell` where it includes 0."""
-    return "wins" if low > 0 else "loses" if high < 0 else "can't tell"
+def p_values(p: float, p_holm: float) -> str:
+    """A comparison's p, and the p that is corrected for there being several: `p = 0.012, 0.048 corrected`."""
+    alone, corrected = ("p < 0.001" if one < 0.001 else f"p = {one:.3f}" for one in (p, p_holm))
+    return alone if corrected == alone else f"{alone}, {corrected.removeprefix('p = ')} corrected"
+
+
+def needed(mean: float, problems: int | None) -> str:
+    """How many problems would tell a difference, or that only more seeds would; nothing where there is none."""
+    if problems is not None:
+        return f"{problems:,}"
+    return "more seeds" if round(mean, 9) else ""
+
+
+def verdict(margin: Margin) -> str:
+    """Whether a method differs beyond chance, all comparisons considered: `wins`, `loses` or `can't tell`."""
+    return "wins" if margin.wins else "loses" if margin.loses else "can't tell"
+
+
+def tested(evaluation: Evaluation) -> str:
+    """How many comparisons there are, what their intervals and p are over, and what is said of single models."""
+    count = sum(is_counted(margin) for margin in evaluation.margins)
+    if not count:
+        return ""
+    single = [name(one.method) for one in evaluation.chosen if one.overall and len(one.seeds) == 1]
+    text = f"Intervals and p are over problems{' and seeds' if len(single) < len(evaluation.methods) else ''}. "
+    if single:
+        have, these = ("has one model", "this model") if len(single) == 1 else ("have one model each", "these models")
+        text += f"{_and(single)} {have}: what is said is of {these}, and not of "
+        text += "the method, which other seeds would train to other models. "
+    if count == 1:
+        return f"{text}There is one comparison."
+    return f"{text}Of {count} comparisons, those that differ at 5% for all together (Holm) are said to win or lose."
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def counts(facts: Mapping[str, int]) -> list[str]:
@@ -105,6 +139,8 @@ def counts(facts: Mapping[str, int]) -> list[str]:
         if silent
         else "Every candidate has an answer.",
     ]
+    if alone := facts.get("answers_alone"):
+        sentences.append(f"{alone:,} different wrong answers vote alone: comparing them with others took too long.")
     if mute := facts["problems_without_answer"]:
         sentences.append(f"On {mute:,} problems no candidate has an answer; they are in every denominator.")
     if hopeless := facts["problems_without_right"]:
@@ -178,15 +214,21 @@ def comparisons(evaluation: Evaluation) -> list[str]:
 
 def _comparison(evaluation: Evaluation, margin: Margin) -> str:
     choice = evaluation.choice(margin.method)
-    who, whom = f"{name(margin.method)} ({how(choice, margin.n)})", name(margin.against)
+    who, whom = f"{name(margin.method)} ({how(choice, margin.n)}{_one_model(margin)})", name(margin.against)
     low, high = margin.low, margin.high
     if margin.wins:
         return f"{who} beats {whom} by {percent(margin.mean)} points (95% interval {percent(low)} to {percent(high)})."
-    if high < 0:
+    if margin.loses:
         interval = f"95% interval {percent(-high)} to {percent(-low)}"
         return f"{who} loses to {whom} by {percent(-margin.mean)} points ({interval})."
-    interval = f"95% interval {points(low)} to {points(high)}, which includes 0"
-    return f"{who} does not beat {whom}: {points(margin.mean)} points ({interval})."
+    interval = f"95% interval {points(low)} to {points(high)}"
+    why = "which includes 0" if low <= 0 <= high else p_values(margin.p, margin.p_holm)
+    return f"{who} does not differ from {whom} beyond chance: {points(margin.mean)} points ({interval}, {why})."
+
+
+def _one_model(margin: Margin) -> str:
+    """That a side is a single model, whose seed nothing is told of."""
+    return ", one model" if margin.seeds == 1 else ""
 
 
 def over_optimisation(evaluation: Evaluation) -> list[str]:
@@ -195,10 +237,10 @@ def over_optimisation(evaluation: Evaluation) -> list[str]:
     if not growth:
         return []
     span = f"from {growth[0].against_n} to {growth[0].n} candidates"
-    falls = [margin for margin in growth if margin.high < 0]
+    falls = [margin for margin in growth if margin.loses]
     if not falls:
         return [f"Best-of-N does not fall {span} for any kind, beyond chance."]
     listed = ", ".join(f"{name(m.method)} {points(m.mean)} points" for m in falls)
-    kept = [name(margin.method) for margin in growth if margin.high >= 0]
+    kept = [name(margin.method) for margin in growth if not margin.loses]
     rest = f" It does not, beyond chance, for {', '.join(kept)}." if kept else ""
     return [f"Over-optimisation: best-of-N falls {span} for {listed}; every 95% interval lies below 0.{rest}"]

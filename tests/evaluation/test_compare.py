@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from raising import refused
 
 from stepward.errors import StepwardError
 from stepward.evaluation import external_folder
@@ -16,7 +17,7 @@ from stepward.evaluation.external import evaluate_scores
 from stepward.evaluation.external_folder import read, read_all
 from stepward.evaluation.figures import Row
 from stepward.evaluation.measured import Measured
-from stepward.evaluation.paired import paired
+from stepward.evaluation.paired import holm, paired
 from stepward.evaluation.statistics import accuracy_interval, resampled_means
 from stepward.evaluation.summary import evaluate
 from stepward.manifest import Manifest
@@ -77,17 +78,19 @@ def test_runs_on_the_same_problems_are_paired(runs: Path) -> None:
     assert [each.first.method for each in pair.differences] == ["majority", "pass", "er"]
     assert (pair.why_unpaired, pair.recipes) == ("", ("labels.eta: 2.0 -> 10.0",))
     er = pair.differences[2]
-    own, other = (run.per_problem("er", 4) for run in (one, two))
-    ids = sorted(own)
-    expected = paired(np.array([own[i] for i in ids]), np.array([other[i] for i in ids]), seed=3)
-    assert (er.mean, er.low, er.high, er.p, er.needed) == (
-        expected.mean, expected.low, expected.high, expected.p, expected.needed,
-    )  # fmt: skip
+    (ids, own), (others, other) = (run.per_problem("er", 4) for run in (one, two))
+    assert ids == others == sorted(ids) and own.shape == other.shape == (2, 30)
+    expected = paired(own, other, seed=3)
+    assert (er.p, er.needed) == (expected.p, expected.needed)
+    assert (er.mean, er.low, er.high) == pytest.approx((expected.mean, expected.low, expected.high))
     assert er.paired and er.problems == 30
     assert er.mean == pytest.approx(one.row("er", 4).mean - two.row("er", 4).mean)
     assert (er.first.accuracy, er.second.accuracy) == (one.row("er", 4).mean, two.row("er", 4).mean)
     same = pair.differences[0]  # majority voting needs no model: nothing differs
     assert (same.mean, same.low, same.high, same.p, same.needed) == (0, 0, 0, 1, None)
+    # Both runs choose among the same candidates, so that only one of the three comparisons can be mistaken.
+    assert (compared.comparisons, er.p_holm, same.p_holm) == (1, er.p, 1)
+    assert [(each.first.seeds, each.second.seeds) for each in pair.differences] == [(0, 0), (0, 0), (2, 2)]
 
 
 def test_the_methods_of_one_run_are_paired(runs: Path) -> None:
@@ -99,6 +102,8 @@ def test_the_methods_of_one_run_are_paired(runs: Path) -> None:
     (asked,) = compare_runs([run], methods=["er", "hard"]).pairs
     assert [(each.first.method, each.second.method) for each in asked.differences] == [("er", "hard")]
     assert asked.differences[0].mean == pytest.approx(-pair.differences[0].mean)
+    assert [each.p_holm for each in pair.differences] == pytest.approx(holm(pair.differences))
+    assert min(each.p_holm for each in pair.differences) == pytest.approx(3 * min(each.p for each in pair.differences))
 
 
 def test_each_method_is_used_as_its_run_chose(runs: Path) -> None:
@@ -124,7 +129,7 @@ def test_other_problems_are_not_paired_and_it_is_said(runs: Path) -> None:
     (pair,) = compare_runs([one, more]).pairs
     assert pair.why_unpaired == "other problems: 30 and 40, 30 of them in both"
     er = pair.differences[-1]
-    assert (er.paired, er.p, er.needed) == (False, None, None)
+    assert (er.paired, er.needed) == (False, None) and 0 < er.p <= er.p_holm <= 1
     first, second = one.row("er", 4), more.row("er", 4)
     assert er.mean == pytest.approx(first.mean - second.mean)
     below = ((first.mean - first.low) ** 2 + (second.high - second.mean) ** 2) ** 0.5
@@ -213,9 +218,7 @@ def test_a_run_whose_files_contradict_one_another_is_refused(runs: Path, tmp_pat
     path = torn / "evaluation" / "summary.json"
     rows = [row | {"problems": 31} for row in json.loads(path.read_text())]
     path.write_text(json.dumps(rows))
-    with pytest.raises(
-        StepwardError, match=r"accuracies.parquet has 30 problems of hard at N = 4, and summary.json 31"
-    ):
+    with refused("mismatch", file="accuracies.parquet", names=("torn", "hard", "30", "31")):
         compare_runs([read(torn, "torn")])
 
 

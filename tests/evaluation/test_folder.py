@@ -11,7 +11,7 @@ import pytest
 
 from stepward.errors import StepwardError
 from stepward.evaluation.accuracy import Accuracies
-from stepward.evaluation.folder import ACCURACIES, read, read_accuracies, write, write_accuracies
+from stepward.evaluation.folder import ACCURACIES, accuracies_of, read, read_accuracies, write, write_accuracies
 from stepward.evaluation.label_quality import Agreement, LabelQuality
 from stepward.evaluation.slices import BY, QuintileRow, SliceRow
 from stepward.evaluation.summary import Choice, Evaluation, Margin, Row
@@ -22,7 +22,7 @@ EVALUATION = Evaluation(
         Row("er", "best", "min", 16, 0.7, 0.01, 0.6, 0.8, 2, 10),
     ),
     chosen=(Choice("er", "best", "min", 16, 0.71, True, (0, 42), 8),),
-    margins=(Margin("er", "majority", "best", "min", 16, 16, 0.2, 0.1, 0.3, True, 0.001, 7),),
+    margins=(Margin("er", "majority", "best", "min", 16, 16, 0.2, 0.1, 0.3, True, False, 0.001, 0.002, 7, 2, 0),),
     quintiles=(QuintileRow(1, BY, 0.0, 0.1, 2, "er", "best", "min", 16, 0.3, 0.02, 0.1, 0.6),),
     slices=(SliceRow("level", "3", "the source's level", 2, "er", "best", "min", 16, 0.3, None, 0.1, 0.6),),
     facts={"problems": 10, "without_answer": 3},
@@ -48,19 +48,25 @@ def test_reads_back_what_was_written(tmp_path: Path, labels: LabelQuality | None
     ]  # fmt: skip
 
 
-def test_accuracies_of_every_method_and_n_are_averaged_over_seeds(tmp_path: Path) -> None:
+def test_accuracies_of_every_method_n_and_seed_are_kept(tmp_path: Path) -> None:
     write(replace(EVALUATION, accuracies=MEASURED), LABELS, tmp_path)
     assert read(tmp_path) == (EVALUATION, LABELS)
     table = read_accuracies(tmp_path)
-    assert table.schema.equals(ACCURACIES) and len(table) == 3 * 2 * 2
+    assert table.schema.equals(ACCURACIES) and len(table) == 4 * 2 * 2
     rows = {
-        (r["problem_id"], r["method"], r["voting"], r["aggregation"], r["n"]): r["accuracy"] for r in table.to_pylist()
+        (r["problem_id"], r["method"], r["voting"], r["aggregation"], r["n"], r["seed"]): r["accuracy"]
+        for r in table.to_pylist()
     }
-    assert len(rows) == 12
-    assert rows["p\u00e9 2", "majority", None, None, 16] == 0.4
-    assert rows["p1", "pass", None, None, 1] == 0.5
-    assert rows["p1", "er", "best", "min", 1] == 0.5
-    assert rows["p\u00e9 2", "er", "best", "min", 16] == pytest.approx(0.7)
+    assert len(rows) == 16
+    assert rows["p\u00e9 2", "majority", None, None, 16, None] == 0.4
+    assert rows["p1", "pass", None, None, 1, None] == 0.5
+    assert (rows["p1", "er", "best", "min", 1, 0], rows["p1", "er", "best", "min", 1, 42]) == (0.0, 1.0)
+    for method in ("majority", "pass"):
+        ids, found = accuracies_of(table, (method, None, None), 16)
+        assert ids == ["p1", "p\u00e9 2"]
+        assert found.tolist() == [getattr(MEASURED, method if method == "majority" else "passed")[:, 1].tolist()]
+    assert accuracies_of(table, ("er", "best", "min"), 16)[1].tolist() == [[0.2, 0.6], [0.4, 0.8]]
+    assert accuracies_of(table, ("er", "best", "min"), 3) == ([], pytest.approx(np.empty((1, 0))))
 
 
 def test_broken_accuracies_are_named(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from stepward.evaluation.paired import EXACT, needed_problems, paired, paired_columns, sign_flips
+from stepward.evaluation.paired import EXACT, needed_problems, paired, paired_many, sign_flips
 
 DIFFERENCES = st.lists(st.sampled_from([-0.4, -0.2, 0.0, 0.1, 0.2, 0.3]), min_size=1, max_size=8)
 
@@ -48,12 +48,13 @@ def test_swapping_the_methods_mirrors_everything() -> None:
 def test_many_pairs_at_once_are_each_alone() -> None:
     columns = np.random.default_rng(0).normal(0.05, 0.2, (40, 3))
     columns[: 40 - EXACT, 1] = 0.0
-    together = paired_columns(columns, seed=1)
+    nothing = np.zeros((1, 40))
+    together = paired_many([(column[None], nothing) for column in columns.T], seed=1)
     for column, found in zip(columns.T, together, strict=True):
         alone = paired(column, np.zeros(40), seed=1)
         assert (found.p, found.needed) == (alone.p, alone.needed)
         assert (found.mean, found.low, found.high) == pytest.approx((alone.mean, alone.low, alone.high))
-    assert paired_columns(np.empty((40, 0)), seed=1) == []
+    assert paired_many([], seed=1) == []
 
 
 def test_methods_that_do_not_differ_need_no_number_of_problems() -> None:
@@ -79,7 +80,7 @@ def test_no_interval_excludes_0_where_the_test_can_tell_nothing(problems: int) -
 
 
 def test_other_problems_are_refused() -> None:
-    for first, second in [(np.zeros(3), np.zeros(2)), (np.zeros(0), np.zeros(0)), (np.zeros((2, 2)), np.zeros((2, 2)))]:
+    for first, second in [(np.zeros(3), np.zeros(2)), (np.zeros(0), np.zeros(0)), (np.zeros((1, 2, 2)), np.zeros(2))]:
         with pytest.raises(ValueError, match="expected the same problems, at least one"):
             paired(first, second, seed=0)
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from stepward.errors import StepwardError
+from stepward.evaluation.answer_groups import Same
+from stepward.evaluation.paired import holm
 from stepward.evaluation.summary import Evaluation, evaluate
 from stepward.records import Problem, Scores, Solution
 
@@ -109,9 +111,13 @@ def test_margins_are_the_differences_of_the_chosen_rows(evaluation: Evaluation) 
         assert margin.mean == pytest.approx(chosen(margin.method) - other)
     for margin in evaluation.margins:
         assert margin.low <= margin.mean <= margin.high
-        assert margin.wins == (margin.low > 0)
-        assert 0 < margin.p <= 1 and (margin.p < 0.05) == (margin.low > 0 or margin.high < 0)
-        assert (margin.needed or 0) >= 6
+        assert (margin.wins, margin.loses) == (
+            margin.low > 0 and margin.p_holm <= 0.05, margin.high < 0 and margin.p_holm <= 0.05
+        )  # fmt: skip
+        assert 0 < margin.p <= margin.p_holm <= 1
+        assert margin.needed is None or margin.needed >= 6
+        assert (margin.seeds, margin.against_seeds) == (2, 0 if margin.against == "majority" else 2)
+    assert [margin.p_holm for margin in evaluation.margins] == holm(evaluation.margins)
     hard, falls = evaluation.margin("hard", "majority"), evaluation.margin("hard", "hard")
     assert hard is not None and hard.wins
     assert falls is not None and (falls.n, falls.against_n, falls.voting) == (8, 4, "best")
@@ -179,6 +185,16 @@ def test_answers_are_one_by_the_grader_not_by_their_text() -> None:
     mathematical = evaluate(part("t")[0], wrong, [], validation=part("v"), ns=(5,))
     assert mathematical.row("majority", 5).mean == 0.5  # two halves against 3 and 3.0
     assert evaluate(part("t")[0], wrong, [], validation=part("v"), ns=(5,), grader="exact").row("majority", 5).mean == 1
+
+
+def test_wrong_answers_that_were_left_alone_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def part(prefix: str) -> Part:
+        problem = Problem(prefix, "?", "9")
+        return [problem], [Solution(f"{prefix}/{one}", prefix, (one,), one, False) for one in ("1", "2", "3")], []
+
+    assert "answers_alone" not in evaluate(*part("t"), validation=part("v"), ns=(3,)).facts
+    monkeypatch.setattr("stepward.evaluation.summary.same_by", lambda _: Same(lambda *_: True, seconds=0))
+    assert evaluate(*part("t"), validation=part("v"), ns=(3,)).facts["answers_alone"] == 2
 
 
 def test_arrival_order_changes_nothing_and_the_seed_does(evaluation: Evaluation) -> None:

@@ -31,7 +31,7 @@ HOSTILE = "<script>alert(1)</script> | a"
 
 
 @pytest.fixture(scope="module")
-def file(tiny_generator: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of two runs that train, over eta, and one that borrows."""
     study = {
         "about": HOSTILE,
@@ -39,7 +39,7 @@ def file(tiny_generator: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         "base": {
             "recipe": "tiny-cpu",
             "problems": {"path": "arithmetic", "reward": 4, "validation": 2, "test": 4},
-            "generator": {"model": str(tiny_generator), "max_new_tokens": 12},
+            "generator": {"model": "embedded", "max_new_tokens": 96},
             "solutions": {"reward": 3, "validation": 4, "test": 4, "unit": 2},
             "rollouts": {"completions": 2, "unit": 2},
             "labels.kinds": ["orm", "er"],
@@ -171,10 +171,14 @@ def test_a_run_that_borrows_has_a_page(folder: Path, file: Path, tmp_path: Path)
 
 
 def accuracies(folder: Path, cell: str, *key: object) -> dict[str, float]:
-    """A method's accuracy by problem."""
+    """A method's accuracy by problem, averaged over seeds."""
     table = pq.read_table(folder / cell / "evaluation" / "accuracies.parquet").to_pylist()
     wanted = ("method", "voting", "aggregation", "n")
-    return {row["problem_id"]: row["accuracy"] for row in table if tuple(row[name] for name in wanted) == key}
+    found: dict[str, list[float]] = {}
+    for row in table:
+        if tuple(row[name] for name in wanted) == key:
+            found.setdefault(row["problem_id"], []).append(row["accuracy"])
+    return {problem: float(np.mean(each)) for problem, each in found.items()}
 
 
 def test_checks_are_paired_over_problems(folder: Path, study: dict[str, Any]) -> None:
@@ -183,10 +187,15 @@ def test_checks_are_paired_over_problems(folder: Path, study: dict[str, Any]) ->
     differences = [passed[name] - majority[name] for name in passed]
     assert first["mean"] == pytest.approx(np.mean(differences), abs=1e-12)
     assert first["problems"] == 4
+    decided = first["p_holm"] <= 0.05
     assert first["verdict"] == (
-        "agrees" if first["low"] > 0 else "does not agree" if first["high"] < 0 else "can't tell"
+        "agrees"
+        if first["low"] > 0 and decided
+        else "does not agree"
+        if first["high"] < 0 and decided
+        else "can't tell"
     )
-    assert 0 < first["p"] <= 1 and first["low"] <= first["mean"] <= first["high"]
+    assert 0 < first["p"] <= first["p_holm"] <= 1 and first["low"] <= first["mean"] <= first["high"]
     both = []
     for cell in ("sharp", "home"):
         chosen = json.loads((folder / cell / "evaluation" / "chosen.json").read_text())

@@ -19,7 +19,24 @@ def _evaluation(*margins: tuple[str, str, int, float, float, float]) -> Evaluati
         for voting, aggregation in (("best", "min"), ("weighted", "prod")):
             chosen.append(Choice(kind, voting, aggregation, 16, 0.7, voting == "best", (0, 1, 2, 3, 42), 100))
     made = [
-        Margin(method, against, "best", "min", n, 16, mean, low, high, low > 0, 0.04, 99)
+        Margin(
+            method,
+            against,
+            "best",
+            "min",
+            n,
+            16,
+            mean,
+            low,
+            high,
+            low > 0,
+            high < 0,
+            0.01,
+            0.04,
+            99,
+            5,
+            0 if against == "majority" else 5,
+        )
         for method, against, n, mean, low, high in margins
     ]
     return Evaluation(tuple(rows), tuple(chosen), tuple(made), QUINTILES)
@@ -40,7 +57,7 @@ def test_winning_losing_and_neither_are_said_plainly() -> None:
     )
     assert headline(evaluation)[2:] == [
         "ER-PRM (best-of-16, minimum) beats majority voting by 13.2 points (95% interval 10.1 to 16.2).",
-        f"ER-PRM (best-of-16, minimum) does not beat Hard-PRM: {MINUS}0.3 points "
+        f"ER-PRM (best-of-16, minimum) does not differ from Hard-PRM beyond chance: {MINUS}0.3 points "
         f"(95% interval {MINUS}1.5 to +0.9, which includes 0).",
         "Hard-PRM (best-of-16, minimum) loses to majority voting by 10.0 points (95% interval 8.0 to 12.0).",
     ]
