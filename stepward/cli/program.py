@@ -13,6 +13,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from stepward import __version__
+from stepward.credentials import holds_secret, redacted
 from stepward.errors import StepwardError
 
 
@@ -21,6 +22,15 @@ class _Stopped(Exception):
 
 
 class _Verbs(TyperGroup):
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        # Here, before typer repeats in an error what it can't use.
+        if holds_secret(args):
+            raise StepwardError(
+                "a key stands on the command line, where other users and the shell's history can see it; put it in an "
+                "environment variable and give that one's name: --key NAME, or key: NAME in a recipe"
+            )
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
@@ -71,7 +81,7 @@ def _warn(
     line: str | None = None,
 ) -> None:
     """Says a warning without the line of code that gave it."""
-    _errors.print(f"[yellow]stepward:[/] {escape(str(message))}", highlight=False, soft_wrap=True)
+    _errors.print(f"[yellow]stepward:[/] {escape(redacted(str(message)))}", highlight=False, soft_wrap=True)
 
 
 def _guarded(command: Callable[[], Any]) -> int:
@@ -93,8 +103,8 @@ def _guarded(command: Callable[[], Any]) -> int:
 
 def _complain(message: str, code: int) -> int:
     if os.environ.get("STEPWARD_DEBUG"):
-        traceback.print_exc()
-    _errors.print(f"[bold red]stepward:[/] {escape(message)}", highlight=False, soft_wrap=True)
+        print(redacted(traceback.format_exc()), end="", file=sys.stderr)
+    _errors.print(f"[bold red]stepward:[/] {escape(redacted(message))}", highlight=False, soft_wrap=True)
     return code
 
 

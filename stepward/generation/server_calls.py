@@ -62,8 +62,9 @@ def checked_url(url: str) -> str:
     except ValueError:
         host, parts = None, urlsplit("")
     if parts.scheme not in ("http", "https") or not host:
-        # What has neither a colon nor a point in it may be a key.
-        found = f" {redacted(url)!r}" if ":" in url or "." in url else ""
+        # Without a colon or a point it may be a key; behind these signs stand passwords and keys.
+        shown = (":" in url or "." in url) and not set("@?#") & set(url)
+        found = f" {redacted(url)!r}" if shown else ""
         raise StepwardError(
             f"url{found}: expected a server's address up to /v1, such as http://localhost:8000/v1", field="url"
         )
