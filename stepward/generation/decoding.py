@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stepward.errors import StepwardError
 from stepward.generation.protocol import Sampling, uniforms
 from stepward.generation.reading import Reader
 from stepward.generation.tree import Nodes
@@ -70,8 +69,9 @@ class Batch:
     def admit(self, queue: "deque[Start]", most: int) -> None:
         """Takes draws from a queue, and reads their prompts, until `most` are under way or memory for prompts is full.
 
-        Raises:
-            StepwardError: Not even one draw fits into memory.
+        Args:
+            queue: The draws; of each, its prompt and all that may follow must fit into the memory.
+            most: How many are under way together.
         """
         admitted: list[Start] = []
         ends: list[int] = []
@@ -79,7 +79,7 @@ class Batch:
         chains: list[list[list[int]]] = []
         level: dict[int, int] = {}
         while queue and room > 0:
-            start = self._check(queue.popleft())
+            start = queue.popleft()
             used = np.r_[self._node, np.array(ends, dtype=np.int64)]
             # Half the memory is left to what is drawn.
             full = len(self.reader.tree) - before > self.reader.tree.most // 2
@@ -147,15 +147,6 @@ class Batch:
                 return False
             self.reader.chances.forget(dropped)
         return True
-
-    def _check(self, start: Start) -> Start:
-        limit, most = self.sampling.max_new_tokens, self.reader.tree.most
-        if len(start.tokens) + limit > most:
-            raise StepwardError(
-                f"prompt {start.key} has {len(start.tokens)} tokens and {limit} may follow, but the engine's memory "
-                f"holds {most}: raise its option memory or lower max_new_tokens"
-            )
-        return start
 
     def _walk(self) -> Nodes:
         """Draws tokens until every draw has ended or waits for its token to be read; gives those that ended."""

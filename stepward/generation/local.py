@@ -31,6 +31,8 @@ from stepward.generation.prompting import Prompter, Prompting
 from stepward.generation.protocol import Completion, Meter, Prompt, Sampling
 from stepward.generation.reading import Reader
 from stepward.generation.stop_texts import before_stop
+from stepward.generation.thoughts import without_thoughts
+from stepward.generation.weights import Weights, put_weights
 from stepward.models import load_causal_lm, load_tokenizer
 
 _BATCH = 1024
@@ -101,10 +103,11 @@ class LocalGenerator:
     def complete(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
         """Draws `prompt.count` completions for each prompt, in the order of the prompts.
 
-        A prompt that is longer than the context with `max_new_tokens` more gets completions with the fault `context`.
+        A prompt that is longer than the context with `max_new_tokens` more gets completions with the fault `context`;
+        one of which not even one draw fits into the memory given, `memory`.
 
         Raises:
-            StepwardError: A prompt has no text, or one draw of it does not fit into the memory given.
+            StepwardError: A prompt has no text.
         """
         self._forget(prompts, sampling)
         ids = [tuple(self.prompter.ids(prompt.question, prompt.steps)) for prompt in prompts]
@@ -112,13 +115,37 @@ class LocalGenerator:
         queue: deque[Start] = deque()
         for place in _ordered(prompts, ids):
             prompt = prompts[place]
-            if self.context and len(ids[place]) + sampling.max_new_tokens > self.context:
-                found[place] = [Completion("", False, fault="context")] * prompt.count
+            if fault := self._fault(len(ids[place]) + sampling.max_new_tokens):
+                found[place] = [Completion("", False, fault=fault)] * prompt.count
             elif prompt.count:
                 draws = range(prompt.first, prompt.first + prompt.count)
                 queue.append(Start(prompt.id, ids[place], draws, place))
         self._draw(queue, sampling, seed, prompts, found)
         return [[one for one in drawn if one is not None] for drawn in found]
+
+    def reset(self) -> None:
+        """Forgets all that the model has read: to be called when its weights were changed in place."""
+        self.reader.clear()
+        self._questions = set()
+        self._sampling = None
+
+    def load_weights(self, weights: Weights) -> None:
+        """Puts other weights into the model, and forgets all that the old ones read.
+
+        Args:
+            weights: A state dict, or a model folder. Its tokenizer is not looked at.
+
+        Raises:
+            StepwardError: They are those of another architecture; the engine is left as it was.
+        """
+        put_weights(self.model, weights)
+        self.reset()
+
+    def _fault(self, length: int) -> str:
+        """Why a prompt with its completion can't be drawn; empty where it can."""
+        if self.context and length > self.context:
+            return "context"
+        return "memory" if length > self.reader.tree.most else ""
 
     def _draw(
         self,
@@ -159,9 +186,10 @@ class LocalGenerator:
 
     def _completion(self, row: NDArray[np.int64], sampling: Sampling) -> Completion:
         text, stopped = before_stop(self._text(row), sampling.stop)
+        text, finished = without_thoughts(text, stopped or int(row[-1]) in self._ends)
         self.meter.completions += 1
         self.meter.generated += len(row)
-        return Completion(text, stopped or int(row[-1]) in self._ends, len(row))
+        return Completion(text, finished, len(row))
 
     def _text(self, row: NDArray[np.int64]) -> str:
         """What tokens say. Bytes that are no UTF-8 become U+FFFD."""

@@ -11,7 +11,8 @@ from typing import Any
 
 from stepward import steps as solution_steps
 from stepward.errors import StepwardError
-from stepward.rendering import Renderer, Rendering
+from stepward.generation.thoughts import opened_thought
+from stepward.rendering import Renderer, Rendering, apply_template
 
 BETWEEN_BLOCKS = "\n"
 """Without chat, a blank line stands between what the system says, the examples and the question."""
@@ -173,11 +174,13 @@ def _by_template(tokenizer: Any, prompting: Prompting) -> tuple[list[Segment], s
     marks = [f"stepwardturn{number}mark" for number in range(len(turns))]
     marked = [{"role": role, "content": mark} for (role, _), mark in zip(turns, marks, strict=True)]
     try:
-        written = tokenizer.apply_chat_template(marked, tokenize=False, add_generation_prompt=True, **_TOLD)
-    except Exception as error:  # templates are programs: they may fail by any exception, or refuse by one of their own
+        written = apply_template(tokenizer, marked, add_generation_prompt=True, **_TOLD)
+    except StepwardError as error:
         raise StepwardError(
             f"{name}: its chat template does not take these turns ({', '.join(role for role, _ in turns)}): {error}; "
-            "leave out prompt.system or prompt.examples"
+            "leave out prompt.system or prompt.examples",
+            code=error.code,
+            field="chat_template",
         ) from error
     places = [written.find(mark) for mark in marks]
     for mark, (role, _) in zip(marks, turns, strict=True):
@@ -190,4 +193,5 @@ def _by_template(tokenizer: Any, prompting: Prompting) -> tuple[list[Segment], s
     for mark, (_, content) in zip(marks, turns, strict=True):
         before, _, written = written.partition(mark)
         segments += [(before, True), (content, False)]
-    return segments[:-1], written
+    closing = opened_thought(written)
+    return segments[:-1], f"{written}\n{closing}\n\n" if closing else written

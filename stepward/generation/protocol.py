@@ -60,8 +60,8 @@ class Completion:
         finished: False where the token limit cut it; with no text, the limit came before the first word, as it does
             within a thought. Such a draw is a cut one and not an empty one.
         tokens: How many tokens it has, its end token among them.
-        fault: Why the engine could not give it, empty where it could: `context`, `filtered`, `refused: ...` or
-            `failed: ...`, with a server's words. `failed_prompt` makes a record of it.
+        fault: Why the engine could not give it, empty where it could: `context`, `memory`, `filtered`, `refused: ...`
+            or `failed: ...`, with a server's words. `failed_prompt` makes a record of it.
     """
 
     text: str
@@ -76,8 +76,8 @@ class FailedPrompt:
 
     Attributes:
         id: The prompt's.
-        code: `too_large` where it leaves no room in the context, `server_refused` where a filter or the server keeps
-            it back, `unreachable` where every try failed.
+        code: `too_large` where it leaves no room in the context, `out_of_memory` in the engine's memory,
+            `server_refused` where a filter or the server keeps it back, `unreachable` where every try failed.
         reason: The fault of the last draw that has one, in words.
         draws: Draws that were asked for.
         failed: Those that could not be given.
@@ -153,10 +153,12 @@ class Generator(Protocol):
 
 
 _CODES: dict[str, Code] = {
-    "context": "too_large", "filtered": "server_refused", "refused": "server_refused", "failed": "unreachable",
+    "context": "too_large", "memory": "out_of_memory",
+    "filtered": "server_refused", "refused": "server_refused", "failed": "unreachable",
 }  # fmt: skip
 _REASONS = {
     "context": "its text and max_new_tokens are longer than the model's context",
+    "memory": "its text and max_new_tokens don't fit into the engine's memory: raise its option memory",
     "filtered": "the server's content filter kept a draw back",
 }
 

@@ -23,6 +23,7 @@ from stepward.generation.prompting import Prompter, Prompting
 from stepward.generation.protocol import Completion, Meter, Prompt, Sampling
 from stepward.generation.seeds import draw_seed
 from stepward.generation.stop_texts import before_stop
+from stepward.generation.thoughts import without_thoughts
 from stepward.models import load_tokenizer
 
 _BLOCK_ON_CPU = 32
@@ -86,6 +87,10 @@ class VLLMGenerator:
             self.meter.generated += sum(one.tokens for one in given)
         return found
 
+    def reset(self) -> None:
+        """Forgets all prefixes that were read: to be called when the model's weights were changed in place."""
+        self.engine.reset_prefix_cache()
+
     def _read(self, length: int, cached: int) -> None:
         self.meter.prefilled += length - cached
         self.meter.reused += cached
@@ -96,7 +101,7 @@ class VLLMGenerator:
         if drawn.finish_reason not in ("stop", "length"):
             return Completion("", False, fault=f"vllm: {drawn.finish_reason}")
         text, stopped = before_stop(str(self.tokenizer.decode(ids, skip_special_tokens=True)), sampling.stop)
-        return Completion(text, stopped or drawn.finish_reason == "stop", len(ids))
+        return Completion(*without_thoughts(text, stopped or drawn.finish_reason == "stop"), len(ids))
 
 
 def _engine(folder: str | Path, options: dict[str, Any]) -> Any:

@@ -132,6 +132,15 @@ def test_templates_are_told_not_to_think_and_no_date() -> None:
     assert decoded(tokenizer, Prompter(tokenizer, Prompting(chat=True)).ids("1 plus 1", ())) == "26 Jul 20241 plus 1"
 
 
+@pytest.mark.parametrize(("opened", "closed"), [("<think>\n", "</think>"), ("[THINK]", "[/THINK]")])
+def test_a_thought_that_a_template_opens_is_closed_before_the_first_step(opened: str, closed: str) -> None:
+    tokenizer: Any = ByteTokenizer()
+    tokenizer.chat_template = "{{ messages[0].content }}|" + opened
+    tokenizer.apply_chat_template = lambda turns, **_: turns[0]["content"] + "|" + opened
+    written = bytes(Prompter(tokenizer, Prompting(chat=True)).ids("1 plus 1", ("is 2.",))).decode()
+    assert written.endswith(f"1 plus 1|{opened}\n{closed}\n\nis 2.\n")
+
+
 @pytest.mark.parametrize("empty", ["", "  ", "\n"])
 def test_an_empty_question_or_example_is_refused(empty: str) -> None:
     framed = Prompting(question="Problem: {question}")

@@ -34,7 +34,8 @@ def test_the_numbers_are_uniform_and_draws_are_independent() -> None:
 @pytest.mark.parametrize(
     ("fault", "code"),
     [
-        ("context", "too_large"), ("filtered", "server_refused"), ("refused: bad words", "server_refused"),
+        ("context", "too_large"), ("memory", "out_of_memory"),
+        ("filtered", "server_refused"), ("refused: bad words", "server_refused"),
         ("failed: timeout", "unreachable"), ("something new", "server_incompatible"),
     ],
 )  # fmt: skip
