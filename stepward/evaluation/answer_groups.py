@@ -10,30 +10,68 @@ A grader's verdict is not transitive: 0.333333333333333 equals 1/3, and so does 
 two differ. So which groups there are depends on the order of comparing, and that order depends on the candidates alone,
 not on how they are sorted; the most usual text decides.
 
-Two plain numbers are compared here, as decimals; the grader is asked about other pairs of texts only. The mathematical
-grader's algebra is not asked about prose: wrong answers in words are one where its fast comparison says so, since every
-pair of a hundred sentences would cost a quarter of a second.
+Of k different wrong answers up to k(k-1)/2 pairs are compared, and algebra may take seconds for each. So two wrong
+answers are one where the mathematical grader's exact path says so; its algebra is asked about references alone. Two
+plain numbers are compared here, as decimals. A user's grader may be slow as well: a problem's wrong answers have
+`BUDGET` seconds, the most drawn first, and what is left when they are over stands alone and is counted.
 """
 
-import re
+import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Same = Callable[[str, str], bool]
-"""Whether two answers are one, the first in the reference's place."""
+BUDGET = 60.0
+"""Seconds that comparing one problem's wrong answers may take."""
 
 _LONGEST = 40
 """Most characters of a plain number."""
 
-_PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}\b.*\s[A-Za-z]{3,}\b", re.DOTALL)
-"""Two words that are no commands of LaTeX."""
+
+class Same:
+    """Whether two answers are one, and how long that may take.
+
+    Args:
+        compare: Says it of two texts, the first in the reference's place.
+        seconds: What a problem's comparisons may take together.
+        clock: Tells the time, in seconds.
+
+    Attributes:
+        alone: How many answers, over all problems so far, were left alone since their problem's time was over.
+    """
+
+    def __init__(
+        self, compare: Callable[[str, str], bool], seconds: float = BUDGET, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.alone = 0
+        self._compare = compare
+        self._seconds = seconds
+        self._clock = clock
+
+    def __call__(self, first: str, second: str) -> bool:
+        """Whether the two are one."""
+        return self._compare(first, second)
+
+    def leaders(self, texts: Sequence[str]) -> dict[str, str]:
+        """The first text of each text's group, for one problem's texts in the order of comparing."""
+        end, found, leaders = self._clock() + self._seconds, {text: text for text in texts}, list[str]()
+        for place, text in enumerate(texts):
+            for other in leaders:
+                if self._clock() >= end:
+                    self.alone += len(texts) - place
+                    return found
+                if self._compare(other, text):
+                    found[text] = other
+                    break
+            else:
+                leaders.append(text)
+        return found
 
 
 def same_by(grader: str) -> Same:
-    """The named grader's verdict on two answers; for the mathematical one, numbers and prose are compared fast.
+    """The named grader's verdict on two answers; of the mathematical one the exact path alone.
 
     Args:
         grader: `math`, `exact`, `string`, `multiple_choice` or `module:function`.
@@ -51,12 +89,11 @@ def same_by(grader: str) -> Same:
             one, other = _plain_number(first), _plain_number(second)
             if one is not None and other is not None:
                 return one == other
-            if _PROSE.search(first) or _PROSE.search(second):
-                verdict = fast_verdict(first, second)
-                return verdict is not None and verdict.equal
+            verdict = fast_verdict(first, second)
+            return verdict is not None and verdict.equal
         return compare(first, second).equal
 
-    return same
+    return Same(same)
 
 
 def grouped(
@@ -68,7 +105,7 @@ def grouped(
         answers: The candidates' answers, as texts; None where there is none [candidate].
         correct: Grades, the same for one text [candidate].
         copies: How many draws each candidate stands for [candidate].
-        same: Whether two answers are one; from `same_by`, for example.
+        same: Whether two answers are one, and in what time; from `same_by`, for example.
 
     Returns:
         Numbers from 0 in the order of first appearance; -1 for a candidate without an answer.
@@ -78,13 +115,8 @@ def grouped(
         if answer is not None:
             drawn[answer] = drawn.get(answer, 0) + copy
     right = {answer for answer, grade in zip(answers, correct, strict=True) if grade and answer is not None}
-    leader = dict.fromkeys(right, "")
-    leaders: list[str] = []
-    for text in sorted(drawn.keys() - right, key=lambda one: (-drawn[one], one)):
-        found = next((other for other in leaders if same(other, text)), None)
-        leader[text] = text if found is None else found
-        if found is None:
-            leaders.append(text)
+    wrong = sorted(drawn.keys() - right, key=lambda one: (-drawn[one], one))
+    leader = dict.fromkeys(right, "") | same.leaders(wrong)
     # The right answers' leader is no text of a wrong answer, so that the two can't be confused.
     numbers: dict[tuple[bool, str], int] = {}
     return np.array(

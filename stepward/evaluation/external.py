@@ -15,7 +15,7 @@ import numpy as np
 from stepward.errors import StepwardError
 from stepward.evaluation.accuracy import Accuracies
 from stepward.evaluation.aggregation import AGGREGATIONS
-from stepward.evaluation.external_answers import group_answers
+from stepward.evaluation.external_answers import Grouped, group_answers
 from stepward.evaluation.external_candidates import ScoredCandidate, candidates_of
 from stepward.evaluation.external_columns import Asked
 from stepward.evaluation.external_facts import Facts, PartFacts
@@ -157,7 +157,7 @@ def _read(
     columns = read_columns(files, neutral=neutral, of_math=of_math, progress=partial(progress, "reading"))
     grouped = group_answers(columns, grader, _counter(progress, "grading answers", len(columns.asked)))
     tabulated = tabulate_columns(columns, grouped)
-    facts = _part_facts(files, tabulated, grouped.undecided.total())
+    facts = _part_facts(files, tabulated, grouped)
     by_rows = columns.asked[0].correct is not None
     if not in_full:
         return _Part(tabulated, facts, columns.rewards, by_rows, (), (), (), ())
@@ -263,7 +263,7 @@ def _facts(part: _Part, held: _Part | None, rules: Rules, grader: str) -> Facts:
     )
 
 
-def _part_facts(files: Sequence[Path], tabulated: Tabulated, undecided: int) -> PartFacts:
+def _part_facts(files: Sequence[Path], tabulated: Tabulated, grouped: Grouped) -> PartFacts:
     table = tabulated.table
     counts = np.diff(table.starts)
     return PartFacts(
@@ -273,7 +273,8 @@ def _part_facts(files: Sequence[Path], tabulated: Tabulated, undecided: int) -> 
         fewest=int(counts.min()),
         most=int(counts.max()),
         without_answer=int((table.answers < 0).sum()),
-        undecided=undecided,
+        undecided=grouped.undecided.total(),
+        alone=grouped.alone,
     )
 
 

@@ -31,12 +31,14 @@ class Grouped:
         group: The group of each text within its problem, from 0 in the order of their first texts [text].
         right: Whether it is right [text].
         undecided: How many texts could not be graded, by the grader's method; they count as wrong.
+        alone: How many wrong texts were left alone, since comparing their problem's took too long.
     """
 
     starts: NDArray[np.int64]
     group: NDArray[np.int32]
     right: NDArray[np.bool_]
     undecided: Counter[str]
+    alone: int
 
 
 def group_answers(columns: Columns, grader: str, progress: Callable[[], None] = lambda: None) -> Grouped:
@@ -63,7 +65,7 @@ def group_answers(columns: Columns, grader: str, progress: Callable[[], None] = 
             right[texts] = correct
             group[texts] = grouped(one.answers, right[texts], drawn[texts], same)
             progress()
-    return Grouped(starts, group, right, undecided)
+    return Grouped(starts, group, right, undecided, same.alone)
 
 
 def _grades(batch: Sequence[Asked], grader: str, undecided: Counter[str]) -> list[list[bool]]:

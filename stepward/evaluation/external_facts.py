@@ -22,6 +22,8 @@ class PartFacts:
         most: The most of a problem.
         without_answer: How many solutions have no answer; they count as wrong and vote for none.
         undecided: How many distinct answers grading did not end for; they count as wrong.
+        alone: How many distinct wrong answers were not compared with all others of their problem, since that took too
+            long; each votes alone.
     """
 
     files: tuple[str, ...]
@@ -31,15 +33,17 @@ class PartFacts:
     most: int
     without_answer: int
     undecided: int
+    alone: int = 0
 
     def line(self) -> str:
         """It in words."""
         each = f"{self.most:,} each" if self.fewest == self.most else f"{self.fewest:,} to {self.most:,} each"
         undecided = f", {self.undecided:,} answers undecided (counted as wrong)" if self.undecided else ""
+        alone = f", {self.alone:,} wrong answers that vote alone (comparing took too long)" if self.alone else ""
         return (
             f"{self.problems:,} problem{'s' * (self.problems > 1)}, {self.candidates:,} "
             f"candidate{'s' * (self.candidates > 1)} ({each}), {self.without_answer:,} without an answer (wrong, no "
-            f"vote){undecided}"
+            f"vote){undecided}{alone}"
         )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stepward.errors import StepwardError
-from stepward.evaluation.answer_groups import grouped, same_by
+from stepward.evaluation.answer_groups import Same, grouped, same_by
 from stepward.grading import pool
 
 
@@ -25,6 +25,40 @@ def test_one_answer_in_many_notations_is_one() -> None:
     answers: list[str | None] = ["0.5", "3", r"\frac{1}{2}", "1/2", "3.0", "3.00", r"\frac{6}{2}", "50\\%"]
     numbers = _groups(answers, {"7"})
     assert numbers[:7] == [0, 1, 0, 0, 1, 1, 1]
+
+
+def test_no_algebra_is_asked_about_two_wrong_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool.AlgebraPool, "compare", lambda *_, **__: pytest.fail("algebra was asked"))
+    integrals: list[str | None] = [rf"\int_0^{n} \sin(x^2) \, dx" for n in range(1, 65)]
+    assert _groups([*integrals, integrals[0]], set()) == [*range(64), 0]
+    # What the exact path can tell is still one.
+    assert _groups(["(x+1)^2", "x^2+2x+1", r"\frac{\sqrt{8}}{2}", r"\sqrt{2}"], set()) == [0, 0, 1, 1]
+
+
+class _Slow:
+    """A grader of 5 seconds a pair, by its own clock: numbers are one where they are alike modulo 100."""
+
+    def __init__(self) -> None:
+        self.calls, self.now = 0, 0.0
+
+    def __call__(self, first: str, second: str) -> bool:
+        self.calls += 1
+        self.now += 5
+        return int(first) % 100 == int(second) % 100
+
+
+def test_what_is_left_when_the_time_is_over_stands_alone_and_is_counted() -> None:
+    slow = _Slow()
+    same = Same(slow, seconds=60, clock=lambda: slow.now)
+    # The most drawn first: 101 joins 1 after one call, and 2 to 5 take 1 + 2 + 3 + 4; there is time for 12 in all.
+    texts = ["1", "101", *map(str, range(2, 64)), "201"]
+    copies = np.arange(len(texts), 0, -1)
+    numbers = grouped(texts, np.zeros(len(texts), bool), copies, same).tolist()
+    assert numbers == [0, 0, *range(1, 64)]
+    assert (slow.calls, same.alone) == (12, len(texts) - 6)
+    # Another problem has time of its own, and one that takes none of it leaves nothing alone.
+    assert grouped(["1", "101"], np.zeros(2, bool), np.ones(2, np.int64), same).tolist() == [0, 0]
+    assert (slow.calls, same.alone) == (13, len(texts) - 6)
 
 
 def test_no_algebra_is_asked_about_sentences(monkeypatch: pytest.MonkeyPatch) -> None:

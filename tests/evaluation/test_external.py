@@ -4,6 +4,7 @@ import json
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
@@ -15,7 +16,9 @@ import pytest
 
 from stepward.errors import StepwardError
 from stepward.evaluation import external_answers
+from stepward.evaluation.answer_groups import Same
 from stepward.evaluation.external import External, evaluate_scores
+from stepward.evaluation.external_facts import Facts
 from stepward.grading import Verdict
 
 Rows = list[dict[str, Any]]
@@ -284,6 +287,17 @@ def test_each_distinct_answer_is_graded_once_and_the_undecided_are_counted(
     found = measured(tmp_path, golden("9"))
     assert asked == [("9", "7"), ("9", "5"), ("9", "9")]
     assert "(wrong, no vote), 3 answers undecided (counted as wrong); graded by math" in found.facts.lines()[0]
+
+
+def test_wrong_answers_that_were_left_alone_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = golden("9")
+    compared = measured(tmp_path, rows).facts
+    assert compared.test.alone == 0
+    monkeypatch.setattr(external_answers, "same_by", lambda _: Same(lambda *_: False, seconds=0))
+    found = measured(tmp_path, rows)
+    # Of 7 and 5 the second was to be compared with the first.
+    assert found.facts.test.alone == 1 and len(found.facts.lines()[0]) > len(compared.lines()[0])
+    assert Facts.of_json(json.loads(json.dumps(asdict(found.facts)))) == found.facts
 
 
 def test_graders_by_name(tmp_path: Path) -> None:
