@@ -138,7 +138,9 @@ def split(
     """
     folder = Path(folder)
     if without_question not in get_args(Unasked):
-        raise StepwardError(f"--without-question: expected refuse or whole, found {without_question!r}")
+        raise StepwardError(
+            f"--without-question: expected refuse or whole, found {without_question!r}", field="--without-question"
+        )
     _refuse_filled(folder)
     part_sizes(parts, 10**9, str(source))  # a mistake in them should not wait for the first pass
     indexes = [index_of(other, clean_format, KINDS, ngram, threshold) for other in clean_of]
@@ -147,7 +149,12 @@ def split(
     for row, record in with_rows(reading):
         _take(groups, row, record, stratify, indexes, without_question)
     if stratify and all(set(values) <= {_NO_VALUE} for values in groups.values):
-        raise StepwardError(f"{source}: no row has a value of {stratify!r} to stratify by; name another field")
+        raise StepwardError(
+            f"{source}: no row has a value of {stratify!r} to stratify by; name another field",
+            code="unknown_name",
+            file=source,
+            field=stratify,
+        )
     strata = [_stratum(values) for values in groups.values] or [""] * len(groups.keys)
     names = list(parts)
     dealt = _deal(groups, strata, parts, seed, str(source))
@@ -198,7 +205,11 @@ def _take(
             raise StepwardError(
                 f"{row.file}: row {row.number}: no question, so it can't be told which rows are of one problem; "
                 "expected a format that holds the question, or say --without-question whole to tell rows apart by all "
-                "their text"
+                "their text",
+                code="missing",
+                file=row.file,
+                row=row.number,
+                field="question",
             )
         groups.unasked += 1
         form = normal(whole_text(record))

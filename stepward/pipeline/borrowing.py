@@ -28,7 +28,12 @@ def lender_of(folder: Path, recipe: Recipe) -> Path:
     while recipe.rewards.of is not None:
         folder = Layout(folder).other(recipe.rewards.of)
         if any(folder.resolve() == one.resolve() for one in seen):
-            raise StepwardError(f"rewards.of: {folder} borrows from itself; expected a run that trains its own")
+            raise StepwardError(
+                f"rewards.of: {folder} borrows from itself; expected a run that trains its own",
+                code="conflict",
+                file=folder,
+                field="rewards.of",
+            )
         seen.append(folder)
         recipe = of_run(folder)
     return folder
@@ -77,7 +82,10 @@ def _lender(folder: Path, recipe: Recipe) -> Manifest:
             known = ", ".join(sorted(lender.units(stage))) or "none"
             raise StepwardError(
                 f"rewards.of: {lender.folder} has no {stage} of {', '.join(missing)}; expected a finished run with "
-                f"these labels.kinds and rewards.seeds; it has {known}"
+                f"these labels.kinds and rewards.seeds; it has {known}",
+                code="unfinished",
+                file=lender.folder,
+                field="rewards.of",
             )
     return lender
 
@@ -89,13 +97,20 @@ def _check_choice(lender: Path, recipe: Recipe, theirs: Recipe) -> None:
         ("grader", recipe.grader, theirs.grader),
         ("rewards.seeds", recipe.rewards.seeds, theirs.rewards.seeds),
         ("evaluation.subsets", recipe.evaluation.subsets, theirs.evaluation.subsets),
-        ("the N of choice, from evaluation.ns,", n_of_choice(recipe.evaluation.ns), n_of_choice(theirs.evaluation.ns)),
+        ("evaluation.ns", _choosing(recipe), _choosing(theirs)),
     ):
         if mine != other:
             raise StepwardError(
                 f"rewards.of: {lender} chose its aggregations with {field} {other}, and this recipe has {mine}; "
-                "expected the same, so that they are used as they were chosen"
+                "expected the same, so that they are used as they were chosen",
+                code="mismatch",
+                file=lender,
+                field=field,
             )
+
+
+def _choosing(recipe: Recipe) -> str:
+    return f"{n_of_choice(recipe.evaluation.ns)} (the N of choice)"
 
 
 def _check_questions(lender: Path, test: Sequence[Problem]) -> None:
@@ -104,5 +119,8 @@ def _check_questions(lender: Path, test: Sequence[Problem]) -> None:
         if problem.question in trained:
             raise StepwardError(
                 f"rewards.of: test problem {problem.id} is among those whose solutions trained {lender}'s reward "
-                "models; test on others"
+                "models; test on others",
+                code="conflict",
+                file=lender,
+                field="rewards.of",
             )

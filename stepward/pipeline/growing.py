@@ -58,7 +58,10 @@ def _check(folder: Path, before: Recipe, after: Recipe) -> None:
     if wrong:
         raise StepwardError(
             f"{folder}: --grow takes the same recipe with {', '.join(MORE)} raised or rollouts.also added to; "
-            f"but: {'; '.join(wrong)}"
+            f"but: {'; '.join(wrong)}",
+            code="changed",
+            file=folder,
+            field="--grow",
         )
 
 

@@ -100,10 +100,20 @@ def check_models(recipe: Recipe, training: bool = True) -> None:
     for field_name, name in names.items():
         folder = Layout.model(name)
         if not folder.is_dir():
-            raise StepwardError(f"{field_name}: {folder}: no such folder; expected a local model's, or embedded")
+            raise StepwardError(
+                f"{field_name}: {folder}: no such folder; expected a local model's, or embedded",
+                code="file_not_found",
+                file=folder,
+                field=field_name,
+            )
         for what, patterns in _NEEDED.items():
             if not any(path for pattern in patterns for path in folder.glob(pattern)):
-                raise StepwardError(f"{field_name}: {folder}: no {what} in it; save the whole model there")
+                raise StepwardError(
+                    f"{field_name}: {folder}: no {what} in it; save the whole model there",
+                    code="missing",
+                    file=folder,
+                    field=field_name,
+                )
 
 
 def _base(recipe: Recipe) -> dict[str, str]:
@@ -111,7 +121,11 @@ def _base(recipe: Recipe) -> dict[str, str]:
     if recipe.rewards.base != GENERATOR:
         return {"rewards.base": recipe.rewards.base}
     if recipe.generator.engine == "server":
-        raise StepwardError("rewards.base: generator is a server's model here; expected a local model's folder")
+        raise StepwardError(
+            "rewards.base: generator is a server's model here; expected a local model's folder",
+            code="conflict",
+            field="rewards.base",
+        )
     return {"generator.model": recipe.generator.model}
 
 
@@ -138,5 +152,7 @@ def _check_candidates(recipe: Recipe, fewest: dict[str, int], source: str) -> No
         if fewest[split] < needed:
             raise StepwardError(
                 f"evaluation.ns: needs {needed} solutions of every {split} problem, but {source} gives "
-                f"{fewest[split]}; lower the largest N or raise solutions.{split}"
+                f"{fewest[split]}; lower the largest N or raise solutions.{split}",
+                code="too_few",
+                field="evaluation.ns",
             )

@@ -1,6 +1,9 @@
 """Parts are cut by problem, the same in any order of the rows, by the rule, and with nothing lost."""
 
 import random
+import signal
+import subprocess
+import sys
 from collections import Counter
 from itertools import chain
 from pathlib import Path
@@ -10,6 +13,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
 
 from stepward.curation.shares import stratum_sizes
 from stepward.curation.splitting import Split, split
@@ -156,7 +160,7 @@ def test_a_benchmarks_problems_go_to_no_part(write: Any, tmp_path: Path) -> None
 def test_rows_without_a_question_are_refused_or_told_apart_by_their_text(write: Any, tmp_path: Path) -> None:
     rows = [{"input": f"{n} is odd. ки\n", "label": f"{n} is odd. +\n", "task": "T"} for n in (1, 3, 5, 5)]
     source = write(rows)
-    with pytest.raises(StepwardError, match=r"rows.jsonl: row 1: no question.*--without-question whole"):
+    with refused("missing", file=source, row=1, field="question", names=("--without-question whole",)):
         split(source, tmp_path / "parts", {"a": 2})
     made = split(source, tmp_path / "parts", {"a": 2, "b": 1}, without_question="whole")
     assert (made.unasked, made.problems) == (4, 3)
@@ -171,23 +175,24 @@ def test_rows_that_can_not_be_read_are_told_and_counted(write: Any, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("parts", "more", "message"),
+    ("parts", "more", "names"),
     [
-        ({"a": 0.9, "b": 0.2}, {}, "add up to 1.1"),
-        ({"a": 11}, {}, "10 problems, but the parts ask for 11"),
-        ({"a": 0.99, "b": 0.01}, {}, "'b' would get none of the 10 problems"),
-        ({"a": 5}, {"stratify": "colour"}, "no row has a value of 'colour'"),
-        ({"a": 5}, {"without_question": "drop"}, "--without-question: expected refuse or whole, found 'drop'"),
-        ({"a": 5}, {"threshold": 0.0, "clean_of": ["rows.jsonl"]}, "--threshold"),
+        ({"a": 0.9, "b": 0.2}, {}, ("--parts", "1.1")),
+        ({"a": 11}, {}, ("10", "11")),
+        ({"a": 0.99, "b": 0.01}, {}, ("'b'", "10")),
+        ({"a": 5}, {"stratify": "colour"}, ("rows.jsonl", "'colour'")),
+        ({"a": 5}, {"without_question": "drop"}, ("--without-question", "'drop'", "refuse", "whole")),
+        ({"a": 5}, {"threshold": 0.0, "clean_of": ["rows.jsonl"]}, ("--threshold",)),
     ],
     ids=["shares", "too many", "empty part", "no such field", "no such choice", "threshold"],
 )
 def test_what_does_not_fit_is_refused_and_leaves_nothing(
-    write: Any, tmp_path: Path, parts: dict[str, Any], more: dict[str, Any], message: str
+    write: Any, tmp_path: Path, parts: dict[str, Any], more: dict[str, Any], names: tuple[str, ...]
 ) -> None:
     source = write(_solutions(10))
-    with pytest.raises(StepwardError, match=message):
+    with pytest.raises(StepwardError) as raised:
         split(source, tmp_path / "parts", parts, **more)
+    assert all(name in str(raised.value) for name in names), raised.value
     assert not (tmp_path / "parts").exists()
 
 
@@ -195,13 +200,62 @@ def test_a_folder_that_holds_something_is_refused(write: Any, tmp_path: Path) ->
     source = write(_solutions(10))
     split(source, tmp_path / "parts", {"a": 5})
     before = {path.name: path.read_bytes() for path in (tmp_path / "parts").iterdir()}
-    with pytest.raises(StepwardError, match=r"holds a.jsonl already"):
+    with refused("file_exists", file=tmp_path / "parts", names=("a.jsonl",)):
         split(source, tmp_path / "parts", {"a": 5}, seed=1)
     assert before == {path.name: path.read_bytes() for path in (tmp_path / "parts").iterdir()}
-    with pytest.raises(StepwardError, match="a file stands there"):
+    with refused("file_exists", file=source):
         split(source, source, {"a": 5})
     (tmp_path / "empty").mkdir()
     assert split(source, tmp_path / "empty", {"a": 5}).parts["a"].problems == 5
+
+
+KILLED = """
+import os, signal, sys
+from stepward import files
+from stepward.curation import splitting
+place, at = sys.argv[3], int(sys.argv[4])
+module = files if place == "_sync_folder" else splitting
+real, calls = getattr(module, place), []
+def counted(*words):
+    calls.append(words)
+    if len(calls) == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*words)
+setattr(module, place, counted)
+splitting.split(sys.argv[1], sys.argv[2], {"old": 5, "test": 3})
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "at"),
+    [("json_line", 1), ("json_line", 7), ("_sync_folder", 1), ("_sync_folder", 2), ("_sync_folder", 3)],
+    ids=["first row", "some rows", "its note", "one part", "both parts"],
+)
+def test_a_killed_split_can_be_run_again_and_leaves_nothing_of_itself(
+    write: Any, tmp_path: Path, place: str, at: int
+) -> None:
+    source, folder = write(_solutions(10)), tmp_path / "parts"
+    killed = subprocess.run([sys.executable, "-c", KILLED, source, folder, place, str(at)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (folder / "split.json").exists() and any(folder.iterdir())
+    made = split(source, folder, {"train": 5, "test": 3})
+    assert sorted(path.name for path in folder.iterdir()) == ["split.json", "test.jsonl", "train.jsonl"]
+    fresh = split(source, tmp_path / "fresh", {"train": 5, "test": 3})
+    assert made.parts == fresh.parts and _parts(folder) == _parts(tmp_path / "fresh")
+    with refused("file_exists", file=folder):
+        split(source, folder, {"train": 5, "test": 3})
+
+
+def test_a_users_files_are_not_taken_for_a_killed_splits(write: Any, tmp_path: Path) -> None:
+    source, folder = write(_solutions(10)), tmp_path / "parts"
+    folder.mkdir()
+    (folder / "train.jsonl").write_text("kept")
+    with refused("file_exists", file=folder, names=("train.jsonl",)):
+        split(source, folder, {"train": 5})
+    (tmp_path / "kept.jsonl").write_text("kept")
+    (folder / ".stepward-split").write_text("../kept\n/\n.x\n\n")
+    split(source, folder, {"train": 5})
+    assert (tmp_path / "kept.jsonl").read_text() == "kept"
 
 
 @pytest.mark.data
