@@ -57,9 +57,13 @@ def evaluate_first_error(
     from stepward.evaluation.finding_errors import measure_errors
 
     if threshold is not None and threshold_from is not None:
-        raise StepwardError("--threshold and --threshold-from: give one of them")
+        raise StepwardError("--threshold and --threshold-from: give one of them", code="conflict", field="--threshold")
     if threshold is not None and not 0 <= threshold <= 1:
-        raise StepwardError(f"--threshold {threshold:g}: expected a number from 0 to 1, as scores are")
+        raise StepwardError(
+            f"--threshold {threshold:g}: expected a number from 0 to 1, as scores are",
+            code="bad_value",
+            field="--threshold",
+        )
     _keep(to_json, [*files, predictions, *(one for one in (threshold_from, against) if one is not None)])
     benchmark = read_benchmark(files, source_format)
     ours, chosen = _judged(benchmark, predictions, threshold, threshold_from)

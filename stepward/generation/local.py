@@ -80,7 +80,9 @@ class LocalGenerator:
     ) -> None:
         if unknown:
             raise StepwardError(
-                f"options.{next(iter(unknown))}: no such option; expected one of device, dtype, batch, memory"
+                f"options.{next(iter(unknown))}: no such option; expected one of device, dtype, batch, memory",
+                code="unknown_name",
+                field=f"options.{next(iter(unknown))}",
             )
         self.name = name or Path(folder).name
         self.meter = Meter()
@@ -227,7 +229,10 @@ def _ends(folder: str | Path, model: Any, tokenizer: Any) -> NDArray[np.int64]:
     if not found:
         raise StepwardError(
             f"{folder}: no token ends a text, so every completion would be cut; expected eos_token_id in "
-            "generation_config.json, or eos_token in tokenizer_config.json"
+            "generation_config.json, or eos_token in tokenizer_config.json",
+            code="missing",
+            file=folder,
+            field="eos_token_id",
         )
     return np.array(found, dtype=np.int64)
 
@@ -248,7 +253,9 @@ def _device(name: str | None) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, TypeError) as error:
         raise StepwardError(
-            f"options.device: {name!r} is no device here; expected cpu, or cuda where there is one"
+            f"options.device: {name!r} is no device here; expected cpu, or cuda where there is one",
+            code="bad_value",
+            field="options.device",
         ) from error
     return device
 
@@ -256,13 +263,19 @@ def _device(name: str | None) -> torch.device:
 def _dtype(name: str) -> torch.dtype:
     known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
     if name not in known:
-        raise StepwardError(f"options.dtype: {name!r} is none of {', '.join(known)}")
+        raise StepwardError(
+            f"options.dtype: {name!r} is none of {', '.join(known)}", code="unknown_name", field="options.dtype"
+        )
     return known[name]
 
 
 def _whole(name: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise StepwardError(f"options.{name}: expected a whole number of at least 1, got {value!r}")
+        raise StepwardError(
+            f"options.{name}: expected a whole number of at least 1, got {value!r}",
+            code="bad_value",
+            field=f"options.{name}",
+        )
     return value
 
 
@@ -273,5 +286,7 @@ def _bytes(memory: Any, device: torch.device) -> int:
             return int(0.6 * share * torch.cuda.mem_get_info(device)[0])
         return min(2 * _GIB, int(psutil.virtual_memory().available) // 4)
     if not isinstance(memory, (int, float)) or isinstance(memory, bool) or not memory > 0:
-        raise StepwardError(f"options.memory: expected GiB above 0, got {memory!r}")
+        raise StepwardError(
+            f"options.memory: expected GiB above 0, got {memory!r}", code="bad_value", field="options.memory"
+        )
     return int(memory * _GIB)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from stepward.errors import StepwardError
+from stepward.errors import Code, StepwardError
 
 Positive = Annotated[int, Field(ge=1)]
 Kind = TypeVar("Kind", bound=BaseModel)
@@ -91,6 +91,10 @@ def read_options(kind: type[Kind], options: dict[str, Any]) -> Kind:
         name = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise StepwardError(
-                f"options.{name}: no such option; expected one of {', '.join(kind.model_fields)}"
+                f"options.{name}: no such option; expected one of {', '.join(kind.model_fields)}",
+                code="unknown_name",
+                field=f"options.{name}",
             ) from None
-        raise StepwardError(f"options.{name} is {first['input']!r}: {first['msg']}") from None
+        code: Code = "wrong_type" if first["type"].endswith("_type") else "bad_value"
+        message = f"options.{name} is {first['input']!r}: {first['msg']}"
+        raise StepwardError(message, code=code, field=f"options.{name}") from None

@@ -44,7 +44,9 @@ class Prompting:
             StepwardError: The question has no text.
         """
         if not question.strip():
-            raise StepwardError(f"the question {question!r} has no text to render: expected a question")
+            raise StepwardError(
+                f"the question {question!r} has no text to render: expected a question", code="empty", field="question"
+            )
         return self.question.replace("{question}", question)
 
     def worked(self) -> list[tuple[str, tuple[str, ...]]]:
@@ -59,7 +61,10 @@ class Prompting:
             if not written or not question.strip():
                 raise StepwardError(
                     f"example {number} of the prompt has no {'solution' if question.strip() else 'question'}: "
-                    "expected a question, and its solution with a step a line"
+                    "expected a question, and its solution with a step a line",
+                    code="empty",
+                    row=number,
+                    field=f"prompt.examples.{'solution' if question.strip() else 'question'}",
                 )
             found.append((self.asked(question), written))
         return found
@@ -168,7 +173,9 @@ def _by_template(tokenizer: Any, prompting: Prompting) -> tuple[list[Segment], s
     if not getattr(tokenizer, "chat_template", None):
         raise StepwardError(
             f"{name}: its tokenizer has no chat template, as those of base models have none: "
-            "set prompt.chat to false, or name an instruct model"
+            "set prompt.chat to false, or name an instruct model",
+            code="unsupported",
+            field="prompt.chat",
         )
     turns = [*_turns(prompting), ("user", "")]
     marks = [f"stepwardturn{number}mark" for number in range(len(turns))]
@@ -187,7 +194,9 @@ def _by_template(tokenizer: Any, prompting: Prompting) -> tuple[list[Segment], s
         if written.count(mark) != 1 or places != sorted(places):
             raise StepwardError(
                 f"{name}: its chat template shows the {role} turn {written.count(mark)} times, or turns out of order; "
-                "expected each once: leave out prompt.system or prompt.examples"
+                "expected each once: leave out prompt.system or prompt.examples",
+                code="unsupported",
+                field="chat_template",
             )
     segments: list[Segment] = []
     for mark, (_, content) in zip(marks, turns, strict=True):

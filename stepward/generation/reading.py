@@ -127,7 +127,8 @@ class Reader:
         if not layers or not torch.allclose(read, plain, rtol=tolerance, atol=tolerance * float(plain.abs().max())):
             raise StepwardError(
                 "the model keeps more of what it has read than keys and values, or reads them otherwise than "
-                "transformers 5.3 to 5.19 does; run it by engine: vllm or engine: server"
+                "transformers 5.3 to 5.19 does; run it by engine: vllm or engine: server",
+                code="unsupported",
             )
         self._layer = max(layer.slot_bytes for layer in layers)
         return sum(layer.slot_bytes for layer in layers)

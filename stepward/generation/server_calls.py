@@ -22,6 +22,8 @@ _LONGEST_BODY = 1 << 26
 _LONGEST_WORDS = 300
 _ASK_AGAIN = (408, 409, 425, 429)
 _OWN_FAULT = (400, 413, 422)
+_FIELDS = {401: "key", 402: "key", 403: "key", 404: "model"}
+"""What a recipe has to change."""
 
 
 class RejectedPrompt(Exception):
@@ -45,7 +47,7 @@ class RefusedByServer(StepwardError):
     """
 
     def __init__(self, message: str, status: int, words: str) -> None:
-        super().__init__(message, code="server_refused")
+        super().__init__(message, code="server_refused", field=_FIELDS.get(status))
         self.status = status
         self.words = words
 
@@ -66,12 +68,15 @@ def checked_url(url: str) -> str:
         shown = (":" in url or "." in url) and not set("@?#") & set(url)
         found = f" {redacted(url)!r}" if shown else ""
         raise StepwardError(
-            f"url{found}: expected a server's address up to /v1, such as http://localhost:8000/v1", field="url"
+            f"url{found}: expected a server's address up to /v1, such as http://localhost:8000/v1",
+            code="bad_value",
+            field="url",
         )
     if parts.username or parts.password or parts.query or parts.fragment:
         raise StepwardError(
             f"url of {host}: it holds more than an address; a key belongs into an environment variable, whose name "
             "is the section's `key`",
+            code="bad_value",
             field="url",
         )
     return url.rstrip("/")
@@ -89,6 +94,7 @@ def key_of(variable: str | None) -> str | None:
         raise StepwardError(
             "key: expected the name of the environment variable that holds the key, such as MY_SERVER_KEY, and never "
             "the key itself; what was given is not shown, since it may be one",
+            code="bad_value",
             field="key",
         )
     key = os.environ.get(variable, "").strip()
@@ -97,7 +103,9 @@ def key_of(variable: str | None) -> str | None:
     if not key:
         raise StepwardError(f"key: {name} is not set; expected the server's key in it", code="missing", field="key")
     if not (key.isascii() and key.isprintable()):
-        raise StepwardError(f"key: what {name} holds is no key: expected one line of ASCII", field="key")
+        raise StepwardError(
+            f"key: what {name} holds is no key: expected one line of ASCII", code="bad_value", field="key"
+        )
     return key
 
 
@@ -124,7 +132,9 @@ class Server:
         try:
             import httpx2
         except ImportError as error:
-            raise StepwardError("engine: server needs httpx2: install stepward[server]") from error
+            raise StepwardError(
+                "engine: server needs httpx2: install stepward[server]", code="missing_dependency", field="engine"
+            ) from error
         key = key_of(self._variable)
         limits = httpx2.Limits(max_connections=self._concurrency, max_keepalive_connections=self._concurrency)
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})

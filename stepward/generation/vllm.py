@@ -114,7 +114,9 @@ def _engine(folder: str | Path, options: dict[str, Any]) -> Any:
         from vllm.platforms import current_platform  # type: ignore[import-not-found]
     except ImportError as error:
         raise StepwardError(
-            f"engine: vllm can't be imported ({error}): install stepward[vllm], or set engine: transformers"
+            f"engine: vllm can't be imported ({error}): install stepward[vllm], or set engine: transformers",
+            code="missing_dependency",
+            field="engine",
         ) from error
     if current_platform.is_cpu():
         options = {"block_size": _BLOCK_ON_CPU, "enable_chunked_prefill": False} | options
@@ -122,7 +124,9 @@ def _engine(folder: str | Path, options: dict[str, Any]) -> Any:
     try:
         return LLM(model=str(folder), **fixed, **options)
     except Exception as error:  # vLLM, its workers and pydantic each raise their own
-        raise StepwardError(f"{folder}: vLLM can't load it: {' '.join(str(error).split())[:400]}") from error
+        raise StepwardError(
+            f"{folder}: vLLM can't load it: {' '.join(str(error).split())[:400]}", code="unsupported", file=folder
+        ) from error
 
 
 def _sampling(sampling: Sampling, seed: int) -> Any:

@@ -124,15 +124,23 @@ def judge_solutions(
             greedy judge, or the judge can't be asked at all.
     """
     if votes < 1:
-        raise StepwardError(f"votes: {votes}, expected at least 1")
+        raise StepwardError(f"votes: {votes}, expected at least 1", code="bad_value", field="votes")
     if votes > 1 and sampling.temperature == 0:
-        raise StepwardError(f"votes: {votes} at temperature 0 are all the same; give a temperature above 0, or 1 vote")
+        raise StepwardError(
+            f"votes: {votes} at temperature 0 are all the same; give a temperature above 0, or 1 vote",
+            code="conflict",
+            field="votes",
+        )
     of = {problem.id: problem for problem in problems}
     given = list(solutions)
     prompts = []
     for solution in given:
         if solution.problem_id not in of:
-            raise StepwardError(f"solution {solution.id}: its problem {solution.problem_id} is not given")
+            raise StepwardError(
+                f"solution {solution.id}: its problem {solution.problem_id} is not given",
+                code="missing",
+                field="problem_id",
+            )
         prompts.append(Prompt(solution.id, judge_prompt(of[solution.problem_id].question, solution.steps), (), votes))
     replies = judge.complete(prompts, sampling, seed)
     return [_judgement(solution, drawn, judge.name) for solution, drawn in zip(given, replies, strict=True)]
@@ -185,7 +193,11 @@ def judge_labels(solutions: Iterable[Solution], judgements: Iterable[Judgement])
             continue
         steps = len(of[one.solution_id].steps) if one.solution_id in of else one.first_error + 1
         if not NO_ERROR <= one.first_error < steps:
-            raise StepwardError(f"judgement of solution {one.solution_id}: step {one.first_error} of {steps} steps")
+            raise StepwardError(
+                f"judgement of solution {one.solution_id}: step {one.first_error} of {steps} steps",
+                code="mismatch",
+                field="first_error",
+            )
         made = StepLabels(one.solution_id, one.problem_id, KIND, labels_up_to(one.first_error, steps))
         solution_of(made, of)
         labels.append(made)

@@ -48,7 +48,8 @@ def engine_of(section: Generator, field: str) -> Engine:
     try:
         return _made(Generator.model_validate(settings).model_dump_json())
     except StepwardError as error:
-        raise StepwardError(f"{field}: {error}") from error
+        where = f"{field}.{error.field}" if error.field else field
+        raise StepwardError(f"{field}: {error}", code=error.code, file=error.file, field=where) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,12 @@ def check_judge(folder: Path, recipe: Recipe) -> None:
         judge = Manifest.read(Layout(folder).other(run))
         if not judge.finished("rewards", model):
             known = ", ".join(sorted(judge.units("rewards"))) or "none"
-            raise StepwardError(f"labels.by: {judge.folder} has no reward model {model}; it has {known}")
+            raise StepwardError(
+                f"labels.by: {judge.folder} has no reward model {model}; it has {known}",
+                code="unknown_name",
+                file=judge.folder,
+                field="labels.by",
+            )
         right_from(Layout(folder), recipe)
 
 
@@ -42,5 +47,8 @@ def right_from(layout: Layout, recipe: Recipe) -> float:
             return float(row["threshold"])
     raise StepwardError(
         f"labels.right_from: chosen, but {path} has no threshold of {model}: that run has no checker, is not evaluated "
-        "yet, or has right or wrong validation solutions alone; give a number"
+        "yet, or has right or wrong validation solutions alone; give a number",
+        code="missing",
+        file=path,
+        field="labels.right_from",
     )

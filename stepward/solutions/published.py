@@ -62,7 +62,11 @@ def read_published_solutions(path: Path, *, strip_calculator: bool = False, grad
             if not solution.steps:
                 raise StepwardError(
                     f"{path}: row {row.row}, field '{written.generator}.solution': nothing is left without calculator "
-                    "marks; expected text; remove the row or keep the marks"
+                    "marks; expected text; remove the row or keep the marks",
+                    code="empty",
+                    file=path,
+                    row=row.row,
+                    field=f"{written.generator}.solution",
                 )
             solutions.append(solution)
             if solution.correct != written.is_correct:

@@ -7,9 +7,9 @@ import pytest
 from byte_tokenizer import ByteTokenizer
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
 from tiny_world import make_tokenizer
 
-from stepward.errors import StepwardError
 from stepward.generation.prompting import Prompter, Prompting, messages, text
 from stepward.rendering import Renderer
 
@@ -105,24 +105,24 @@ def test_a_turn_that_reads_like_the_templates_mark_stays_a_turn(chatty: Any) -> 
 def test_a_tokenizer_without_chat_template_is_refused() -> None:
     tokenizer: Any = make_tokenizer()
     tokenizer.name_or_path = "models/some-base"
-    with pytest.raises(StepwardError, match=r"models/some-base: .*no chat template"):
+    with refused("unsupported", field="prompt.chat", names=("models/some-base",)):
         Prompter(tokenizer, Prompting(chat=True))
 
 
 @pytest.mark.parametrize(
-    ("template", "named"),
+    ("template", "names"),
     [
-        ("{{ raise_exception('System role not supported') }}", "System role not supported"),
-        ("{% for m in messages %}{% if m.role != 'system' %}{{ m.content }}{% endif %}{% endfor %}", "system turn 0"),
-        ("{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}", "system turn 2"),
-        ("{% for m in messages | reverse %}{{ m.content }}{% endfor %}", "out of order"),
-        ("{{ messages[0].content[9999].x }}", "does not take these turns"),
+        ("{{ raise_exception('System role not supported') }}", ("System role not supported",)),
+        ("{% for m in messages %}{% if m.role != 'system' %}{{ m.content }}{% endif %}{% endfor %}", ("0 times",)),
+        ("{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}", ("2 times",)),
+        ("{% for m in messages | reverse %}{{ m.content }}{% endfor %}", ("1 times",)),
+        ("{{ messages[0].content[9999].x }}", ("9999",)),
     ],
 )
-def test_a_template_that_cannot_show_every_turn_is_refused(template: str, named: str) -> None:
+def test_a_template_that_cannot_show_every_turn_is_refused(template: str, names: tuple[str, ...]) -> None:
     tokenizer: Any = make_tokenizer()
     tokenizer.chat_template = template
-    with pytest.raises(StepwardError, match=named):
+    with refused("unsupported", field="chat_template", names=("system", *names)):
         Prompter(tokenizer, Prompting(chat=True, system="be brief"))
 
 
@@ -145,13 +145,13 @@ def test_a_thought_that_a_template_opens_is_closed_before_the_first_step(opened:
 def test_an_empty_question_or_example_is_refused(empty: str) -> None:
     framed = Prompting(question="Problem: {question}")
     for ask in (text, messages):
-        with pytest.raises(StepwardError, match="no text to render"):
+        with refused("empty", field="question"):
             ask(framed, empty, ())
-    with pytest.raises(StepwardError, match="no text to render"):
+    with refused("empty", field="question"):
         Prompter(ByteTokenizer(), framed).ids(empty, ())
-    with pytest.raises(StepwardError, match="example 1 of the prompt has no solution"):
+    with refused("empty", row=1, field="prompt.examples.solution"):
         Prompter(ByteTokenizer(), Prompting(examples=(("Q", empty),)))
-    with pytest.raises(StepwardError, match="example 2 of the prompt has no question"):
+    with refused("empty", row=2, field="prompt.examples.question"):
         messages(Prompting(True, examples=(*WORKED, (empty, "A"))), "Q", ())
-    with pytest.raises(StepwardError, match="step 1 of 1"):
+    with refused("empty", names=("step 1 of 1",)):
         Prompter(ByteTokenizer(), SHOWN).ids("Q", (empty,))

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 import torch
+from raising import refused
 from tiny_llama import save_llama
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import stepward
-from stepward.errors import StepwardError
 from stepward.generation.prompting import Prompter, Prompting
 from stepward.generation.protocol import Prompt, Sampling
 from stepward.generation.vllm import VLLMGenerator
@@ -200,22 +200,23 @@ def test_the_meter_counts_what_was_read_and_what_was_kept(answers: Answers) -> N
 
 
 @pytest.mark.parametrize(
-    ("options", "named"),
+    ("options", "code", "named"),
     [
-        ({"gpu_memory": 0.9}, "options.gpu_memory: no such option; expected one of gpu_memory_utilization"),
-        ({"trust_remote_code": True}, "options.trust_remote_code"),
-        ({"gpu_memory_utilization": 1.5}, "options.gpu_memory_utilization is 1.5"),
-        ({"tensor_parallel_size": 0}, "options.tensor_parallel_size is 0"),
-        ({"max_model_len": "4k"}, "options.max_model_len is '4k'"),
-        ({"enforce_eager": 1}, "options.enforce_eager is 1"),
+        ({"gpu_memory": 0.9}, "unknown_name", "gpu_memory_utilization"),
+        ({"trust_remote_code": True}, "unknown_name", "max_model_len"),
+        ({"gpu_memory_utilization": 1.5}, "bad_value", 1.5),
+        ({"tensor_parallel_size": 0}, "bad_value", 0),
+        ({"max_model_len": "4k"}, "wrong_type", "'4k'"),
+        ({"enforce_eager": 1}, "wrong_type", 1),
     ],
 )
-def test_a_wrong_option_is_refused_before_anything_is_loaded(options: dict[str, Any], named: str) -> None:
-    with pytest.raises(StepwardError, match=named):
+def test_a_wrong_option_is_refused_before_anything_is_loaded(options: dict[str, Any], code: str, named: object) -> None:
+    (name,) = options
+    with refused(code, field=f"options.{name}", names=(named,)):
         VLLMGenerator("no/such/folder", **options)
 
 
 def test_without_vllm_the_engine_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(StepwardError, match=r"install stepward\[vllm\]"):
+    with refused("missing_dependency", field="engine", names=("stepward[vllm]",)):
         VLLMGenerator(save_llama(tmp_path))
