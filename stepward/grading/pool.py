@@ -15,12 +15,14 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from stepward.errors import StepwardError
 from stepward.grading.nursery import BROKEN, FORK, KILL, REQUESTS, receive_exactly, receive_message, send_message
 
 _START = 120.0  # seconds that the nursery may take to import sympy, on a busy machine
-_LEAST = 1.0  # seconds that a question has, however long the start took
+_TICK = 0.05  # seconds, at least, until it is looked again how much a worker has used
+_SLOWEST = 10  # times its deadline that a question may take by the clock, where the processor is not the worker's alone
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
     "from stepward.grading.nursery import tend; tend(int(sys.argv[1]))"
@@ -62,8 +64,9 @@ class AlgebraPool:
         Args:
             reference: The reference answer.
             answer: The extracted answer.
-            deadline: Seconds of wall clock after which the worker is killed, not counting the wait for a free one.
-                Starting the first worker counts, but leaves a second for the question.
+            deadline: Seconds of processor time after which the worker is killed, so that a busy machine gives the
+                verdicts of an idle one; by the clock, ten times as many at most. Waiting for a free worker does not
+                count, nor does starting the first.
             workers: Most workers at once, where not the pool's size.
 
         Returns:
@@ -99,14 +102,10 @@ class AlgebraPool:
         AlgebraPool.__init__(self, self.size)
 
     def _ask(self, reference: str, answer: str, deadline: float) -> tuple[bool, str, str]:
-        begun = time.monotonic()
         for attempt in (1, 2):
             worker = self._borrow()
-            # The first question of all also waits for the nursery, a few seconds; who asks has the one deadline for
-            # both. An ordinary answer needs a hundredth of what is always left for it.
-            allowed = max(deadline - (time.monotonic() - begun), min(deadline, _LEAST))
             try:
-                verdict = _question(worker, reference, answer, allowed)
+                verdict = _question(worker, reference, answer, deadline)
             except TimeoutError:
                 self._end(worker, kill=True)
                 return False, "timeout", f"the algebra took longer than {deadline:g} s"
@@ -141,7 +140,9 @@ class AlgebraPool:
                     # The nursery was killed: once more, with a new one.
                     self._stop()
                     if attempt == 2:
-                        raise StepwardError(f"grading: cannot start a process for algebra: {error!r}") from error
+                        raise StepwardError(
+                            f"grading: cannot start a process for algebra: {error!r}", code="worker_died"
+                        ) from error
         with self._changed:
             self._busy.add(worker.connection)
         return worker
@@ -182,7 +183,9 @@ class AlgebraPool:
 
     def _start(self) -> None:
         if not sys.executable:
-            raise StepwardError("grading: sys.executable is empty, so that no process for algebra can be started")
+            raise StepwardError(
+                "grading: sys.executable is empty, so that no process for algebra can be started", code="unsupported"
+            )
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -201,7 +204,9 @@ class AlgebraPool:
         if receive_exactly(ours, 1) == BROKEN:
             reason = receive_message(ours)
             self._stop()
-            raise StepwardError(f"grading: algebra cannot start: {reason}; is math-verify installed?")
+            raise StepwardError(
+                f"grading: algebra cannot start: {reason}; is math-verify installed?", code="missing_dependency"
+            )
 
     def _stop(self) -> None:
         """End the nursery; called with the command lock held."""
@@ -222,14 +227,39 @@ class AlgebraPool:
 
 
 def _question(worker: _Worker, reference: str, answer: str, deadline: float) -> tuple[bool, str, str]:
-    """Ask a worker and wait for its reply, until the deadline."""
-    end = time.monotonic() + deadline
+    """Ask a worker and wait for its reply, until the deadline.
+
+    Raises:
+        TimeoutError: The reply did not come by then.
+    """
+    end, before = time.monotonic() + _SLOWEST * deadline, _used(worker)
     worker.asked += 1
-    worker.connection.settimeout(deadline)
+    worker.connection.settimeout(_SLOWEST * deadline)
     send_message(worker.connection, (reference, answer, deadline))
-    worker.connection.settimeout(max(end - time.monotonic(), 0.001))
+    wait = deadline
+    while True:
+        worker.connection.settimeout(wait)
+        try:
+            worker.connection.recv(1, socket.MSG_PEEK)
+            break
+        except TimeoutError:
+            now = _used(worker)
+            left = 0.0 if before is None or now is None else deadline - (now - before)
+            wait = min(max(left, _TICK), end - time.monotonic())
+            if left <= 0 or wait <= 0:
+                raise
+    worker.connection.settimeout(_SLOWEST * deadline)
     equal, method, reason = receive_message(worker.connection)
     return bool(equal), str(method), str(reason)
+
+
+def _used(worker: _Worker) -> float | None:
+    """Seconds of processor time that a worker has used; None where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{worker.number}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 POOL = AlgebraPool()

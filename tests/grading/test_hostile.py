@@ -20,11 +20,11 @@ Value = TypeVar("Value")
 WARM = (r"\sin(2x)", r"2\sin(x)\cos(x)")
 """Needs algebra: the first such pair starts its processes, which takes as long as importing sympy."""
 
-DEADLINE = 2.0
+DEADLINE = 0.3
 """Seconds that algebra gets here; the default of 5 would only make the test longer."""
 
 SECONDS = 6.0
-"""What a verdict may take, by the clock, on a machine that does other things beside."""
+"""What a verdict may take of this process's own time. The clock decides nothing: the machine may do other things."""
 
 GROWTH = 100 * 2**20
 
@@ -50,41 +50,41 @@ def test_there_are_enough_and_each_has_a_name_of_its_own(hostile: list[Hostile])
 def test_every_answer_gets_a_right_verdict_in_time_and_memory(hostile: list[Hostile], canary: Path) -> None:
     assert grade(*WARM).method == "algebra"  # the workers of algebra start here
     before = reset_peak()
-    faults = []
+    faults, methods = [], set()
     for one in hostile:
         verdict, seconds = timed(lambda one=one: grade(one.reference, one.answer, deadline=DEADLINE))
         if seconds > SECONDS:
             faults.append(f"{one.name}: {seconds:.1f} s")
         if one.equal is not None and verdict.equal is not one.equal:
             faults.append(f"{one.name}: {verdict}")
+        methods.add(verdict.method)
     assert faults == []
+    assert {"algebra", "timeout", "guard", "exact"} <= methods
     assert peak() - before < GROWTH
     assert_silent(canary)
 
 
+@pytest.mark.slow
 def test_the_deadline_of_a_call_without_one_is_kept(canary: Path) -> None:
     grade(*WARM)
-    verdict, seconds = timed(lambda: grade("1", r"(\sin x + \cos x)^{299}+\sin(x)^{298}"))
-    assert not verdict.equal and seconds < SECONDS
+    assert grade("1", r"(\sin x + \cos x)^{299}+\sin(x)^{298}").method == "timeout"
 
 
-def test_a_hostile_reference_gets_a_verdict_in_time(hostile: list[Hostile], canary: Path) -> None:
+@pytest.mark.slow
+def test_a_hostile_reference_gets_a_verdict(hostile: list[Hostile], canary: Path) -> None:
     grade(*WARM)
-    verdicts, seconds = timed(lambda: grade_many([(one.answer, one.reference) for one in hostile], deadline=1.0))
+    verdicts = grade_many([(one.answer, one.reference) for one in hostile], deadline=1.0)
     assert len(verdicts) == len(hostile)
     faults = [one.name for one, verdict in zip(hostile, verdicts, strict=True) if verdict.equal and one.equal is False]
     assert faults == []
-    assert seconds < SECONDS * len(hostile)
     assert_silent(canary)
 
 
-@pytest.mark.parametrize("style", [*STYLES, "auto"])
+@pytest.mark.parametrize("style", ["auto", *(pytest.param(one, marks=pytest.mark.slow) for one in STYLES)])
 def test_extraction_is_done_in_time(hostile: list[Hostile], canary: Path, style: str) -> None:
     slow = []
     for one in hostile:
-        before = time.process_time()  # all of it is this process's own work
-        answer = extract_answer(one.answer, style)
-        seconds = time.process_time() - before
+        answer, seconds = timed(lambda one=one: extract_answer(one.answer, style))
         assert answer is None or answer in one.answer
         if seconds > SECONDS:
             slow.append(f"{one.name}: {seconds:.1f} s")
@@ -119,8 +119,9 @@ def assert_silent(canary: Path) -> None:
 
 
 def timed(work: Callable[[], Value]) -> tuple[Value, float]:
-    start = time.monotonic()
-    return work(), time.monotonic() - start
+    """What it gives, and the processor time that this process took for it."""
+    start = time.process_time()
+    return work(), time.process_time() - start
 
 
 def reset_peak() -> int:
