@@ -63,7 +63,7 @@ def check_equal(folder: Path, whole: Path) -> None:
     found, expected = content(folder), content(whole)
     assert list(found) == list(expected)
     assert [path for path in expected if found[path] != expected[path]] == []
-    assert [path.name for path in folder.rglob(".*")] == [".lock"]
+    assert sorted(path.name for path in folder.rglob(".*")) == [".lock", ".stepward-report"]
 
 
 def check_kept(folder: Path, before: dict[Path, int]) -> dict[Path, int]:
@@ -84,6 +84,26 @@ def check_kept(folder: Path, before: dict[Path, int]) -> dict[Path, int]:
     }
     assert {path: found.get(path) for path in before} == before
     return found
+
+
+def kill_at(words: tuple[object, ...], folder: Path, stages: tuple[str, ...]) -> None:
+    """Kills a run, started again each time, as soon as a stage has noted one more unit, stage by stage."""
+
+    def noted(stage: str) -> int:
+        path = folder / "manifest.json"
+        stages = json.loads(path.read_text())["stages"] if path.exists() else {}
+        return len(stages.get(stage, {"units": {}})["units"])
+
+    log = folder.parent / "log.txt"
+    for stage in stages:
+        before = noted(stage)
+        process = start(words, log)
+        wait_until(lambda: noted(stage) > before or process.poll() is not None, f"a unit of {stage}")  # noqa: B023
+        workers = below(process.pid)
+        process.kill()
+        process.wait()
+        wait_until(partial(all_gone, workers), "the workers' end")
+        assert noted(stage) > before, log.read_text()
 
 
 def kill_and_resume(words: tuple[object, ...], runs: Path, whole: tuple[Path, float], kills: int, seed: int) -> int:

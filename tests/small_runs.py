@@ -1,7 +1,14 @@
-"""For tests of the whole path: the command line as a process of its own, and all that a run made, to compare."""
+"""For tests of the whole path: the command line, in a process of its own or here, and all that a run made, to compare.
 
+Runs that several tests only read are built once for all of pytest's workers; a test that changes one copies it.
+"""
+
+import contextlib
+import fcntl
+import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 
 Stepward = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -28,6 +36,39 @@ def run_stepward(*words: object, input: str | None = None, cwd: Path | None = No
     return subprocess.run(
         command(*words), env=ENVIRONMENT, input=input, cwd=cwd, capture_output=True, text=True, timeout=300, check=False
     )
+
+
+def run_inside(*words: object, input: str | None = None) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which is its run's only worker too: nothing imports torch again."""
+    from stepward.cli.program import _guarded, app
+    from stepward.pipeline.run import Ways
+    from stepward.pipeline.training_run import Here
+
+    said, complained = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("COLUMNS", "100"), ("NO_COLOR", "1"), ("STEPWARD_DEBUG", "")):
+            patch.setenv(name, value)
+        patch.setattr(Ways, "pool", lambda ways, folder: Here(1))
+        patch.setattr(sys, "stdin", io.StringIO(input or ""))
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained):
+            code = _guarded(lambda: app([str(word) for word in words]))
+    return subprocess.CompletedProcess(list(words), code, said.getvalue(), complained.getvalue())
+
+
+def built_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
+    """A folder that the first of pytest's workers to ask for it builds, while the others wait."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # a worker's own lies in that of all
+    folder, done = base / name, base / f"{name}.built"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            build(folder)
+            done.touch()
+    return folder
 
 
 def content(folder: Path) -> dict[str, Any]:

@@ -216,7 +216,7 @@ class Run:
         """Whether what was drawn can mean anything, now that all of it is there; also of a run that goes on."""
         check_failures(self.manifest, self.recipe, stage, self._sizes())
         write_list(self.manifest)
-        check_drawn(self.manifest, self.recipe, stage, self.training)
+        check_drawn(self.manifest, self.recipe, stage, self.training, whole=self.part is None)
         self._say_doubts(stage)
 
     def _say_doubts(self, stage: str) -> None:

@@ -63,7 +63,7 @@ def set_aside(manifest: Manifest, split: str) -> set[str]:
 def unlabelled(manifest: Manifest) -> set[str]:
     """The ids of the problems that no completer could complete: nothing but their solutions' grades is known."""
     entries = _entries(manifest, "rollouts", "reward")
-    named = {unit.partition(BY)[2] for unit in manifest.units("rollouts")}
+    named = {unit.partition(BY)[2] for unit in units_of(manifest, "rollouts")}
     by_completer = [{one["problem"] for one in entries if one["unit"].partition(BY)[2] == name} for name in named]
     return set.intersection(*by_completer) if by_completer else set()
 
@@ -149,10 +149,16 @@ def told(manifest: Manifest) -> list[str]:
 
 def _entries(manifest: Manifest, stage: str, split: str) -> list[dict[str, Any]]:
     """What a stage's units of a split set aside, each with its unit; a problem once a completer."""
-    units = manifest.units(stage)
+    units = units_of(manifest, stage)
     return [
         {**one, "unit": unit}
         for unit in sorted(units)
         if unit.startswith(f"{split}-")
         for one in units[unit].get("set_aside", ())
     ]
+
+
+def units_of(manifest: Manifest, stage: str) -> dict[str, dict[str, Any]]:
+    """What is done of a stage, without noting the stage where nothing is."""
+    found: dict[str, dict[str, Any]] = manifest.content["stages"].get(stage, {"units": {}})["units"]
+    return found

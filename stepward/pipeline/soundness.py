@@ -12,6 +12,7 @@ from stepward.errors import StepwardError
 from stepward.manifest import Manifest
 from stepward.pipeline.engines import completers
 from stepward.pipeline.layout import BY, SPLITS
+from stepward.pipeline.set_aside import units_of
 from stepward.recipes.schema import Recipe
 
 DOUBTED = {"cut": 0.2, "empty": 0.2, "failed": 0.05, "alike": 0.5}
@@ -124,7 +125,7 @@ class Drawn:
 def drawn(manifest: Manifest, recipe: Recipe, stage: str) -> list[Drawn]:
     """What was drawn in a stage, by split or completer."""
     found: dict[str, Drawn] = {}
-    for unit, facts in sorted(manifest.units(stage).items()):
+    for unit, facts in sorted(units_of(manifest, stage).items()):
         if stage == "solutions":
             of = unit.partition("-")[0]
             temperature = None if recipe.solutions.path is not None else recipe.generator.temperature
@@ -136,7 +137,7 @@ def drawn(manifest: Manifest, recipe: Recipe, stage: str) -> list[Drawn]:
     return list(found.values())
 
 
-def check_drawn(manifest: Manifest, recipe: Recipe, stage: str, training: bool) -> None:
+def check_drawn(manifest: Manifest, recipe: Recipe, stage: str, training: bool, whole: bool = True) -> None:
     """Refuses a stage from whose draws nothing can be learned or measured, before anything is trained.
 
     Args:
@@ -144,13 +145,14 @@ def check_drawn(manifest: Manifest, recipe: Recipe, stage: str, training: bool) 
         recipe: The run's.
         stage: `solutions` or `rollouts`.
         training: Whether reward models will be trained and measured.
+        whole: Whether all that is drawn is there; one part's draws may be of one class where all parts' are not.
 
     Raises:
         StepwardError: With the code `degenerate`: all draws were cut, empty or failed; all are alike; or all are wrong,
             or right, where that leaves one class to learn from, or nothing to choose from.
     """
     for one in drawn(manifest, recipe, stage):
-        if fault := one.fault() or _one_class(one, recipe, training):
+        if fault := one.fault() or (_one_class(one, recipe, training) if whole else ""):
             raise StepwardError(
                 f"{stage}, {one.of}: {fault}; mend the recipe or the engine and run under another name",
                 code="degenerate", file=manifest.folder, field=f"{stage}.{one.of}",
@@ -184,7 +186,7 @@ def doubts(
 
 
 def _label_doubts(manifest: Manifest) -> Iterator[Doubt]:
-    for kind, facts in sorted(manifest.units("labels").items()):
+    for kind, facts in sorted(units_of(manifest, "labels").items()):
         mean = facts.get("mean")
         if mean is not None and not SURE <= mean <= 1 - SURE:
             yield Doubt("labels", kind, "right", round(mean * facts["steps"]), facts["steps"])

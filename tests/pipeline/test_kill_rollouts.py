@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from fake_server import MODEL, Way, good_answer, serving
 from killing import all_gone, below, kill_and_resume, start, wait_until
-from small_runs import ARITHMETIC, Stepward
+from small_runs import ARITHMETIC, run_stepward
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +59,7 @@ def server() -> Iterator[str]:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_killed_and_resumed_equals_undisturbed(
-    strategy: str, small: tuple[str, ...], tiny_generator: Path, server: str, stepward: Stepward, tmp_path: Path
+    strategy: str, small: tuple[str, ...], tiny_generator: Path, server: str, tmp_path: Path
 ) -> None:
     changed = tuple(
         word.replace("GENERATOR", str(tiny_generator)).replace("URL", server) for word in STRATEGIES[strategy]
@@ -67,7 +67,7 @@ def test_killed_and_resumed_equals_undisturbed(
     sizes = ("problems.reward=8", "problems.validation=2", "problems.test=2", "rollouts.completions=8")
     words = (*small, *sizes, "labels.kinds=hard", *changed, "--until", "labels")
     start = time.monotonic()
-    ended = stepward(*words, "name=whole", "--runs", tmp_path, "--workers", 1)
+    ended = run_stepward(*words, "name=whole", "--runs", tmp_path, "--workers", 1)
     assert ended.returncode == 0, ended.stderr
     drawn = [row["drawn"] for path in (tmp_path / "whole" / "rollouts").iterdir() for row in rows_of(path)]
     assert max(drawn) > 1, "there is something to lose"
@@ -83,13 +83,11 @@ def test_killed_and_resumed_equals_undisturbed(
         assert all(chain.result() >= 1 for chain in chains)
 
 
-def test_growing_that_is_killed_and_resumed_ends_as_if_drawn_at_once(
-    small: tuple[str, ...], stepward: Stepward, tmp_path: Path
-) -> None:
+def test_growing_that_is_killed_and_resumed_ends_as_if_drawn_at_once(small: tuple[str, ...], tmp_path: Path) -> None:
     more = (*small, "rollouts.completions=6", "name=run", "--until", "labels", "--workers", 1)
     whole, grown = tmp_path / "whole", tmp_path / "grown"
     for words in ((*more, "--runs", whole), (*small, "name=run", "--until", "labels", "--runs", grown)):
-        ended = stepward(*words)
+        ended = run_stepward(*words)
         assert ended.returncode == 0, ended.stderr
     random = Random(5)
     for _ in range(4):
@@ -99,7 +97,7 @@ def test_growing_that_is_killed_and_resumed_ends_as_if_drawn_at_once(
         process.kill()
         process.wait()
         wait_until(partial(all_gone, workers), "the workers' end")
-    ended = stepward(*more, "--grow", "--runs", grown)
+    ended = run_stepward(*more, "--grow", "--runs", grown)
     assert ended.returncode == 0, ended.stderr
     shards = sorted(path.relative_to(whole) for path in whole.rglob("*.parquet"))
     assert len(shards) == 13

@@ -27,7 +27,6 @@ from stepward.pipeline import ray_crew
 from stepward.pipeline.ray_crew import Hand, Sight, Team, fitting, versions
 from stepward.pipeline.ray_workers import RayWorkers
 from stepward.pipeline.run import STAGES, Run
-from stepward.pipeline.workers import Workers
 from stepward.recipes.load import load_recipe
 from stepward.recipes.schema import Recipe
 
@@ -38,6 +37,8 @@ pytestmark = [
 
 TESTS = Path(__file__).parents[1]
 UNITS = ["a", "b", "c", "d"]
+SHARED = ("problems", "solutions", "rollouts", "labels", "rewards", "scores")
+"""Stages that workers have a part in, and those between."""
 
 
 class Cluster:
@@ -97,7 +98,7 @@ def team(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Team:
 
 @pytest.fixture(scope="module")
 def recipe(small: tuple[str, ...]) -> Recipe:
-    return load_recipe(small[1], [*small[2:], "rewards.seeds=0"])
+    return load_recipe(small[1], [*small[2:], "name=whole"])
 
 
 def make(recipe: Recipe, folder: Path, pool: AbstractContextManager[Any]) -> dict[str, Any]:
@@ -106,16 +107,23 @@ def make(recipe: Recipe, folder: Path, pool: AbstractContextManager[Any]) -> dic
     with pool as workers:
         run = Run(recipe, folder, manifest, workers, Console(quiet=True))
         run.remove_leftovers()
-        for stage in ("problems", "solutions", "rollouts", "labels", "rewards", "scores"):
+        for stage in SHARED:
             STAGES[stage](run)
     assert not [path for path in folder.rglob(".*") if path.name != ".lock"], "nothing else lies about"
-    return content(folder)
+    return made_by_workers(content(folder))
+
+
+def made_by_workers(found: dict[str, Any]) -> dict[str, Any]:
+    """What workers make of a run."""
+    stages = {stage: found["manifest.json"][stage] for stage in SHARED}
+    records = {path: one for path, one in found.items() if path.split("/")[0] in SHARED}
+    return {**records, "manifest.json": stages}
 
 
 @pytest.fixture(scope="module")
-def expected(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The records by a pool of processes."""
-    return make(recipe, tmp_path_factory.mktemp("processes"), Workers(1))
+def expected(whole: tuple[Path, float]) -> dict[str, Any]:
+    """The records by a process of this machine."""
+    return made_by_workers(content(whole[0]))
 
 
 class Killing(RayWorkers):
@@ -153,6 +161,7 @@ def processes_named(name: str) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_facts_errors_and_deaths_reach_the_caller(team: Team) -> None:
     with RayWorkers(team) as pool:
         assert list(pool.run(ray_tasks.write, [])) == [] and pool._process is None, "nothing to do starts nothing"
@@ -173,6 +182,7 @@ def test_facts_errors_and_deaths_reach_the_caller(team: Team) -> None:
     assert not (team.folder / ray_crew.TOKEN).exists()
 
 
+@pytest.mark.slow
 def test_an_error_in_the_run_ends_the_actors(team: Team) -> None:
     noted = team.folder / "slow"
     with pytest.raises(KeyboardInterrupt), RayWorkers(team) as pool:
@@ -195,6 +205,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_actors_end_with_a_run_that_is_killed(team: Team, tmp_path: Path) -> None:
     script, noted = tmp_path / "run.py", tmp_path / "one"
     script.write_text(RUN)
@@ -210,12 +221,13 @@ def test_actors_end_with_a_run_that_is_killed(team: Team, tmp_path: Path) -> Non
     wait_until(lambda: all_gone({worker}))
 
 
-def test_one_worker_makes_the_records_of_a_pool_of_processes(
-    team: Team, recipe: Recipe, expected: dict[str, Any], tmp_path: Path
+def test_a_local_worker_makes_the_records_of_a_process(
+    recipe: Recipe, expected: dict[str, Any], tmp_path: Path
 ) -> None:
-    assert make(recipe, tmp_path, RayWorkers(replace(team, folder=tmp_path, count=1))) == expected
+    assert make(recipe, tmp_path, RayWorkers(Team(tmp_path, "local", 1))) == expected
 
 
+@pytest.mark.slow
 def test_two_workers_that_are_killed_make_the_same_records(
     team: Team, recipe: Recipe, expected: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -224,6 +236,7 @@ def test_two_workers_that_are_killed_make_the_same_records(
     assert pool.kills == 2
 
 
+@pytest.mark.slow
 def test_a_head_that_is_killed_and_started_again_loses_nothing(
     recipe: Recipe, expected: dict[str, Any], tmp_path: Path
 ) -> None:

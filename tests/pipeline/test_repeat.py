@@ -3,16 +3,15 @@
 from pathlib import Path
 
 import pytest
-from small_runs import Stepward, content
-
-pytestmark = pytest.mark.slow
+from small_runs import content, run_stepward
 
 
+@pytest.mark.slow
 def test_one_worker_or_two_give_the_same_and_another_seed_does_not(
-    whole: tuple[Path, float], small: tuple[str, ...], stepward: Stepward, tmp_path: Path
+    whole: tuple[Path, float], small: tuple[str, ...], tmp_path: Path
 ) -> None:
     for words in (("name=two", "--workers", 2), ("name=other", "seed=1", "--workers", 1)):
-        ended = stepward(*small, *words, "--runs", tmp_path)
+        ended = run_stepward(*small, *words, "--runs", tmp_path)
         assert ended.returncode == 0, ended.stderr
     first, two, other = (content(folder) for folder in (whole[0], tmp_path / "two", tmp_path / "other"))
     assert list(first) == list(two) == list(other)

@@ -10,7 +10,7 @@ from scripted import Answer, lively, recipe_of, run_scripted, wrote
 from stepward.generation.protocol import Completion, Prompt
 from stepward.manifest import Manifest
 from stepward.pipeline.labels import check_labels
-from stepward.pipeline.soundness import doubts
+from stepward.pipeline.soundness import check_drawn, doubts
 
 KNOWN = {"solutions", "rollouts", "labels"}
 
@@ -120,6 +120,37 @@ def test_what_is_above_a_share_is_said_and_counted(tmp_path: Path, monkeypatch: 
     assert shown.count("warning:") == len(found) and "(8 of 32)" in shown
     again = run_scripted(monkeypatch, recipe, tmp_path, answer)[1]
     assert "(8 of 32)" in again, "also where all was done before"
+
+
+@pytest.mark.parametrize("changes", [
+    {"rollouts__search": "tree", "rollouts__budget": 12}, {"rollouts__search": "first_error"},
+    {"rollouts__stop": "first_right"}, {"rollouts__stop": "interval", "rollouts__error": 0.4, "labels__kinds": "soft"},
+])  # fmt: skip
+def test_every_strategy_comes_to_labels(
+    changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(prompt: Prompt, draw: int) -> Completion:
+        """Solutions of three steps; from a wrong one's steps some completions are right."""
+        number = int(prompt.question.split()[-1])
+        return wrote(f"step {draw % 4}\nstep {draw % 3}\nThe answer is {number if draw % 3 == 0 else 99}.")
+
+    manifest, _, _ = run_scripted(
+        monkeypatch, recipe_of(tmp_path, **({"labels__kinds": "hard"} | changes)), tmp_path, answer
+    )
+    (facts,) = manifest.units("labels").values()
+    assert facts["steps"] > 0 and 0 < facts["mean"] < 1
+    drawn = [facts["completions"] for facts in manifest.units("rollouts").values()]
+    assert all(drawn)
+
+
+def test_a_part_may_have_what_the_whole_may_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = recipe_of(tmp_path)
+    manifest, _, _ = run_scripted(monkeypatch, recipe, tmp_path, lively, until="solutions")
+    for facts in manifest.units("solutions").values():
+        facts["right"] = 0
+    check_drawn(manifest, recipe, "solutions", training=True, whole=False)
+    with refused("degenerate", field="solutions.reward"):
+        check_drawn(manifest, recipe, "solutions", training=True)
 
 
 def test_nothing_is_said_of_a_sound_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
