@@ -1,4 +1,7 @@
-"""Bad input: one screen that names file, row and field, a non-zero exit code, and no traceback unless asked for."""
+"""Bad input: one screen that names file, row, field and code, a non-zero exit code, and a traceback where asked for.
+
+What is held of the words is which values they name; the code stands at their end, in brackets.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,11 +10,23 @@ import pytest
 from small_runs import run_stepward
 
 from stepward.cli import program as cli
-from stepward.errors import StepwardError
+from stepward.errors import CODES, StepwardError
 
 GOOD = '{"question": "One and one?", "reference": "2"}\n'
 
 Refused = Callable[..., str]
+
+
+def names(said: str, *values: object) -> bool:
+    """Whether a message names them all."""
+    return all(str(value) in said for value in values)
+
+
+def code_of(said: str) -> str:
+    """The code at a message's end."""
+    code = said.rstrip().rpartition("[")[2].removesuffix("]")
+    assert code in CODES, said
+    return code
 
 
 @pytest.fixture
@@ -31,76 +46,75 @@ def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyt
 
 
 def test_an_unknown_key_is_named_with_the_nearest(refused: Refused) -> None:
-    said = refused("run", "tiny-cpu", "labels.etta=5")
-    assert "unknown field labels.etta; did you mean eta?" in said
-    assert "unknown field lables; did you mean labels?" in refused("run", "tiny-cpu", "lables.eta=5")
+    assert names(refused("run", "tiny-cpu", "labels.etta=5"), "labels.etta", " eta?")
+    assert names(refused("run", "tiny-cpu", "lables.eta=5"), "lables", " labels?")
 
 
 def test_an_unknown_key_in_a_file_is_named_with_the_file(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "my.yaml").write_text("rewards:\n  epoch: 3\n")
-    assert "recipe my.yaml: unknown field rewards.epoch; did you mean epochs?" in refused("run", "my.yaml")
+    assert names(refused("run", "my.yaml"), "my.yaml", "rewards.epoch", " epochs?")
 
 
 def test_an_unknown_recipe_and_a_missing_one(refused: Refused) -> None:
-    assert "recipe tiny-gpu: neither a named recipe" in refused("run", "tiny-gpu")
-    assert "recipe none.yaml: no such file" in refused("run", "none.yaml")
+    assert names(refused("run", "tiny-gpu"), "tiny-gpu", "tiny-cpu")
+    said = refused("run", "none.yaml")
+    assert names(said, "none.yaml") and code_of(said) == "file_not_found"
 
 
 @pytest.mark.parametrize(
-    ("override", "message"),
+    ("override", "values"),
     [
-        ("evaluation.ns=0", "evaluation.ns"),
-        ("solutions.test=0", "solutions.test: input should be greater than or equal to 1, found 0"),
-        ("rollouts.completions=0", "rollouts.completions: input should be greater than or equal to 1, found 0"),
-        ("problems.test=0", "problems.test: input should be greater than or equal to 1, found 0"),
-        ("labels.eta=.nan", "labels.eta: input should be a finite number, found nan"),
-        ("labels.kinds=oracle,orm,best", "labels.kinds"),
-        ("evaluation.ns=1,128", "evaluation.ns goes to 128, but solutions.test draws 64"),
-        ("solutions.validation=4", "needs 16 solutions of every validation problem, but the recipe gives 4"),
-        ("labels.eta", "override 'labels.eta': expected field=value"),
+        ("evaluation.ns=0", ("evaluation.ns",)),
+        ("solutions.test=0", ("solutions.test:", "1", "found 0")),
+        ("rollouts.completions=0", ("rollouts.completions:", "1", "found 0")),
+        ("problems.test=0", ("problems.test:", "1", "found 0")),
+        ("labels.eta=.nan", ("labels.eta:", "found nan")),
+        ("labels.kinds=oracle,orm,best", ("labels.kinds",)),
+        ("evaluation.ns=1,128", ("evaluation.ns", "128", "solutions.test", "64")),
+        ("solutions.validation=4", ("evaluation.ns", "16", "validation", "4")),
+        ("labels.eta", ("labels.eta", "field=value")),
     ],
 )
-def test_values_out_of_range_are_named(refused: Refused, override: str, message: str) -> None:
-    assert message in refused("run", "tiny-cpu", override)
+def test_values_out_of_range_are_named(refused: Refused, override: str, values: tuple[str, ...]) -> None:
+    assert names(refused("run", "tiny-cpu", override), *values)
 
 
 @pytest.mark.parametrize(
-    ("rows", "messages"),
+    ("rows", "values"),
     [
-        (GOOD + '{"question": "Two?"}\n', ("row 2", "'reference'", "missing")),
+        (GOOD + '{"question": "Two?"}\n', ("row 2", "'reference'")),
         (GOOD + '{"question": "Two?", "reference": NaN}\n', ("row 2", "'reference'", "nan")),
-        (GOOD + '{"question": "Two?", "reference": ""}\n', ("row 2", "'reference'", "empty")),
-        (GOOD + '{"question": "Two?", "reference": null}\n', ("row 2", "'reference'", "expected text")),
-        (GOOD + '{"question": "Two", \n', ("row 2", "not JSON")),
-        (GOOD + GOOD, ("row 2", "'question'", "the same as row 1's")),
+        (GOOD + '{"question": "Two?", "reference": ""}\n', ("row 2", "'reference'")),
+        (GOOD + '{"question": "Two?", "reference": null}\n', ("row 2", "'reference'")),
+        (GOOD + '{"question": "Two", \n', ("row 2", "JSON")),
+        (GOOD + GOOD, ("row 2", "'question'", "row 1")),
         (GOOD + '{"question": "Two\\u0000?", "reference": "2"}\n', ("row 2", "'question'", "NUL")),
-        ("", ("the file holds no rows",)),
-        (GOOD, ("1 problems, but the recipe's problems ask for",)),
-        ('{"question": "Two?", "answer": "2"}\n', ("row 1", "'answer'", "no reference answer")),
+        ("", ()),
+        (GOOD, ("1 problems", "1120")),
+        ('{"question": "Two?", "answer": "2"}\n', ("row 1", "'answer'")),
     ],
 )
 def test_a_bad_problems_file_is_named_by_row_and_field(
-    refused: Refused, tmp_path: Path, rows: str, messages: tuple[str, ...]
+    refused: Refused, tmp_path: Path, rows: str, values: tuple[str, ...]
 ) -> None:
     (tmp_path / "bad.jsonl").write_text(rows)
-    said = refused("run", "tiny-cpu", "problems.path=bad.jsonl")
-    assert all(message in said for message in ("bad.jsonl", *messages)), said
+    assert names(refused("run", "tiny-cpu", "problems.path=bad.jsonl"), "bad.jsonl", *values)
 
 
 def test_broken_utf8_is_named_by_row_and_byte(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_bytes(GOOD.encode() + b'{"question": "caf\xe9", "reference": "2"}\n')
     said = refused("run", "tiny-cpu", "problems.path=bad.jsonl")
-    assert "bad.jsonl" in said and "row 2" in said and "broken UTF-8: byte 0xe9 at offset" in said
+    assert names(said, "bad.jsonl", "row 2", "UTF-8", "0xe9")
 
 
 def test_many_bad_rows_still_fit_one_screen(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text(GOOD + '{"question": "Two?"}\n' * 200)
     said = refused("run", "tiny-cpu", "problems.path=bad.jsonl")
-    assert "row 2" in said and "more" in said
+    assert names(said, "row 2", "200") and "row 60" not in said
 
 
 def test_a_missing_problems_file_is_named(refused: Refused) -> None:
-    assert "none.jsonl: no such file" in refused("run", "tiny-cpu", "problems.path=none.jsonl")
+    assert names(refused("run", "tiny-cpu", "problems.path=none.jsonl"), "none.jsonl")
 
 
 def test_a_bad_file_of_published_solutions_is_named_by_row_and_field(refused: Refused, tmp_path: Path) -> None:
@@ -115,14 +129,15 @@ def test_the_oracle_can_t_label_what_it_did_not_make(refused: Refused) -> None:
 
 
 def test_model_folders_are_looked_into_before_any_work(refused: Refused, tmp_path: Path) -> None:
-    assert "generator.model: none: no such folder" in refused("run", "tiny-cpu", "generator.model=none")
+    said = refused("run", "tiny-cpu", "generator.model=none")
+    assert names(said, "generator.model: none") and code_of(said) == "file_not_found"
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
     said = refused("run", "tiny-cpu", "rewards.base=model", "name=one")
-    assert "rewards.base: model: no weights in safetensors" in said
+    assert names(said, "rewards.base: model", "safetensors") and code_of(said) == "missing"
     (tmp_path / "model" / "model.safetensors").write_bytes(b"")
     said = refused("run", "tiny-cpu", "rollouts.completer=model", "name=two")
-    assert "rollouts.completer: model: no tokenizer (tokenizer.json or the like) in it" in said
+    assert names(said, "rollouts.completer: model", "tokenizer.json") and code_of(said) == "missing"
 
 
 def test_a_mended_recipe_may_go_on_where_nothing_was_finished(refused: Refused) -> None:
@@ -132,21 +147,21 @@ def test_a_mended_recipe_may_go_on_where_nothing_was_finished(refused: Refused) 
 
 def test_a_folder_that_is_no_run_is_named(refused: Refused, tmp_path: Path) -> None:
     for words in (("show", tmp_path), ("report", tmp_path), ("label", "--from-rollouts", tmp_path)):
-        assert f"{tmp_path}: not a run (no manifest.json in it)" in refused(*words)
-    said = refused("score", tmp_path, "--problem", "x", "--solution", "y")
-    assert f"{tmp_path} is not a reward model" in said
+        said = refused(*words)
+        assert names(said, tmp_path, "manifest.json") and code_of(said) == "file_not_found"
+    assert names(refused("score", tmp_path, "--problem", "x", "--solution", "y"), tmp_path)
 
 
 def test_the_runs_folder_may_be_no_file(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
-    assert "can't be written" in refused("run", "tiny-cpu")
+    assert code_of(refused("run", "tiny-cpu")) == "unwritable"
 
 
 def test_two_at_once_are_refused(refused: Refused, tmp_path: Path) -> None:
     from stepward.store import locked
 
     with locked(tmp_path / "runs" / "tiny-cpu"):
-        assert "another stepward is running there" in refused("run", "tiny-cpu")
+        assert code_of(refused("run", "tiny-cpu")) == "locked"
 
 
 @pytest.mark.parametrize("words", [("run",), ("trian",), ("label", "--eta", "two"), ("run", "x", "--workers", "0")])
@@ -156,7 +171,7 @@ def test_wrong_usage_ends_with_2_and_says_so(refused: Refused, words: tuple[str,
 
 @pytest.mark.parametrize("eta", ["0", "-1", "nan", "inf"])
 def test_eta_is_a_number_above_0(refused: Refused, tmp_path: Path, eta: str) -> None:
-    assert "--eta: expected a number above 0" in refused("label", "--from-rollouts", tmp_path, f"--eta={eta}")
+    assert names(refused("label", "--from-rollouts", tmp_path, f"--eta={eta}"), "--eta", f"found {eta}")
 
 
 def test_a_traceback_is_shown_with_debug_only(tmp_path: Path) -> None:
@@ -172,9 +187,8 @@ def test_the_unforeseen_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> N
         raise RuntimeError("first line\n" + "more\n" * 100)
 
     assert cli._guarded(fail) == 1
-    assert capsys.readouterr().err == (
-        "stepward: unforeseen RuntimeError: first line ... (see it all with: stepward --debug ...)\n"
-    )
+    said = capsys.readouterr().err
+    assert names(said, "RuntimeError", "first line", "--debug") and "more" not in said and said.count("\n") == 1
 
 
 def test_ctrl_c_ends_with_130_and_a_word(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +197,7 @@ def test_ctrl_c_ends_with_130_and_a_word(capsys: pytest.CaptureFixture[str], mon
 
     monkeypatch.setattr("stepward.recipes.load.named_recipes", stop)
     assert cli._guarded(lambda: cli.app(args=["recipes"])) == 130
-    assert "stopped; what is finished is kept, run the same command again to go on" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("stepward: ")
 
 
 def test_help_and_version_end_with_0(capsys: pytest.CaptureFixture[str]) -> None:

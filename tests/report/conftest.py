@@ -157,7 +157,8 @@ def make_folder() -> Callable[..., Path]:
             weights.parent.mkdir(parents=True)
             heading = json.dumps({"__metadata__": {}, "a": {"shape": [3, 4]}, "b": {"shape": [5]}}).encode()
             weights.write_bytes(struct.pack("<Q", len(heading)) + heading)
-            manifest.finish("rewards", unit, weights.parent, tokens=1000, too_long=2, seconds=3.0)
+            facts = {"tokens": 1000, "too_long": 2, "parameters": 17, "seconds": 3.0}
+            manifest.finish("rewards", unit, weights.parent, **facts)
         found = evaluate(*parts["test"], validation=parts["validation"], ns=(1, 4, 16), subsets=20)
         evaluation_folder.write(found, None, folder / "evaluation")
         return folder

@@ -16,6 +16,7 @@ from stepward.cli import app
 from stepward.errors import StepwardError
 from stepward.evaluation.compare import compare_runs
 from stepward.evaluation.external_folder import read_all
+from stepward.manifest import Manifest
 from stepward.pipeline.layout import Layout
 from stepward.records import Solution
 from stepward.report.wording import MINUS
@@ -88,7 +89,7 @@ def test_a_run_of_another_version_is_refused_in_words(
     folder = make_folder(tmp_path / "old")
     content = json.loads((folder / "manifest.json").read_text())
     content["recipe"]["evaluation"]["bygone"] = 3
-    content["stages"]["rollouts"] = {"units": {"reward-0000": {}}}
+    content["stages"]["rollouts"] = {"units": {"reward-0000": {"path": "rollouts/reward-0000.parquet"}}}
     (folder / "manifest.json").write_text(json.dumps(content))
     done = CliRunner().invoke(app, [*words, str(folder)])
     assert isinstance(done.exception, StepwardError)
@@ -103,6 +104,7 @@ def test_an_answer_counts_by_the_grader_not_by_its_text(make_folder: Make, tmp_p
     texts = {"3": "4.0"}  # and 4 is a group with it
     solutions = [replace(one, answer=texts.get(one.answer or "", one.answer)) for one in read_shard(path, Solution)]
     write_shard(path, solutions, Solution)
+    Manifest.read(folder).finish("solutions", "test-0000", path)
     _report(folder)
     for problem in _problems((folder / "report.html").read_text(encoding="utf-8"))["problems"]:
         right, wrong = problem["k"], 31 - problem["k"] + 16
@@ -125,7 +127,7 @@ def test_runs_are_compared_with_the_first(runs: list[Path], tmp_path: Path) -> N
     assert re.search(r"other first ER-PRM 16 24 .{1,40} not paired", text)
     # Another number in each: a curve over it.
     assert "Accuracy over labels.eta" in text
-    assert sorted(path.name for path in (tmp_path / "runs-data").iterdir()) == ["plots", "run-2", "run-3"]
+    assert sorted(path.name for path in (tmp_path / "runs-data").glob("[!.]*")) == ["plots", "run-2", "run-3"]
 
 
 @pytest.mark.slow
