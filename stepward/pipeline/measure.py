@@ -28,7 +28,14 @@ def oracle_of(problems: Sequence[Problem]) -> Oracle:
     questions = {problem.id: problem.question for problem in problems}
 
     def oracle(problem_id: str, steps: tuple[str, ...]) -> int | None:
-        error = first_error(questions[problem_id], steps)
+        try:
+            error = first_error(questions[problem_id], steps)
+        except (KeyError, ValueError) as wrong:
+            raise StepwardError(
+                f"problem {problem_id}: no problem of the arithmetic world, though its run's recipe says so ({wrong})",
+                code="mismatch",
+                field="problems.path",
+            ) from wrong
         return None if error is None else min(error.step, len(steps) - 1)
 
     return oracle

@@ -1,16 +1,32 @@
 """A folder that somebody sends is read, and no code that it names is run; what writes into a run holds its lock."""
 
+import copy
 import json
 import os
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
+from typing import Any, cast
 
 import pytest
-from raising import holds
+from raising import holds, refused
 from typer.testing import CliRunner
 
-from stepward import cli
+from stepward import cli, formats
+from stepward.errors import StepwardError
+from stepward.evaluation.external_folder import read_all
+from stepward.generation.protocol import Generator, Sampling
 from stepward.manifest import Manifest
+from stepward.pipeline import page, training
+from stepward.pipeline.borrowing import lender_of
+from stepward.pipeline.branching import Marks
+from stepward.pipeline.label_sources import compare_labels, judge_run, run_trees
+from stepward.pipeline.layout import Layout
+from stepward.pipeline.merging import merge_runs
+from stepward.pipeline.show import show_problem
+from stepward.recipes.load import of_run
+from stepward.recipes.training import TrainingRecipe
 from stepward.store import locked
 
 pytestmark = pytest.mark.slow
@@ -74,11 +90,55 @@ def test_a_page_asks_for_the_grader_and_takes_it_from_the_command_line_alone(sen
     assert (tmp_path / "canary").exists()
 
 
+def damaged(value: Any, random: Random) -> Any:
+    """JSON with one thing in it gone, or another in its place."""
+    others = (None, True, -1, 2**70, 1e300, "", "../x", [], {}, ["a"], {"a": 1}, "x" * 3_000)
+    if not isinstance(value, dict | list) or not value or random.random() < 0.1:
+        return random.choice(others)
+    keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+    changed, key = copy.copy(value), random.choice(keys)
+    if random.random() < 0.2:
+        del changed[key]
+    else:
+        changed[key] = damaged(value[key], random)
+    return changed
+
+
+def read_in_every_way(folder: Path) -> Iterator[Callable[[], object]]:
+    """What the verbs that read a run do, but for drawing the page."""
+    yield lambda: show_problem(folder, "test", None, 2)
+    yield lambda: show_problem(folder, "reward", None, 2)
+    yield lambda: page._run(page._graded(of_run(folder), folder, None), Layout(folder)).views()
+    yield lambda: read_all([folder])
+    yield lambda: list(formats.read(f"{folder}#soft", on_fault=lambda fault: None))
+    yield lambda: compare_labels(folder)
+    yield lambda: list(run_trees(folder))
+    yield lambda: lender_of(folder, of_run(folder))
+    yield lambda: Marks(folder).of("scores", "orm/seed-0")
+    yield lambda: merge_runs([folder], folder.with_name("merged"))
+
+
+def test_a_damaged_manifest_is_read_or_refused_in_words(sent: Path) -> None:
+    path = sent / "manifest.json"
+    whole = json.loads(path.read_text())
+    whole["recipe"]["grader"] = "math"
+    random, read, refusals = Random(0), 0, 0
+    for number in range(150):
+        path.write_text(json.dumps(damaged(whole, random) if number else whole))
+        for reading in read_in_every_way(sent):
+            try:
+                reading()
+                read += 1
+            except StepwardError:
+                refusals += 1
+        shutil.rmtree(sent.with_name("merged"), ignore_errors=True)
+    assert read > 100 and refusals > 100
+
+
 WRITING = (
     ("label", "--from-rollouts", "RUN", "--kind", "soft"),
     ("match-steps", "RUN"),
     ("consensus", "RUN", "--one", "soft", "--other", "orm"),
-    ("judge", "RUN", "--url", "http://127.0.0.1:9/v1", "--model", "m"),
     ("report", "RUN", "--grader", "math"),
     ("report", "RUN", "--grader", "math", "--to", "RUN/other.html", "--data", "data"),
     ("merge", "RUN", "--to", "RUN"),
@@ -92,6 +152,11 @@ def test_who_writes_into_a_run_holds_its_lock(sent: Path, words: tuple[str, ...]
         error = ended(*(word.replace("RUN", str(sent)) for word in words))
     holds(error, "locked", file=sent.resolve() if "report" in words else sent)
     assert {path: path.stat().st_mtime_ns for path in sent.rglob("*") if path.is_file()} == before
+
+
+def test_a_judge_writes_into_no_run_that_is_held(sent: Path) -> None:
+    with locked(sent), refused("locked", file=sent):
+        judge_run(sent, cast(Generator, None), sampling=Sampling())
 
 
 def test_labels_that_are_made_again_are_still_the_runs(sent: Path) -> None:
@@ -136,6 +201,16 @@ def test_a_run_goes_through_no_link_and_begins_in_no_filled_folder(
     holds(ended(*small, "name=filled", "--runs", tmp_path / "runs"), "file_exists", file=filled)
     for path in (precious, filled / "rewards" / "orm" / "seed-0"):
         assert (path / "model.safetensors").read_text() == "kept"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_training_removes_no_model_that_it_did_not_make(tmp_path: Path, overwrite: bool) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.safetensors").write_text("kept")
+    recipe = cast(TrainingRecipe, None)
+    with refused("file_exists", file=tmp_path / "model"):
+        training._opened(tmp_path, recipe, resume=False, overwrite=overwrite)
+    assert (tmp_path / "model" / "model.safetensors").read_text() == "kept"
 
 
 def test_a_model_that_a_killed_run_left_goes_and_a_users_file_beside_it_stays(
