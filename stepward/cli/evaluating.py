@@ -77,9 +77,13 @@ def evaluate_scores(
 
     for path in (to_json, to_csv):
         if path is not None and path.resolve() in [file.resolve() for file in (*files, *(validation or ()))]:
-            raise StepwardError(f"{path}: the rows would take the place of the scores; name another file")
+            raise StepwardError(
+                f"{path}: the rows would take the place of the scores; name another file", code="conflict", file=path
+            )
     if to_json is not None and to_csv is not None and to_json.resolve() == to_csv.resolve():
-        raise StepwardError(f"{to_json}: named for both --json and --csv; name two files")
+        raise StepwardError(
+            f"{to_json}: named for both --json and --csv; name two files", code="conflict", file=to_json, field="--csv"
+        )
     if to is not None:
         external_folder.check_target(to, [*files, *(validation or ())])
     with _bars() as progress:
@@ -114,7 +118,9 @@ def _numbers(text: str | None) -> list[int] | None:
     try:
         return [int(one) for one in text.split(",")]
     except ValueError:
-        raise StepwardError(f"--ns {text}: expected whole numbers between commas, such as 1,2,4,8") from None
+        raise StepwardError(
+            f"--ns {text}: expected whole numbers between commas, such as 1,2,4,8", code="wrong_type", field="--ns"
+        ) from None
 
 
 def _names(given: list[str] | None) -> list[str] | None:
@@ -199,7 +205,12 @@ def compare(
     from stepward.store import write_json
 
     if to_json is not None and to_json.resolve() in [path.resolve() for path in paths]:
-        raise StepwardError(f"{to_json}: the comparison would take the place of what it compares; name another file")
+        raise StepwardError(
+            f"{to_json}: the comparison would take the place of what it compares; name another file",
+            code="conflict",
+            file=to_json,
+            field="--json",
+        )
     runs = read_all(paths, (voting, aggregation))
     names = [name.strip() for name in methods.split(",")] if methods is not None else None
     compared = compare_runs(runs, methods=names, n=n, seed=seed)

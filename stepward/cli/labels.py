@@ -135,7 +135,9 @@ def evaluate_labels(
     from stepward.store import write_json
 
     if plot is not None and plot.suffix not in (".svg", ".png"):
-        raise StepwardError(f"--plot {plot}: expected a name that ends in .svg or .png")
+        raise StepwardError(
+            f"--plot {plot}: expected a name that ends in .svg or .png", code="bad_value", file=plot, field="--plot"
+        )
     compared = [compare_labels(folder) for folder in folders]
     costs, noise = [row for each, _ in compared for row in each], [row for _, each in compared for row in each]
     if costs:
@@ -158,11 +160,13 @@ def _options(given: list[str]) -> dict[str, Any]:
     for one in given:
         name, sign, value = one.partition("=")
         if not (name and sign):
-            raise StepwardError(f"--option {one}: expected NAME=VALUE, such as concurrency=32")
+            raise StepwardError(
+                f"--option {one}: expected NAME=VALUE, such as concurrency=32", code="bad_value", field="--option"
+            )
         try:
             found[name] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise StepwardError(f"--option {one}: {value!r} is no value") from error
+            raise StepwardError(f"--option {one}: {value!r} is no value", code="bad_value", field="--option") from error
     return found
 
 

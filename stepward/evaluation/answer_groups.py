@@ -23,6 +23,9 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
+Comparison = Callable[[str, str], bool]
+"""Whether two answers are one, the first in the reference's place."""
+
 BUDGET = 60.0
 """Seconds that comparing one problem's wrong answers may take."""
 
@@ -43,7 +46,7 @@ class Same:
     """
 
     def __init__(
-        self, compare: Callable[[str, str], bool], seconds: float = BUDGET, clock: Callable[[], float] = time.monotonic
+        self, compare: Comparison, seconds: float = BUDGET, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.alone = 0
         self._compare = compare
@@ -97,7 +100,7 @@ def same_by(grader: str) -> Same:
 
 
 def grouped(
-    answers: Sequence[str | None], correct: NDArray[np.bool_], copies: NDArray[np.int64], same: Same
+    answers: Sequence[str | None], correct: NDArray[np.bool_], copies: NDArray[np.int64], same: Same | Comparison
 ) -> NDArray[np.int32]:
     """The number of each candidate's answer within one problem [candidate].
 
@@ -105,7 +108,7 @@ def grouped(
         answers: The candidates' answers, as texts; None where there is none [candidate].
         correct: Grades, the same for one text [candidate].
         copies: How many draws each candidate stands for [candidate].
-        same: Whether two answers are one, and in what time; from `same_by`, for example.
+        same: Whether two answers are one, from `same_by`, for example; `Same` also says in what time.
 
     Returns:
         Numbers from 0 in the order of first appearance; -1 for a candidate without an answer.
@@ -116,7 +119,7 @@ def grouped(
             drawn[answer] = drawn.get(answer, 0) + copy
     right = {answer for answer, grade in zip(answers, correct, strict=True) if grade and answer is not None}
     wrong = sorted(drawn.keys() - right, key=lambda one: (-drawn[one], one))
-    leader = dict.fromkeys(right, "") | same.leaders(wrong)
+    leader = dict.fromkeys(right, "") | (same if isinstance(same, Same) else Same(same)).leaders(wrong)
     # The right answers' leader is no text of a wrong answer, so that the two can't be confused.
     numbers: dict[tuple[bool, str], int] = {}
     return np.array(

@@ -149,7 +149,9 @@ def reliability(scores: ArrayLike, targets: ArrayLike, *, bins: int = BINS, equa
     """
     error = brier(scores, targets)  # looks both through
     if error is None:
-        raise StepwardError("no scores to measure; expected at least one score with a target")
+        raise StepwardError(
+            "no scores to measure; expected at least one score with a target", code="empty", field="scores"
+        )
     values, wanted = np.asarray(scores, dtype=np.float64), np.asarray(targets, dtype=np.float64)
     edges, which = _mass_bins(values, bins) if equal_mass else (np.arange(bins + 1) / bins, bin_of(values, bins))
     counts = np.bincount(which, minlength=len(edges) - 1)
@@ -196,7 +198,11 @@ def measure_calibration(rows: Sequence[LabelledScores], *, bins: int = BINS, see
         if label is not None
     ]
     if not flat:
-        raise StepwardError("no step has a label; expected numbers from 0 to 1 in labels, at least one of them")
+        raise StepwardError(
+            "no step has a label; expected numbers from 0 to 1 in labels, at least one of them",
+            code="empty",
+            field="labels",
+        )
     values, wanted, owners = (np.array(of) for of in zip(*flat, strict=True))
     errors = ((values - wanted) ** 2, cross_entropy(values, wanted), np.ones(len(values)))
     sums = resampled_sums(np.stack([np.bincount(owners, of, minlength=len(rows)) for of in errors], axis=1), seed)
@@ -231,10 +237,10 @@ def read_labelled_scores(path: Path | str) -> tuple[LabelledScores, ...]:
         try:
             one = _labelled(row)
             if one.id in rows:
-                raise RowFault("id", f"{one.id!r} stands in an earlier row too; keep one")
+                raise RowFault("id", f"{one.id!r} stands in an earlier row too; keep one", code="duplicate")
         except RowFault as fault:
             bad.at(row.file, row.number, row.fields)
-            bad.add(row.number, fault.field, fault.reason)
+            bad.add(row.number, fault.field, fault.reason, fault.code)
             continue
         rows[one.id] = one
     bad.refuse()
@@ -244,7 +250,11 @@ def read_labelled_scores(path: Path | str) -> tuple[LabelledScores, ...]:
 def _labelled(row: Row) -> LabelledScores:
     scores, given = step_scores(row.fields, "step_scores"), items(row.fields, "labels")
     if len(given) != len(scores):
-        raise RowFault("labels", f"{len(given)} labels for {len(scores)} scores; expected one a step, null for none")
+        raise RowFault(
+            "labels",
+            f"{len(given)} labels for {len(scores)} scores; expected one a step, null for none",
+            code="mismatch",
+        )
     labels = tuple(None if one is None else share(one, f"labels[{index}]") for index, one in enumerate(given))
     return LabelledScores(row_id(row.fields), scores, labels)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
-from stepward.evaluation.answer_groups import Same, grouped
+from stepward.evaluation.answer_groups import Comparison, Same, grouped
 from stepward.evaluation.table import CandidateTable, ModelScores
 from stepward.records import Problem, Scores, Solution
 
@@ -54,7 +54,11 @@ class RewardModel:
         """
         kind, found, seed = name.rpartition("/seed-")
         if not (found and kind and seed.isdecimal()):
-            raise StepwardError(f"scores: model {name!r} is not named <kind>/seed-<seed>, such as er/seed-42")
+            raise StepwardError(
+                f"scores: model {name!r} is not named <kind>/seed-<seed>, such as er/seed-42",
+                code="bad_value",
+                field="model",
+            )
         return cls(kind, int(seed))
 
 
@@ -73,11 +77,17 @@ def gather(problems: Sequence[Problem], solutions: Sequence[Solution], *, at_lea
             solution without an answer is graded right.
     """
     if not problems:
-        raise StepwardError(f"evaluation: there are no {part} problems; ask for at least one in the recipe")
+        raise StepwardError(
+            f"evaluation: there are no {part} problems; ask for at least one in the recipe", code="empty", field=part
+        )
     by_problem: dict[str, dict[str, Solution]] = {}
     for problem in problems:
         if problem.id in by_problem:
-            raise StepwardError(f"{part} problem {problem.id}: its id is there twice; give each problem its own id")
+            raise StepwardError(
+                f"{part} problem {problem.id}: its id is there twice; give each problem its own id",
+                code="duplicate",
+                field="id",
+            )
         by_problem[problem.id] = {}
     for solution in solutions:
         _place(solution, by_problem, part)
@@ -88,13 +98,27 @@ def _place(solution: Solution, by_problem: dict[str, dict[str, Solution]], part:
     where = f"{part} solution {solution.id}"
     siblings = by_problem.get(solution.problem_id)
     if siblings is None:
-        raise StepwardError(f"{where}: its problem {solution.problem_id} is not among the {part} problems")
+        raise StepwardError(
+            f"{where}: its problem {solution.problem_id} is not among the {part} problems",
+            code="mismatch",
+            field="problem_id",
+        )
     if solution.id in siblings:
-        raise StepwardError(f"{where}: it is there twice; merge duplicates into one record and add up its copies")
+        raise StepwardError(
+            f"{where}: it is there twice; merge duplicates into one record and add up its copies",
+            code="duplicate",
+            field="id",
+        )
     if solution.copies < 1:
-        raise StepwardError(f"{where}: copies is {solution.copies}, expected at least 1")
+        raise StepwardError(
+            f"{where}: copies is {solution.copies}, expected at least 1", code="bad_value", field="copies"
+        )
     if not solution.steps:
-        raise StepwardError(f"{where}: it has no steps, so no reward model can score it; sample solutions again")
+        raise StepwardError(
+            f"{where}: it has no steps, so no reward model can score it; sample solutions again",
+            code="empty",
+            field="steps",
+        )
     siblings[solution.id] = solution
 
 
@@ -104,18 +128,24 @@ def _candidates(problem: Problem, by_id: dict[str, Solution], at_least: int, par
     if drawn < max(at_least, 1):
         raise StepwardError(
             f"{part} problem {problem.id}: {drawn} candidates, expected at least {max(at_least, 1)}; "
-            "sample more solutions a problem, or lower the largest N"
+            "sample more solutions a problem, or lower the largest N",
+            code="too_few",
+            field="solutions",
         )
     grades: dict[str, bool] = {}
     for solution in solutions:
         if solution.answer is None and solution.correct:
             raise StepwardError(
-                f"{part} solution {solution.id}: it has no answer and is graded right; grade the solutions again"
+                f"{part} solution {solution.id}: it has no answer and is graded right; grade the solutions again",
+                code="mismatch",
+                field="correct",
             )
         if solution.answer is not None and grades.setdefault(solution.answer, solution.correct) != solution.correct:
             raise StepwardError(
                 f"{part} solution {solution.id}: its answer {solution.answer!r} is graded right in one solution of the "
-                "problem and wrong in another; grade the solutions again"
+                "problem and wrong in another; grade the solutions again",
+                code="mismatch",
+                field="correct",
             )
     return Candidates(
         problem=problem,
@@ -125,7 +155,7 @@ def _candidates(problem: Problem, by_id: dict[str, Solution], at_least: int, par
     )
 
 
-def table_of(candidates: Sequence[Candidates], same: Same) -> CandidateTable:
+def table_of(candidates: Sequence[Candidates], same: Same | Comparison) -> CandidateTable:
     """The candidates in columns, with their answers grouped.
 
     Args:
@@ -159,7 +189,11 @@ def tabulate(candidates: Sequence[Candidates], scores: Sequence[Scores], *, part
         given = by_model.setdefault(names[record.model], {})
         key = record.problem_id, record.solution_id
         if key in given:
-            raise StepwardError(f"scores of {part} solution {record.solution_id} by {record.model}: there twice")
+            raise StepwardError(
+                f"scores of {part} solution {record.solution_id} by {record.model}: there twice",
+                code="duplicate",
+                field="solution_id",
+            )
         given[key] = record.scores
     solutions = [solution for one in candidates for solution in one.solutions]
     starts = np.cumsum([0] + [len(solution.steps) for solution in solutions])
@@ -183,15 +217,26 @@ def _flat(solutions: Sequence[Solution], given: dict[_Key, tuple[float, ...]], m
         numbers = given.get((solution.problem_id, solution.id))
         if numbers is None:
             raise StepwardError(
-                f"{where}: missing for problem {solution.problem_id}; score every candidate by all models"
+                f"{where}: missing for problem {solution.problem_id}; score every candidate by all models",
+                code="missing",
+                field="scores",
             )
         if len(numbers) != len(solution.steps):
-            raise StepwardError(f"{where}: {len(numbers)} scores for {len(solution.steps)} steps, expected one a step")
+            raise StepwardError(
+                f"{where}: {len(numbers)} scores for {len(solution.steps)} steps, expected one a step",
+                code="mismatch",
+                field="scores",
+            )
         if not all(0.0 <= number <= 1.0 for number in numbers):  # also refuses NaN
-            raise StepwardError(f"{where}: {list(numbers)} holds a number that is not in [0, 1]")
+            raise StepwardError(
+                f"{where}: {list(numbers)} holds a number that is not in [0, 1]", code="bad_value", field="scores"
+            )
     if len(given) > len(solutions):
         problem, surplus = min(given.keys() - {(solution.problem_id, solution.id) for solution in solutions})
         raise StepwardError(
-            f"scores of {part} solution {surplus} by {model}: it is not among the {part} solutions of problem {problem}"
+            f"scores of {part} solution {surplus} by {model}: it is not among the {part} solutions of problem "
+            f"{problem}",
+            code="mismatch",
+            field="solution_id",
         )
     return np.array([number for one in solutions for number in given[one.problem_id, one.id]], dtype=np.float64)

@@ -88,7 +88,11 @@ def read_benchmark(sources: Sequence[Path | str], format: str | None = None) -> 
     """
     if format is not None and format not in BENCHMARKS:
         named(format)  # says what is near to an unknown name
-        raise StepwardError(f"format {format}: expected {_expected()}, which have first errors to find")
+        raise StepwardError(
+            f"format {format}: expected {_expected()}, which have first errors to find",
+            code="unsupported",
+            field="format",
+        )
     rows: list[JudgedRow] = []
     form = None if format is None else FORMATS[format]
     numbered = False
@@ -101,12 +105,16 @@ def read_benchmark(sources: Sequence[Path | str], format: str | None = None) -> 
                 rows.append(_judged(row, form, names))
             except RowFault as fault:
                 bad.at(row.file, row.number, row.fields)
-                bad.add(row.number, fault.field, fault.reason)
+                bad.add(row.number, fault.field, fault.reason, fault.code)
                 continue
             numbered = numbered or names[0] == str(row.number)
         bad.refuse()
     if form is None:
-        raise StepwardError(f"{', '.join(map(str, sources))}: no rows; expected those of {_expected()}")
+        raise StepwardError(
+            f"{', '.join(map(str, sources))}: no rows; expected those of {_expected()}",
+            code="empty",
+            file=sources[0] if sources else None,
+        )
     kept = _each_once(rows, form.name)
     places = {row.names[-1]: place for place, row in enumerate(kept)}
     return ErrorBenchmark(form.name, tuple(kept), tuple(places[row.names[-1]] for row in rows), numbered)
@@ -115,10 +123,10 @@ def read_benchmark(sources: Sequence[Path | str], format: str | None = None) -> 
 def row_id(fields: dict[str, Any], name: str = "id") -> str:
     """The field's id as text; RowFault where it is missing, or neither text nor a whole number."""
     if name not in fields:
-        raise RowFault(name, f"missing; found {', '.join(fields) or 'no fields'}")
+        raise RowFault(name, f"missing; found {', '.join(fields) or 'no fields'}", code="missing")
     value = fields[name]
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise RowFault(name, f"expected text or a whole number, found {kind(value)}")
+        raise RowFault(name, f"expected text or a whole number, found {kind(value)}", code="wrong_type")
     return str(value)
 
 
@@ -128,7 +136,11 @@ def _guessed(row: Row) -> Format:
         seen = f"looks like {form.name}" if form else f"has the fields {', '.join(row.fields) or '(none)'}"
         raise StepwardError(
             f"{row.file}: row {row.number} {seen}; expected rows of {_expected()}; name the format (--format), or mend "
-            "the fields (docs/first-error.md)"
+            "the fields (docs/first-error.md)",
+            code="unsupported",
+            file=row.file,
+            row=row.number,
+            field="--format",
         )
     return form
 
@@ -144,7 +156,7 @@ def _judged(row: Row, form: Format, names: tuple[str, ...]) -> JudgedRow:
         original = len(texts(row.fields, "original_process", empty=True)) if "original_process" in row.fields else None
     record = form.read(row)
     if not isinstance(record, LabelledSolution):
-        raise RowFault("", f"no row of {form.name}")
+        raise RowFault("", f"no row of {form.name}", code="wrong_type")
     return JudgedRow(
         row.file, row.number, names, _part(row, form.name), record.labels,
         record.correct, original, past_end,
@@ -197,7 +209,13 @@ def _each_once(rows: Sequence[JudgedRow], benchmark: str) -> list[JudgedRow]:
         else:
             other = seen[name]
             where = f"{other.file}: row {other.number}" if other.file != row.file else f"row {other.number}"
-            raise StepwardError(f"{row.file}: row {row.number}: the id {name!r} stands in {where} too; keep one")
+            raise StepwardError(
+                f"{row.file}: row {row.number}: the id {name!r} stands in {where} too; keep one",
+                code="duplicate",
+                file=row.file,
+                row=row.number,
+                field="id",
+            )
     return list(seen.values())
 
 

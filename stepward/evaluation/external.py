@@ -116,12 +116,14 @@ def evaluate_scores(
     """
     names = _aggregations(aggregations)
     if subsets < 1:
-        raise StepwardError(f"subsets is {subsets}; expected at least 1")
+        raise StepwardError(f"subsets is {subsets}; expected at least 1", code="bad_value", field="subsets")
     part = _read(files, grader, neutral, progress, in_full=in_full)
     if part.rewards:
         if aggregations is not None and names != ("last",):
             raise StepwardError(
-                f"--aggregation {names[0]}: the rows have one `score` a solution, which is `last` alone"
+                f"--aggregation {names[0]}: the rows have one `score` a solution, which is `last` alone",
+                code="conflict",
+                field="--aggregation",
             )
         names = ("last",)
     rules = Rules(names, part.rewards, seed, subsets, ties)
@@ -164,7 +166,9 @@ def _read(
     candidates = tuple(candidates_of(columns, tabulated, partial(progress, "reading texts")))
     for path, state in zip(files, before, strict=True):
         if _state(path) != state:
-            raise StepwardError(f"{path}: it changed while it was read; evaluate the scores again")
+            raise StepwardError(
+                f"{path}: it changed while it was read; evaluate the scores again", code="changed", file=path
+            )
     names = np.repeat(np.array(tabulated.table.problems, dtype=object), np.diff(tabulated.table.starts))
     # Solutions of two problems may have one id, and their draws are not to be halved alike.
     ids = [f"{name} {columns.solution_id(row)}" for name, row in zip(names, tabulated.rows.tolist(), strict=True)]
@@ -177,9 +181,13 @@ def _read(
 def _state(path: Path) -> tuple[int, int]:
     """A file's size and when it changed: it is read twice, and is to be the same both times."""
     if not path.exists():
-        raise StepwardError(f"{path}: no such file; check the path")
+        raise StepwardError(f"{path}: no such file; check the path", code="file_not_found", file=path)
     if not path.is_file():
-        raise StepwardError(f"{path}: a pipe or a folder, which can't be read twice; write the rows to a file")
+        raise StepwardError(
+            f"{path}: a pipe or a folder, which can't be read twice; write the rows to a file",
+            code="unreadable",
+            file=path,
+        )
     state = path.stat()
     return state.st_size, state.st_mtime_ns
 
@@ -208,19 +216,37 @@ def _validation(progress: Progress, stage: str, done: int, total: int) -> None:
 def _check_validation(test: _Part, held: _Part, at: int) -> None:
     """Refuses validation problems that are tested on, or that were scored or graded otherwise."""
     if both := set(test.tabulated.table.problems) & set(held.tabulated.table.problems):
-        raise StepwardError(f"problem {min(both)!r}: it is both a test and a validation problem; split them apart")
+        raise StepwardError(
+            f"problem {min(both)!r}: it is both a test and a validation problem; split them apart",
+            code="duplicate",
+            field="problem_id",
+        )
     if odd := set(test.names) ^ set(held.names):
-        raise StepwardError(f"scores by {min(odd)}: only of the test or only of the validation problems; score both")
+        raise StepwardError(
+            f"scores by {min(odd)}: only of the test or only of the validation problems; score both",
+            code="mismatch",
+            field="model",
+        )
     if test.rewards != held.rewards:
-        raise StepwardError("validation: one has `step_scores` and the other `score`; score both alike")
+        raise StepwardError(
+            "validation: one has `step_scores` and the other `score`; score both alike",
+            code="mismatch",
+            field="step_scores",
+        )
     if test.by_rows != held.by_rows:
-        raise StepwardError("validation: one has `correct` and the other `reference`; grade both alike")
+        raise StepwardError(
+            "validation: one has `correct` and the other `reference`; grade both alike",
+            code="mismatch",
+            field="correct",
+        )
     if held.facts.fewest < at:
         table = held.tabulated.table
         least = table.problems[int(np.diff(table.starts).argmin())]
         raise StepwardError(
             f"validation problem {least!r} has {held.facts.fewest} candidates, fewer than the N of choice, {at}; score "
-            "more solutions of it, or give --ns without larger ones"
+            "more solutions of it, or give --ns without larger ones",
+            code="too_few",
+            field="--ns",
         )
 
 
@@ -288,5 +314,9 @@ def _aggregations(given: Sequence[str] | None) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(given)) if given else tuple(AGGREGATIONS)
     for name in names:
         if name not in AGGREGATIONS:
-            raise StepwardError(f"--aggregation {name}: expected one or more of {', '.join(AGGREGATIONS)}")
+            raise StepwardError(
+                f"--aggregation {name}: expected one or more of {', '.join(AGGREGATIONS)}",
+                code="unknown_name",
+                field="--aggregation",
+            )
     return names

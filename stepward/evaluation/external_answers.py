@@ -88,6 +88,8 @@ def _verdicts(batch: Sequence[Asked], grader: str) -> Sequence[Verdict]:
         if verdicts[-1].method == "reference":
             raise StepwardError(
                 f"problem {problem!r}, field 'reference': {reference!r} can't be graded against by {grader}: "
-                f"{verdicts[-1].reason}; mend it, or name another --grader"
+                f"{verdicts[-1].reason}; mend it, or name another --grader",
+                code="bad_value",
+                field="reference",
             )
     return verdicts

@@ -25,7 +25,9 @@ def id_of(row: dict[str, Any], field: str) -> str:
     if type(value) is int:
         return str(value)
     found = "missing" if value is None else "empty" if value == "" else f"found {kind(value)}"
-    raise RowFault(field, f"{found}; expected text or a whole number")
+    raise RowFault(
+        field, f"{found}; expected text or a whole number", code="wrong_type" if value not in (None, "") else "missing"
+    )
 
 
 def text_of(value: Any, field: str) -> str:
@@ -36,7 +38,7 @@ def text_of(value: Any, field: str) -> str:
         return ""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return repr(value)
-    raise RowFault(field, f"expected text or a number, found {kind(value)}")
+    raise RowFault(field, f"expected text or a number, found {kind(value)}", code="wrong_type")
 
 
 def about_of(row: dict[str, Any]) -> dict[str, int | str]:
@@ -55,7 +57,9 @@ def about_of(row: dict[str, Any]) -> dict[str, int | str]:
         elif type(value) is str:
             found.setdefault("question" if name == "problem" else name, value)
         else:
-            raise RowFault(name, f"expected text, found {kind(value)}; mend it, or leave the field out")
+            raise RowFault(
+                name, f"expected text, found {kind(value)}; mend it, or leave the field out", code="wrong_type"
+            )
     return found
 
 
@@ -67,7 +71,11 @@ def _level_of(value: Any) -> int | str:
         return int(number[1]) if number else value
     if type(value) is not int or abs(value) > _LARGEST:
         found = f"{short(value)}" if type(value) in _NUMBERS else kind(value)
-        raise RowFault("level", f"expected text or a whole number, found {found}; mend it, or leave the field out")
+        raise RowFault(
+            "level",
+            f"expected text or a whole number, found {found}; mend it, or leave the field out",
+            code="wrong_type",
+        )
     return value
 
 
@@ -79,19 +87,21 @@ def model_of(name: str) -> RewardModel:
     try:
         return RewardModel.parse(name)
     except (StepwardError, ValueError):  # a seed of thousands of digits
-        raise RowFault("model", f"{short(name)} is not <name>/seed-<seed>, such as mine/seed-42") from None
+        raise RowFault(
+            "model", f"{short(name)} is not <name>/seed-<seed>, such as mine/seed-42", code="bad_value"
+        ) from None
 
 
 def reward_of(value: Any) -> float:
     """A reward: any finite number; RowFault where it is none."""
     if type(value) not in _NUMBERS:
-        raise RowFault("score", f"expected a number, found {kind(value)}")
+        raise RowFault("score", f"expected a number, found {kind(value)}", code="wrong_type")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise RowFault("score", "too large; expected a finite number")
+        raise RowFault("score", "too large; expected a finite number", code="not_finite")
     return number
 
 
@@ -107,11 +117,15 @@ def steps_of(given: Any, steps: Any, neutral: Neutral | None) -> list[float]:
         RowFault: They can't be used.
     """
     if type(given) is not list:
-        raise RowFault("step_scores", f"expected a list of numbers in [0, 1], one a step, found {kind(given)}")
+        raise RowFault(
+            "step_scores", f"expected a list of numbers in [0, 1], one a step, found {kind(given)}", code="wrong_type"
+        )
     if not given:
-        raise RowFault("step_scores", "empty; expected a number for each step, at least one")
+        raise RowFault("step_scores", "empty; expected a number for each step, at least one", code="empty")
     if type(steps) is list and len(steps) != len(given):
-        raise RowFault("step_scores", f"{len(given)} scores for {len(steps)} `steps`; expected one a step")
+        raise RowFault(
+            "step_scores", f"{len(given)} scores for {len(steps)} `steps`; expected one a step", code="mismatch"
+        )
     if neutral is not None:
         return [_of_three(place, one, neutral) for place, one in enumerate(given)]
     # Most rows are right: a few passes in C tell; which place is wrong is looked for only then.
@@ -125,15 +139,18 @@ def _check_score(place: int, value: Any) -> None:
     field = f"step_scores[{place}]"
     if type(value) is list:
         raise RowFault(
-            field, "found a list; of triples [wrong, neutral, right], say what neutral counts as: --neutral right"
+            field,
+            "found a list; of triples [wrong, neutral, right], say what neutral counts as: --neutral right",
+            code="wrong_type",
         )
     if type(value) not in _NUMBERS:
-        raise RowFault(field, f"expected a number in [0, 1], found {kind(value)}")
+        raise RowFault(field, f"expected a number in [0, 1], found {kind(value)}", code="wrong_type")
     if not 0.0 <= value <= 1.0:
         raise RowFault(
             field,
             f"{value} is not in [0, 1]; put logits through the logistic function, and give a reward of any size, one a "
             "solution, as `score`",
+            code="bad_value",
         )
 
 
@@ -142,13 +159,19 @@ def _of_three(place: int, value: Any, neutral: Neutral) -> float:
     field = f"step_scores[{place}]"
     if type(value) is not list or len(value) != 3:
         found = f"a list of {len(value)}" if type(value) is list else kind(value)
-        raise RowFault(field, f"expected [wrong, neutral, right], found {found}; without triples leave out --neutral")
+        raise RowFault(
+            field,
+            f"expected [wrong, neutral, right], found {found}; without triples leave out --neutral",
+            code="wrong_type",
+        )
     for one in value:
         if type(one) not in _NUMBERS or not 0.0 <= one <= 1.0:
-            raise RowFault(field, f"{short(one)} is not a number in [0, 1]; expected three probabilities")
+            raise RowFault(
+                field, f"{short(one)} is not a number in [0, 1]; expected three probabilities", code="bad_value"
+            )
     total = sum(value)
     if abs(total - 1) > _SUM_OFF:
-        raise RowFault(field, f"wrong, neutral and right add up to {total:g}; expected 1")
+        raise RowFault(field, f"wrong, neutral and right add up to {total:g}; expected 1", code="bad_value")
     right = value[2] + value[1] if neutral == "right" else value[2]
     return float(right / total)
 

@@ -45,10 +45,16 @@ def check_target(folder: Path, inputs: Sequence[Path] = ()) -> None:
         StepwardError: It is a file or a run, it holds what `write` did not make, or an input is in it.
     """
     if (folder / "manifest.json").exists():
-        raise StepwardError(f"{folder}: this is a run, whose evaluation would be replaced; name another folder")
+        raise StepwardError(
+            f"{folder}: this is a run, whose evaluation would be replaced; name another folder",
+            code="file_exists",
+            file=folder,
+        )
     for path in inputs:
         if folder.resolve() in path.resolve().parents:
-            raise StepwardError(f"{folder}: {path} lies in it and might be replaced; name another folder")
+            raise StepwardError(
+                f"{folder}: {path} lies in it and might be replaced; name another folder", code="conflict", file=folder
+            )
     if not is_scores(folder):
         refuse_filled(folder)
 
@@ -71,11 +77,15 @@ def read_facts(folder: Path) -> tuple[Facts, int]:
     refuse_links(folder)
     content = read_json(folder / FACTS)
     if content.get("finished") is not True:
-        raise StepwardError(f"{folder}: writing it was interrupted; evaluate the scores again")
+        raise StepwardError(
+            f"{folder}: writing it was interrupted; evaluate the scores again", code="unfinished", file=folder
+        )
     try:
         return Facts.of_json(content), int(content["shown"])
     except (KeyError, TypeError) as error:
-        raise StepwardError(f"{folder / FACTS}: {error}; evaluate the scores again") from None
+        raise StepwardError(
+            f"{folder / FACTS}: {error}; evaluate the scores again", code="wrong_version", file=folder / FACTS
+        ) from None
 
 
 def write(measured: External, folder: Path) -> None:
@@ -113,7 +123,7 @@ def read_all(paths: Sequence[Path], way: tuple[str | None, str | None] = (None, 
     resolved = [path.resolve() for path in paths]
     for path, whole in zip(paths, resolved, strict=True):
         if resolved.count(whole) > 1:
-            raise StepwardError(f"{path}: given twice; name each run once")
+            raise StepwardError(f"{path}: given twice; name each run once", code="duplicate", file=path)
     names = [path.name for path in resolved]
     shown = [name if names.count(name) == 1 else str(path) for name, path in zip(names, paths, strict=True)]
     return [read(path, name, way) for path, name in zip(paths, shown, strict=True)]
@@ -133,7 +143,11 @@ def read(path: Path, name: str, way: tuple[str | None, str | None] = (None, None
         read_facts(path)
     folder = path / "evaluation"
     if not (folder / "summary.json").exists():
-        raise StepwardError(f"{path}: no evaluation/summary.json in it; finish the run first: stepward run")
+        raise StepwardError(
+            f"{path}: no evaluation/summary.json in it; finish the run first: stepward run",
+            code="unfinished",
+            file=path,
+        )
     given: list[Choice] = []
     if (folder / "chosen.json").exists():
         evaluation, _ = evaluation_folder.read(folder)
@@ -166,15 +180,29 @@ def read_rows(path: Path) -> tuple[Row, ...]:
     """
     content, expected = read_json(path), {field.name for field in fields(Row)}
     if not isinstance(content, list) or not content:
-        raise StepwardError(f"{path}: expected a list of rows as in evaluation/summary.json")
+        raise StepwardError(
+            f"{path}: expected a list of rows as in evaluation/summary.json", code="wrong_type", file=path
+        )
     for number, row in enumerate(content, start=1):
         if not isinstance(row, dict) or set(row) != expected:
             odd = sorted(set(row) ^ expected) if isinstance(row, dict) else sorted(expected)
-            raise StepwardError(f"{path}: row {number}: missing or unknown fields {', '.join(odd)}; write it again")
+            raise StepwardError(
+                f"{path}: row {number}: missing or unknown fields {', '.join(odd)}; write it again",
+                code="wrong_version",
+                file=path,
+                row=number,
+                field=odd[0],
+            )
         for name, value in row.items():
             kept = isinstance(value, _KINDS[name]) and not isinstance(value, bool)
             if not kept or (name == "method" and not str(value).isprintable()):
-                raise StepwardError(f"{path}: row {number}, field {name}: {value!r} can't be; write it again")
+                raise StepwardError(
+                    f"{path}: row {number}, field {name}: {value!r} can't be; write it again",
+                    code="bad_value",
+                    file=path,
+                    row=number,
+                    field=name,
+                )
     return tuple(Row(**row) for row in content)
 
 
@@ -196,7 +224,10 @@ def _ways(
             votings, names = (", ".join(dict.fromkeys(str(key[which]) for key in there)) for which in (0, 1))
             raise StepwardError(
                 f"{path}: {method} was not measured by {' '.join(map(str, wanted))}; expected a voting of {votings} "
-                f"and an aggregation of {names}"
+                f"and an aggregation of {names}",
+                code="unknown_name",
+                file=path,
+                field="--voting" if wanted[0] not in dict(there) else "--aggregation",
             )
         found[method] = wanted
     return found

@@ -93,11 +93,15 @@ def check_sizes(table: CandidateTable, ns: Sequence[int] | None) -> tuple[int, .
         return tuple(sorted({2**power for power in range(fewest.bit_length())} | {fewest}))
     sizes = tuple(sorted(set(ns)))
     if not sizes or sizes[0] < 1:
-        raise StepwardError(f"--ns {','.join(map(str, ns))}: expected at least one N, each at least 1")
+        raise StepwardError(
+            f"--ns {','.join(map(str, ns))}: expected at least one N, each at least 1", code="bad_value", field="--ns"
+        )
     if sizes[-1] > fewest:
         short = int((counts < sizes[-1]).sum())
         raise StepwardError(
             f"problem {table.problems[int(counts.argmin())]!r} has {fewest} candidates, fewer than N = {sizes[-1]} "
-            f"({short:,} of {len(counts):,} problems have too few); give --ns up to {fewest}, or score more solutions"
+            f"({short:,} of {len(counts):,} problems have too few); give --ns up to {fewest}, or score more solutions",
+            code="too_few",
+            field="--ns",
         )
     return sizes

@@ -49,14 +49,14 @@ def read_columns(
         StepwardError: A file can't be read or holds no rows; rows can't be used, or contradict one another.
     """
     if not files:
-        raise StepwardError("no file of scores was given; expected at least one")
+        raise StepwardError("no file of scores was given; expected at least one", code="missing", field="files")
     paths = tuple(Path(file) for file in files)
     if len(set(paths)) < len(paths):
         twice = next(path for path in paths if paths.count(path) > 1)
-        raise StepwardError(f"{twice}: given twice; name each file once")
+        raise StepwardError(f"{twice}: given twice; name each file once", code="duplicate", file=twice)
     for path in paths:
         if not path.exists():
-            raise StepwardError(f"{path}: no such file; check the path")
+            raise StepwardError(f"{path}: no such file; check the path", code="file_not_found", file=path)
     meter = Meter()
     meter.total = sum(path.stat().st_size for path in paths)
     reader = _Reader(paths, neutral, of_math)
@@ -68,7 +68,7 @@ def read_columns(
                 reader.take(row.number, row.fields)
             except RowFault as fault:
                 bad.at(row.file, row.number, row.fields)
-                bad.add(row.number, fault.field, fault.reason)
+                bad.add(row.number, fault.field, fault.reason, fault.code)
             if row.number % _CHUNK == 0:
                 progress(meter.done, meter.total)
         bad.refuse()
@@ -175,23 +175,35 @@ class _Reader:
         if self._named is None:
             self._named = given is not None
         if self._named != (given is not None):
-            raise RowFault("model", "some rows of the file name a model and others don't; name it in all or in none")
+            raise RowFault(
+                "model",
+                "some rows of the file name a model and others don't; name it in all or in none",
+                code="missing",
+            )
         if given is None:
             given = METHOD if len(self._files) == 1 else f"{METHOD}/seed-{self._at}"
         elif not isinstance(given, str):
-            raise RowFault("model", f"expected a name, or <name>/seed-<seed>, found {kind(given)}")
+            raise RowFault("model", f"expected a name, or <name>/seed-<seed>, found {kind(given)}", code="wrong_type")
         index = self._names.get(given)
         return self._add_model(given) if index is None else index
 
     def _add_model(self, name: str) -> int:
         model = model_of(name)
         if model.kind in ("majority", "pass") or not model.kind.strip():
-            raise RowFault("model", f"{name!r} can't be a model's name: majority and pass are methods; use another")
+            raise RowFault(
+                "model",
+                f"{name!r} can't be a model's name: majority and pass are methods; use another",
+                code="conflict",
+            )
         if not name.isprintable():
-            raise RowFault("model", f"{short(name)} holds a control character; expected a plain name")
+            raise RowFault("model", f"{short(name)} holds a control character; expected a plain name", code="bad_value")
         other = self._models.setdefault(model, name)
         if other != name:
-            raise RowFault("model", f"{name!r} and {other!r} are one name of seed {model.seed}; rename one of them")
+            raise RowFault(
+                "model",
+                f"{name!r} and {other!r} are one name of seed {model.seed}; rename one of them",
+                code="duplicate",
+            )
         return self._names.setdefault(name, len(self._models) - 1)
 
     def _scores_of(self, number: int, row: dict[str, Any]) -> list[float]:
@@ -199,25 +211,30 @@ class _Reader:
         field = "step_scores" if steps is not None else "score"
         if steps is None and reward is None:
             if "step_scores" in row:
-                raise RowFault("step_scores", "null; expected a list of numbers in [0, 1], one a step")
+                raise RowFault("step_scores", "null; expected a list of numbers in [0, 1], one a step", code="missing")
             raise RowFault(
                 "step_scores",
                 "missing; expected a list of numbers in [0, 1], one a step, or `score`: one number of any size",
+                code="missing",
             )
         if self._scored is None:
             self._scored = (field, self._row(number))
         if self._scored[0] != field:
-            raise RowFault(field, f"{self._scored[1]} has `{self._scored[0]}`; give all rows the one or the other")
+            raise RowFault(
+                field, f"{self._scored[1]} has `{self._scored[0]}`; give all rows the one or the other", code="mismatch"
+            )
         if field == "score":
             if self._neutral is not None:
-                raise RowFault("score", "--neutral is for step_scores of triples; leave it out")
+                raise RowFault("score", "--neutral is for step_scores of triples; leave it out", code="conflict")
             return [reward_of(reward)]
         return steps_of(steps, row.get("steps"), self._neutral)
 
     def _answer_of(self, number: int, problem_id: str, row: dict[str, Any]) -> int:
         """The number of the row's answer among its problem's, which is made known if it is not yet."""
         if "answer" not in row:
-            raise RowFault("answer", "missing; expected the solution's final answer, or null where it has none")
+            raise RowFault(
+                "answer", "missing; expected the solution's final answer, or null where it has none", code="missing"
+            )
         text = text_of(row["answer"], "answer")
         correct = row.get("correct")
         by = "correct" if correct is not None else "reference"
@@ -225,14 +242,16 @@ class _Reader:
             self._graded = (by, self._row(number))
         if self._graded[0] != by:
             has = "has `correct`" if by == "reference" else "has none, only `reference`"
-            raise RowFault("correct", f"{self._graded[1]} {has}; give `correct` in every row, or in none")
+            raise RowFault(
+                "correct", f"{self._graded[1]} {has}; give `correct` in every row, or in none", code="mismatch"
+            )
         if by == "correct" and not isinstance(correct, bool):
-            raise RowFault("correct", f"expected true or false, found {kind(correct)}")
+            raise RowFault("correct", f"expected true or false, found {kind(correct)}", code="wrong_type")
         reference = self._reference_of(row) if by == "reference" else None
         problem = self._problem_of(problem_id, reference)
         if not text:
             if correct:
-                raise RowFault("correct", "true, but there is no answer; give the answer, or false")
+                raise RowFault("correct", "true, but there is no answer; give the answer, or false", code="mismatch")
             return -1
         index = problem.answers.get(text)
         if index is None:
@@ -243,7 +262,9 @@ class _Reader:
             says, said = ("right", "wrong") if correct else ("wrong", "right")
             before = self._before(problem.rows[index])
             reason = f"answer {short(text)} of problem {short(problem_id)} is {says} here and {said} in {before}"
-            raise RowFault("correct", f"{reason}; grade equal answers alike, or give `reference` instead")
+            raise RowFault(
+                "correct", f"{reason}; grade equal answers alike, or give `reference` instead", code="mismatch"
+            )
         return index
 
     def _know(self, problem_id: str, about: dict[str, int | str]) -> None:
@@ -253,13 +274,15 @@ class _Reader:
             known, row = problem.about.setdefault(name, (value, len(self._number)))
             if known != value:
                 reason = f"{short(value)}, but in {self._before(row)} the same problem {short(problem_id)} has"
-                raise RowFault(name, f"{reason} {short(known)}; give a problem one {name}")
+                raise RowFault(name, f"{reason} {short(known)}; give a problem one {name}", code="mismatch")
 
     def _reference_of(self, row: dict[str, Any]) -> str:
         text = text_of(row.get("reference"), "reference")
         if not text:
             raise RowFault(
-                "reference", "missing; expected `reference`, the problem's right answer, or `correct`: true or false"
+                "reference",
+                "missing; expected `reference`, the problem's right answer, or `correct`: true or false",
+                code="missing",
             )
         return text
 
@@ -274,13 +297,17 @@ class _Reader:
         known = self._known[index]
         if known.reference != reference:
             reason = f"{short(reference)}, but in {self._before(known.row)} the same problem {short(problem_id)} has"
-            raise RowFault("reference", f"{reason} {short(known.reference)}; give a problem one reference")
+            raise RowFault(
+                "reference", f"{reason} {short(known.reference)}; give a problem one reference", code="mismatch"
+            )
         return known
 
 
 def _check_reference(text: str) -> None:
     """RowFault where mathematics can't be graded against the reference."""
     if "####" in text:
-        raise RowFault("reference", "a worked solution, not an answer; give what stands after its ####")
+        raise RowFault(
+            "reference", "a worked solution, not an answer; give what stands after its ####", code="bad_value"
+        )
     if (fault := reference_fault(text)) is not None:
-        raise RowFault("reference", f"can't be graded against: {fault}")
+        raise RowFault("reference", f"can't be graded against: {fault}", code="bad_value")

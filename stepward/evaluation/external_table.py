@@ -97,7 +97,11 @@ def _sorted(columns: Columns, keys: Ints, model: int) -> tuple[Ints, Ints]:
             f"{columns.place(row)}, field 'solution_id': {columns.solution_id(row)!r} of problem "
             f"{columns.asked[columns.problem[row]].id!r} stands there twice, first in "
             f"{columns.place(before)}; give each solution of a problem its own id, and each model or seed its own "
-            "`model`, such as mine/seed-1"
+            "`model`, such as mine/seed-1",
+            code="duplicate",
+            file=columns.files[columns.file[row]],
+            row=int(columns.number[row]),
+            field="solution_id",
         )
     return rows, own
 
@@ -113,7 +117,11 @@ def _check_same(columns: Columns, first: Ints, own: Ints, rows: tuple[Ints, Ints
             raise StepwardError(
                 f"{columns.place(row)}: solution {columns.solution_id(row)!r} of problem "
                 f"{columns.asked[columns.problem[row]].id!r} has no scores by {_name(columns.models[lacking])} "
-                f"({len(missing):,} such); score every solution with every model, or evaluate the models apart"
+                f"({len(missing):,} such); score every solution with every model, or evaluate the models apart",
+                code="missing",
+                file=columns.files[columns.file[row]],
+                row=int(columns.number[row]),
+                field="step_scores",
             )
 
 
@@ -132,7 +140,11 @@ def _check_answers(columns: Columns, first: Ints, rows: Ints) -> None:
     if len(odd):
         raise StepwardError(
             f"{columns.place(int(rows[odd[0]]))}, field 'answer': solution {columns.solution_id(int(rows[odd[0]]))!r} "
-            f"has another answer in {columns.place(int(first[odd[0]]))}; these are not the same solutions"
+            f"has another answer in {columns.place(int(first[odd[0]]))}; these are not the same solutions",
+            code="mismatch",
+            file=columns.files[columns.file[rows[odd[0]]]],
+            row=int(columns.number[rows[odd[0]]]),
+            field="answer",
         )
 
 
@@ -148,7 +160,9 @@ def _check_steps(columns: Columns, models: list[ModelScores], candidates: Ints) 
             raise StepwardError(
                 f"solution {columns.solution_id(row)!r} of problem {columns.asked[columns.problem[row]].id!r}, field "
                 f"'step_scores': {counts[0]} by {other.method}/seed-{other.seed}, {counts[1]} by "
-                f"{model.method}/seed-{model.seed}; expected one a step"
+                f"{model.method}/seed-{model.seed}; expected one a step",
+                code="mismatch",
+                field="step_scores",
             )
 
 

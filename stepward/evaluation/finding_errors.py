@@ -134,11 +134,17 @@ def stored_threshold(path: Path) -> Threshold | None:
     value = figures["threshold"]
     if value is None:
         raise StepwardError(
-            f"{path}: figures without a threshold, of predicted first errors; give one (--threshold) or none"
+            f"{path}: figures without a threshold, of predicted first errors; give one (--threshold) or none",
+            code="missing",
+            file=path,
+            field="threshold",
         )
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise StepwardError(
-            f"{path}, field 'threshold': expected a number from 0 to 1, found {orjson.dumps(value).decode()}"
+            f"{path}, field 'threshold': expected a number from 0 to 1, found {orjson.dumps(value).decode()}",
+            code="bad_value",
+            file=path,
+            field="threshold",
         )
     return Threshold(float(value), str(path))
 
@@ -177,7 +183,11 @@ def measure_errors(
     rows = benchmark.rows
     scored = predictions[0].scores is not None
     if benchmark.name == PRMBENCH and not scored:
-        raise StepwardError("PRMBench's score counts every step: give step_scores, 0 or 1 where a critic says no more")
+        raise StepwardError(
+            "PRMBench's score counts every step: give step_scores, 0 or 1 where a critic says no more",
+            code="missing",
+            field="step_scores",
+        )
     first = np.array([row.first_error for row in rows], dtype=np.int64)
     found = found_errors(benchmark, predictions, threshold)
     places = _places([row.part for row in rows])
@@ -217,7 +227,11 @@ def measure_errors(
 def _scores(predictions: Sequence[Prediction]) -> list[tuple[float, ...]]:
     scores = [one.scores for one in predictions if one.scores is not None]
     if len(scores) < len(predictions):
-        raise StepwardError("a threshold needs step_scores, and the predictions name first errors; leave it out")
+        raise StepwardError(
+            "a threshold needs step_scores, and the predictions name first errors; leave it out",
+            code="conflict",
+            field="threshold",
+        )
     return scores
 
 

@@ -161,7 +161,9 @@ def choose_threshold(scores: Scores, first: Sequence[int]) -> tuple[float, float
     if erring.all() or not erring.any():
         raise StepwardError(
             f"a threshold can't be chosen on {len(truth):,} rows, {'all' if erring.any() else 'none'} with an error: "
-            "F1 needs rows of both kinds; give a threshold (--threshold)"
+            "F1 needs rows of both kinds; give a threshold (--threshold)",
+            code="too_few",
+            field="--threshold",
         )
     levels = np.unique(np.concatenate([np.asarray(one) for one in scores]))
     # A row is right for thresholds above `above` and up to `to`: at first its error, and no earlier step, falls below.

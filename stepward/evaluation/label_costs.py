@@ -91,7 +91,9 @@ def label_costs(
     counted = [one for one in sampled if one.drawn]
     if not counted:
         raise StepwardError(
-            f"{way.run}: none of its {len(rollouts)} prefixes has a completion; nothing can be compared"
+            f"{way.run}: none of its {len(rollouts)} prefixes has a completion; nothing can be compared",
+            code="empty",
+            file=way.run,
         )
     judged = _Judged(solutions, rollouts, oracle)
     known = {one.id: one for one in rollouts}

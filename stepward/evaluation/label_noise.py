@@ -106,7 +106,9 @@ def label_noise(
             continue
         if len(true.labels) != len(one.labels):
             raise StepwardError(
-                f"solution {_id(one)}: {len(one.labels)} labels beside {len(true.labels)} true ones; expected as many"
+                f"solution {_id(one)}: {len(one.labels)} labels beside {len(true.labels)} true ones; expected as many",
+                code="mismatch",
+                field="labels",
             )
         ours, theirs = first_error(one.labels, above), first_error(true.labels, true_above)
         if ours is None or theirs is None:
@@ -117,7 +119,11 @@ def label_noise(
         left_out["without labels"] = len(wanted)
     if not cases:
         reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "there are none"
-        raise StepwardError(f"no solution has both labels and true labels ({reasons}); compare labels of the same ones")
+        raise StepwardError(
+            f"no solution has both labels and true labels ({reasons}); compare labels of the same ones",
+            code="empty",
+            field="labels",
+        )
     return _noise(cases, dict(left_out), seed)
 
 
@@ -179,8 +185,14 @@ def _once(labels: Iterable[Labels], what: str) -> list[Labels]:
     seen: set[str] = set()
     for one in given:
         if isinstance(one, LabelledSolution) and one.parents:
-            raise StepwardError(f"solution {one.id} branches; take its paths one by one (stepward.formats.paths)")
+            raise StepwardError(
+                f"solution {one.id} branches; take its paths one by one (stepward.formats.paths)",
+                code="unsupported",
+                field="parents",
+            )
         if _id(one) in seen:
-            raise StepwardError(f"solution {_id(one)} stands twice in {what}; expected it once")
+            raise StepwardError(
+                f"solution {_id(one)} stands twice in {what}; expected it once", code="duplicate", field="id"
+            )
         seen.add(_id(one))
     return given

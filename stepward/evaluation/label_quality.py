@@ -69,9 +69,17 @@ def label_quality(rollouts: Sequence[StepRollouts], oracle: Mapping[str, bool], 
     """
     for prefix in rollouts:
         if prefix.id not in oracle:
-            raise StepwardError(f"rollouts of prefix {prefix.id}: the oracle has no verdict on it; judge every prefix")
+            raise StepwardError(
+                f"rollouts of prefix {prefix.id}: the oracle has no verdict on it; judge every prefix",
+                code="missing",
+                field="oracle",
+            )
         if not (prefix.drawn >= 1 and 0 <= prefix.right <= prefix.drawn):
-            raise StepwardError(f"rollouts of prefix {prefix.id}: {prefix.right} right of {prefix.drawn} drawn")
+            raise StepwardError(
+                f"rollouts of prefix {prefix.id}: {prefix.right} right of {prefix.drawn} drawn",
+                code="bad_value",
+                field="right",
+            )
     sampled = [prefix for prefix in rollouts if not prefix.complete]
     whole = [prefix for prefix in rollouts if prefix.complete]
     soft = np.array([prefix.right / prefix.drawn for prefix in sampled])

@@ -76,10 +76,10 @@ def read_pairs(path: Path | str) -> tuple[Pair, ...]:
             other = pairs.get((one.subset, one.id))
             if other is not None:
                 of = f" of subset {one.subset}" if one.subset else ""
-                raise RowFault("id", f"{one.id!r}{of} stands in row {other.row} too; keep one")
+                raise RowFault("id", f"{one.id!r}{of} stands in row {other.row} too; keep one", code="duplicate")
         except RowFault as fault:
             bad.at(row.file, row.number, row.fields)
-            bad.add(row.number, fault.field, fault.reason)
+            bad.add(row.number, fault.field, fault.reason, fault.code)
             continue
         pairs[one.subset, one.id] = one
     bad.refuse()
@@ -108,18 +108,20 @@ def _pair(row: Row) -> Pair:
 def _scores(fields: dict[str, Any], name: str) -> tuple[float, ...]:
     """A number, or a list of at least one."""
     if name not in fields:
-        raise RowFault(name, f"missing; found {', '.join(fields) or 'no fields'}")
+        raise RowFault(name, f"missing; found {', '.join(fields) or 'no fields'}", code="missing")
     value = fields[name]
     if not isinstance(value, list):
         return (_number(value, name),)
     if not value:
-        raise RowFault(name, "empty; expected a score, or a list of them")
+        raise RowFault(name, "empty; expected a score, or a list of them", code="empty")
     return tuple(_number(one, f"{name}[{index}]") for index, one in enumerate(value))
 
 
 def _number(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RowFault(name, f"expected a number, found {kind(value)}")
+        raise RowFault(name, f"expected a number, found {kind(value)}", code="wrong_type")
     if abs(value) > _LARGEST:
-        raise RowFault(name, f"a number that is too large; expected one from -{_LARGEST:g} to {_LARGEST:g}")
+        raise RowFault(
+            name, f"a number that is too large; expected one from -{_LARGEST:g} to {_LARGEST:g}", code="too_large"
+        )
     return float(value)

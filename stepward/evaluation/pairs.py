@@ -165,19 +165,35 @@ def _check(pairs: Sequence[Pair], benchmark: Benchmark) -> None:
         where = f"row {one.row} (id {one.id!r})"
         if benchmark == "rewardbench":
             if len(one.chosen) > 1 or len(one.rejected) > 1:
-                raise StepwardError(f"{where}: RewardBench 1 has one chosen and one rejected answer; found several")
+                raise StepwardError(
+                    f"{where}: RewardBench 1 has one chosen and one rejected answer; found several",
+                    code="unsupported",
+                    row=one.row,
+                    field="chosen" if len(one.chosen) > 1 else "rejected",
+                )
             known = section_of(one.subset)
             if not (known or one.section):
                 raise StepwardError(
                     f"{where}, field 'subset': {one.subset!r} is none of RewardBench 1's, and the row names no "
-                    "section; mend it, or measure without a benchmark (--benchmark none)"
+                    "section; mend it, or measure without a benchmark (--benchmark none)",
+                    code="unknown_name",
+                    row=one.row,
+                    field="subset",
                 )
             if known and one.section and one.section != known:
-                raise StepwardError(f"{where}, field 'section': {one.section!r}, but {one.subset} belongs to {known}")
+                raise StepwardError(
+                    f"{where}, field 'section': {one.section!r}, but {one.subset} belongs to {known}",
+                    code="mismatch",
+                    row=one.row,
+                    field="section",
+                )
         if benchmark == "rewardbench2" and one.subset not in SUBSETS_2:
             raise StepwardError(
                 f"{where}, field 'subset': {one.subset!r} is none of RewardBench 2's: {', '.join(SUBSETS_2)}; mend it, "
-                "or measure without a benchmark (--benchmark none)"
+                "or measure without a benchmark (--benchmark none)",
+                code="unknown_name",
+                row=one.row,
+                field="subset",
             )
 
 

@@ -47,14 +47,18 @@ def read_predictions(path: Path | str) -> tuple[Prediction, ...]:
             found.append(_prediction(row))
         except RowFault as fault:
             bad.at(row.file, row.number, row.fields)
-            bad.add(row.number, fault.field, fault.reason)
+            bad.add(row.number, fault.field, fault.reason, fault.code)
     bad.refuse()
     for name in ("scores", "original"):
         without = [one.row for one in found if getattr(one, name) is None]
         if without and len(without) < len(found):
             field = "step_scores" if name == "scores" else "original_step_scores"
             raise StepwardError(
-                f"{path}: row {without[0]} has no {field}, and other rows have; give {field} in every row or in none"
+                f"{path}: row {without[0]} has no {field}, and other rows have; give {field} in every row or in none",
+                code="missing",
+                file=path,
+                row=without[0],
+                field=field,
             )
     return tuple(found)
 
@@ -89,10 +93,10 @@ def matched(benchmark: ErrorBenchmark, predictions: Sequence[Prediction], path: 
             if 1 < count[place] <= 1 + rows[place].repeats:
                 continue  # of a later row with this id, which is left out
             if place in taken:
-                raise RowFault("id", f"{one.id!r} stands in row {taken[place].row} too; keep one")
+                raise RowFault("id", f"{one.id!r} stands in row {taken[place].row} too; keep one", code="duplicate")
             _fits(one, rows[place], benchmark.name)
         except RowFault as fault:
-            bad.add(one.row, fault.field, fault.reason)
+            bad.add(one.row, fault.field, fault.reason, fault.code)
             continue
         taken[place] = one
     bad.refuse()
@@ -102,7 +106,10 @@ def matched(benchmark: ErrorBenchmark, predictions: Sequence[Prediction], path: 
         more = f" and {len(missing) - _SHOWN:,} more" if len(missing) > _SHOWN else ""
         raise StepwardError(
             f"{path}: no prediction for {len(missing):,} of {len(rows):,} rows: {shown}{more}; every row counts, so "
-            "predict them all, or leave them out of the benchmark's file"
+            "predict them all, or leave them out of the benchmark's file",
+            code="missing",
+            file=path,
+            field="id",
         )
     return [taken[place] for place in range(len(rows))]
 
@@ -113,10 +120,12 @@ def _prediction(row: Row) -> Prediction:
     original = step_scores(fields, "original_step_scores") if "original_step_scores" in fields else None
     if "step_scores" in fields:
         if "first_error" in fields:
-            raise RowFault("first_error", "beside step_scores; keep one of them")
+            raise RowFault("first_error", "beside step_scores; keep one of them", code="conflict")
         return Prediction(name, row.number, step_scores(fields, "step_scores"), None, original)
     if "first_error" not in fields:
-        raise RowFault("step_scores", f"missing; found {', '.join(fields)}; expected step_scores or first_error")
+        raise RowFault(
+            "step_scores", f"missing; found {', '.join(fields)}; expected step_scores or first_error", code="missing"
+        )
     found = None if fields["first_error"] is None else whole(fields, "first_error")
     return Prediction(name, row.number, None, found, original)
 
@@ -129,13 +138,15 @@ def step_scores(fields: dict[str, Any], name: str) -> tuple[float, ...]:
     """
     values = items(fields, name)
     if not values:
-        raise RowFault(name, "empty; expected a score a step")
+        raise RowFault(name, "empty; expected a score a step", code="empty")
     for index, value in enumerate(values):
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise RowFault(f"{name}[{index}]", f"expected a number from 0 to 1, found {kind(value)}")
+            raise RowFault(f"{name}[{index}]", f"expected a number from 0 to 1, found {kind(value)}", code="wrong_type")
         if not 0 <= value <= 1:
             raise RowFault(
-                f"{name}[{index}]", f"{value} is outside 0 to 1; take the logistic function of logits and raw rewards"
+                f"{name}[{index}]",
+                f"{value} is outside 0 to 1; take the logistic function of logits and raw rewards",
+                code="bad_value",
             )
     return tuple(float(value) for value in values)
 
@@ -150,25 +161,36 @@ def _named(benchmark: ErrorBenchmark, predictions: Sequence[Prediction]) -> list
 
 def _place(places: Sequence[int], one: Prediction, rows: Sequence[JudgedRow]) -> int:
     if not places:
-        raise RowFault("id", f"{one.id!r} is no row of the benchmark, such as {rows[0].names[-1]!r}; leave it out")
+        raise RowFault(
+            "id",
+            f"{one.id!r} is no row of the benchmark, such as {rows[0].names[-1]!r}; leave it out",
+            code="unknown_name",
+        )
     if len(set(places)) > 1:
         longer = " or ".join(repr(rows[place].names[-1]) for place in places[:_SHOWN])
-        raise RowFault("id", f"{one.id!r} names {len(places)} rows; expected {longer}")
+        raise RowFault("id", f"{one.id!r} names {len(places)} rows; expected {longer}", code="ambiguous")
     return places[0]
 
 
 def _fits(one: Prediction, row: JudgedRow, benchmark: str) -> None:
     steps = len(row.labels)
     if one.scores is not None and len(one.scores) != steps:
-        raise RowFault("step_scores", f"{len(one.scores)} scores for the {steps} steps of {one.id!r}; expected {steps}")
+        raise RowFault(
+            "step_scores",
+            f"{len(one.scores)} scores for the {steps} steps of {one.id!r}; expected {steps}",
+            code="mismatch",
+        )
     if one.first_error is not None and not NO_ERROR <= one.first_error < steps:
         raise RowFault(
-            "first_error", f"step {one.first_error} of the {steps} steps of {one.id!r}; expected one from 0, or -1"
+            "first_error",
+            f"step {one.first_error} of the {steps} steps of {one.id!r}; expected one from 0, or -1",
+            code="bad_value",
         )
     if one.original is not None and len(one.original) != (row.original or 0):
         raise RowFault(
             "original_step_scores",
             f"{len(one.original)} scores for the {row.original or 0} steps of the original of {one.id!r}",
+            code="mismatch",
         )
 
 

@@ -118,19 +118,33 @@ def ties_score(
     for name, (right, wrong) in answers.items():
         sort, _, number = name.partition(":")
         if sort not in leads or not number.isdecimal():
-            raise StepwardError(f"id {name!r} of subset {TIES}: expected ref:N or tied:N, as in RewardBench 2")
+            raise StepwardError(
+                f"id {name!r} of subset {TIES}: expected ref:N or tied:N, as in RewardBench 2",
+                code="bad_value",
+                field="id",
+            )
         if int(number) in leads[sort]:  # as tied:1 and tied:01 do
             raise StepwardError(
-                f"id {name!r} of subset {TIES}: {sort}:{int(number)} stands in an earlier row too; keep one"
+                f"id {name!r} of subset {TIES}: {sort}:{int(number)} stands in an earlier row too; keep one",
+                code="duplicate",
+                field="id",
             )
         leads[sort][int(number)] = min(right) - max(wrong)
         if sort == "tied":
             if len(right) < 2:
-                raise StepwardError(f"id {name!r} of subset {TIES}: one chosen score; expected several, in a list")
+                raise StepwardError(
+                    f"id {name!r} of subset {TIES}: one chosen score; expected several, in a list",
+                    code="too_few",
+                    field="chosen",
+                )
             spreads[int(number)] = max(right) - min(right)
     both = sorted(leads["ref"].keys() & leads["tied"].keys())
     if not both:
-        raise StepwardError(f"subset {TIES}: no N has both rows, ref:N and tied:N; RewardBench 2's score needs them")
+        raise StepwardError(
+            f"subset {TIES}: no N has both rows, ref:N and tied:N; RewardBench 2's score needs them",
+            code="too_few",
+            field="id",
+        )
     ref, tied = (np.array([leads[sort][number] for number in both]) for sort in ("ref", "tied"))
     spread = np.array([spreads[number] for number in both])
     least = np.minimum(ref, tied)

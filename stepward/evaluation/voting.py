@@ -132,7 +132,9 @@ def vote(
         if not 1 <= n <= total:
             raise StepwardError(
                 f"problem {ballot.problem}: a vote of {n} needs 1 to {total} candidates, as many as were drawn; "
-                "draw more or lower N"
+                "draw more or lower N",
+                code="too_few",
+                field="ns",
             )
     votes = Votes(np.zeros(len(ns)), *np.zeros((2, methods, len(ns))))
     if not ballot.right.any():

@@ -45,11 +45,17 @@ class Asked:
         """
         if self.answer is not None and self.response is not None:
             raise StepwardError(
-                f"--answer {self.answer!r} and --response {self.response!r}: only one can hold the answer; name one"
+                f"--answer {self.answer!r} and --response {self.response!r}: only one can hold the answer; name one",
+                code="conflict",
+                field="--answer",
             )
         for style in (self.style, self.reference_style or "auto"):
             if style != "auto" and style not in STYLES:
-                raise StepwardError(f"unknown answer style {style!r}: expected auto or one of {', '.join(STYLES)}")
+                raise StepwardError(
+                    f"unknown answer style {style!r}: expected auto or one of {', '.join(STYLES)}",
+                    code="unknown_name",
+                    field="--style" if style == self.style else "--reference-style",
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,9 @@ class Fields:
         """
         for name in ADDED:
             if self.asked.prefix + name in row.fields:
-                raise RowFault(self.asked.prefix + name, "the row has this field already; name another --prefix")
+                raise RowFault(
+                    self.asked.prefix + name, "the row has this field already; name another --prefix", code="duplicate"
+                )
         answer = _text(row, self.answer)
         if answer is not None and self.is_response:
             answer = extract_answer(answer, self.asked.style)
@@ -92,17 +100,21 @@ class Fields:
     def _reference(self, row: Row) -> str:
         text = _text(row, self.reference)
         if text is None or not text.strip():
-            raise RowFault(self.reference, "no reference answer; expected text")
+            raise RowFault(self.reference, "no reference answer; expected text", code="missing")
         style = self.asked.reference_style
         reference = text if style is None else extract_answer(text, style)
         if reference is None:
-            raise RowFault(self.reference, f"no answer of style {style} in it; name another style")
+            raise RowFault(self.reference, f"no answer of style {style} in it; name another style", code="missing")
         if not self.asked.of_math:
             return reference
         if style is None and "####" in reference:
-            raise RowFault(self.reference, "a worked solution, not an answer; name its style: --reference-style gsm8k")
+            raise RowFault(
+                self.reference,
+                "a worked solution, not an answer; name its style: --reference-style gsm8k",
+                code="bad_value",
+            )
         if (fault := reference_fault(reference)) is not None:
-            raise RowFault(self.reference, f"can't be graded against: {fault}")
+            raise RowFault(self.reference, f"can't be graded against: {fault}", code="bad_value")
         return reference
 
 
@@ -114,11 +126,21 @@ def find_fields(row: Row, asked: Asked) -> Fields:
     """
     for name in (asked.reference, asked.answer, asked.response):
         if name is not None and name not in row.fields:
-            raise StepwardError(f"{_place(row)} has no field {name!r}; its fields are {_names(row)}")
+            raise StepwardError(
+                f"{_place(row)} has no field {name!r}; its fields are {_names(row)}",
+                code="unknown_name",
+                file=row.file,
+                row=row.number,
+                field=name,
+            )
     if taken := [name for name in ADDED if asked.prefix + name in row.fields]:
         raise StepwardError(
             f"{_place(row)} has a field {asked.prefix + taken[0]!r} already, and a graded row gets one of that name; "
-            "put something before the added names, such as --prefix graded_"
+            "put something before the added names, such as --prefix graded_",
+            code="duplicate",
+            file=row.file,
+            row=row.number,
+            field=asked.prefix + taken[0],
         )
     answer = asked.answer if asked.answer is not None else asked.response
     reference = asked.reference
@@ -140,7 +162,12 @@ def _guess(row: Row, names: tuple[str, ...], free: list[str], option: str) -> st
         if name in free:
             return name
     raise StepwardError(
-        f"{_place(row)} has none of the fields {', '.join(names)}; its fields are {_names(row)}; name one with {option}"
+        f"{_place(row)} has none of the fields {', '.join(names)}; its fields are {_names(row)}; name one with "
+        f"{option}",
+        code="missing",
+        file=row.file,
+        row=row.number,
+        field=option,
     )
 
 
@@ -159,10 +186,10 @@ def _text(row: Row, name: str) -> str | None:
         RowFault: The field is missing, or something else.
     """
     if name not in row.fields:
-        raise RowFault(name, "missing; expected text")
+        raise RowFault(name, "missing; expected text", code="missing")
     value = row.fields[name]
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return repr(value)
-    raise RowFault(name, f"expected text or a number, found {kind(value)}")
+    raise RowFault(name, f"expected text or a number, found {kind(value)}", code="wrong_type")

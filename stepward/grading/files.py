@@ -205,9 +205,19 @@ def _target(path: Path, to: Path | str | None) -> Path:
         return path.with_name(f"{stem}.graded.jsonl")
     target = Path(to)
     if not target.name.endswith(".jsonl"):
-        raise StepwardError(f"{target}: graded rows are written as JSON lines; expected a name that ends in .jsonl")
+        raise StepwardError(
+            f"{target}: graded rows are written as JSON lines; expected a name that ends in .jsonl",
+            code="bad_value",
+            file=target,
+            field="--to",
+        )
     if target.resolve() == path.resolve():
-        raise StepwardError(f"{target}: the graded rows would take the place of the rows; name another file")
+        raise StepwardError(
+            f"{target}: the graded rows would take the place of the rows; name another file",
+            code="conflict",
+            file=target,
+            field="--to",
+        )
     return target
 
 
@@ -256,7 +266,7 @@ def _noted(row: Row, bad: BadRows) -> Iterator[None]:
         yield
     except RowFault as fault:
         bad.at(row.file, row.number, row.fields)
-        bad.add(row.number, fault.field, fault.reason)
+        bad.add(row.number, fault.field, fault.reason, fault.code)
 
 
 def _verdicts(pairs: list[_Pair], grader: Grader, workers: int | None, deadline: float) -> list[Verdict]:
@@ -267,5 +277,11 @@ def _verdicts(pairs: list[_Pair], grader: Grader, workers: int | None, deadline:
         try:
             verdicts.append(grader(pair.reference, pair.answer))
         except StepwardError as error:
-            raise StepwardError(f"{pair.row.file}: row {pair.row.number}: {error}") from error
+            raise StepwardError(
+                f"{pair.row.file}: row {pair.row.number}: {error}",
+                code=error.code,
+                file=pair.row.file,
+                row=pair.row.number,
+                field=error.field,
+            ) from error
     return verdicts

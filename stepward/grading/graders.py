@@ -104,7 +104,9 @@ class UserGrader:
     def _refuse(self, what: str, reference: str, answer: str, cause: Exception | None) -> NoReturn:
         raise StepwardError(
             f"grader {self.name}: {what}, on reference {_shown(reference)} and answer {_shown(answer)}; "
-            "mend the function"
+            "mend the function",
+            code="bad_value",
+            field="grader",
         ) from cause
 
 
@@ -133,17 +135,25 @@ def load_grader(name: str) -> Grader:
     if not colon or not module_name or not path:
         near = difflib.get_close_matches(name, GRADERS, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise StepwardError(f"grader {name!r}: expected one of {', '.join(GRADERS)}, or module:function{hint}")
+        raise StepwardError(
+            f"grader {name!r}: expected one of {', '.join(GRADERS)}, or module:function{hint}",
+            code="unknown_name",
+            field="grader",
+        )
     found: Any = _imported(name, module_name)
     for part in path.split("."):
         if not hasattr(found, part):
             near = difflib.get_close_matches(part, [one for one in dir(found) if not one.startswith("_")], n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise StepwardError(f"grader {name!r}: {module_name} has no {path!r}{hint}")
+            raise StepwardError(
+                f"grader {name!r}: {module_name} has no {path!r}{hint}", code="unknown_name", field="grader"
+            )
         found = getattr(found, part)
     if not callable(found):
         raise StepwardError(
-            f"grader {name!r}: {path} is no function but {type(found).__name__}; expected one of (reference, answer)"
+            f"grader {name!r}: {path} is no function but {type(found).__name__}; expected one of (reference, answer)",
+            code="wrong_type",
+            field="grader",
         )
     return UserGrader(name, found)
 
@@ -159,12 +169,20 @@ def _imported(name: str, module_name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
             raise StepwardError(
-                f"grader {name!r}: no module {error.name!r}; expected one that is installed or lies in {here}"
+                f"grader {name!r}: no module {error.name!r}; expected one that is installed or lies in {here}",
+                code="missing_dependency",
+                field="grader",
             ) from error
-        raise StepwardError(f"grader {name!r}: {module_name} needs the module {error.name!r}; install it") from error
+        raise StepwardError(
+            f"grader {name!r}: {module_name} needs the module {error.name!r}; install it",
+            code="missing_dependency",
+            field="grader",
+        ) from error
     except Exception as error:  # importing runs the user's code: anything may come
         raise StepwardError(
-            f"grader {name!r}: {module_name} can't be imported: {type(error).__name__} ({error}); mend the module"
+            f"grader {name!r}: {module_name} can't be imported: {type(error).__name__} ({error}); mend the module",
+            code="bad_value",
+            field="grader",
         ) from error
 
 

@@ -4,8 +4,8 @@ import random
 
 import numpy as np
 import pytest
+from raising import refused
 
-from stepward.errors import StepwardError
 from stepward.evaluation.answer_groups import Same, grouped, same_by
 from stepward.grading import pool
 
@@ -118,5 +118,5 @@ def test_plain_numbers_need_no_algebra_and_no_process(monkeypatch: pytest.Monkey
 
 
 def test_an_unknown_grader_is_refused() -> None:
-    with pytest.raises(StepwardError, match=r"grader 'maths': .*did you mean math"):
+    with refused("unknown_name", field="grader", names=("'maths'", "math?")):
         same_by("maths")

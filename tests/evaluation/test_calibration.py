@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
@@ -154,30 +155,31 @@ def test_one_class_has_no_auc():
 
 
 def test_nothing_to_measure_is_refused():
-    with pytest.raises(StepwardError, match="no step has a label"):
+    with refused("empty", field="labels"):
         measure_calibration([LabelledScores("a", (0.5,), (None,))])
-    with pytest.raises(StepwardError, match="no scores to measure"):
+    with refused("empty", field="scores"):
         reliability([], [])
-    with pytest.raises(StepwardError, match=r"scores\[0\] is 1.5"):
+    with pytest.raises(StepwardError) as beyond:
         reliability([1.5], [1])
+    assert "scores[0]" in str(beyond.value) and "1.5" in str(beyond.value)
 
 
 BAD_ROWS = {
-    "repeated": ([{"id": 1, "step_scores": [0.5], "labels": [1]}] * 2, "row 2, field 'id': '1' stands in an earlier"),
-    "counts": ([{"id": 1, "step_scores": [0.5], "labels": [1, 0]}], "field 'labels': 2 labels for 1 scores"),
-    "range": ([{"id": 1, "step_scores": [0.5], "labels": [-1]}], r"field 'labels\[0\]': -1 is outside 0 to 1"),
-    "text": ([{"id": 1, "step_scores": [0.5], "labels": ["+"]}], r"field 'labels\[0\]': expected a label"),
-    "NaN": ([{"id": 1, "step_scores": [float("nan")], "labels": [1]}], r"field 'step_scores\[0\]': holds nan"),
-    "missing": ([{"id": 1, "step_scores": [0.5]}], "field 'labels': missing"),
+    "repeated": ([{"id": 1, "step_scores": [0.5], "labels": [1]}] * 2, "duplicate", "id"),
+    "counts": ([{"id": 1, "step_scores": [0.5], "labels": [1, 0]}], "mismatch", "labels"),
+    "range": ([{"id": 1, "step_scores": [0.5], "labels": [-1]}], "bad_rows", "labels[0]"),
+    "text": ([{"id": 1, "step_scores": [0.5], "labels": ["+"]}], "bad_rows", "labels[0]"),
+    "NaN": ([{"id": 1, "step_scores": [float("nan")], "labels": [1]}], "bad_rows", "step_scores[0]"),
+    "missing": ([{"id": 1, "step_scores": [0.5]}], "bad_rows", "labels"),
 }
 
 
 @pytest.mark.parametrize("case", BAD_ROWS)
 def test_bad_rows_are_refused_by_their_number(tmp_path: Path, case):
-    rows, message = BAD_ROWS[case]
+    rows, code, field = BAD_ROWS[case]
     path = tmp_path / "scores.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(StepwardError, match=message):
+    with refused(code, file=path, row=len(rows), field=field):
         read_labelled_scores(path)
 
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from raising import refused
 
-from stepward.errors import StepwardError
 from stepward.evaluation.candidates import RewardModel, gather, table_of, tabulate
 from stepward.records import Problem, Scores, Solution
 
@@ -22,47 +22,49 @@ def _gather(problems: list[Problem], solutions: list[Solution], at_least: int = 
 
 
 @pytest.mark.parametrize(
-    ("solutions", "message"),
+    ("solutions", "code", "field", "names"),
     [
-        (SOLUTIONS[:2], r"test problem p2: 0 candidates, expected at least 4"),
-        ([*SOLUTIONS, SOLUTIONS[0]], r"p1/a: it is there twice"),
-        ([replace(SOLUTIONS[0], copies=0), *SOLUTIONS[1:]], r"p1/a: copies is 0"),
-        ([replace(SOLUTIONS[0], steps=()), *SOLUTIONS[1:]], r"p1/a: it has no steps"),
-        ([*SOLUTIONS, replace(SOLUTIONS[0], problem_id="p9")], r"p1/a: its problem p9 is not among"),
-        ([*SOLUTIONS, replace(SOLUTIONS[0], id="p1/c", correct=False)], r"p1/c: its answer '7' is graded right in one"),
-        ([*SOLUTIONS[:2], replace(SOLUTIONS[2], correct=True)], r"p2/a: it has no answer and is graded right"),
+        (SOLUTIONS[:2], "too_few", "solutions", ("p2", 0, 4)),
+        ([*SOLUTIONS, SOLUTIONS[0]], "duplicate", "id", ("p1/a",)),
+        ([replace(SOLUTIONS[0], copies=0), *SOLUTIONS[1:]], "bad_value", "copies", ("p1/a", 0)),
+        ([replace(SOLUTIONS[0], steps=()), *SOLUTIONS[1:]], "empty", "steps", ("p1/a",)),
+        ([*SOLUTIONS, replace(SOLUTIONS[0], problem_id="p9")], "mismatch", "problem_id", ("p1/a", "p9")),
+        ([*SOLUTIONS, replace(SOLUTIONS[0], id="p1/c", correct=False)], "mismatch", "correct", ("p1/c", "'7'")),
+        ([*SOLUTIONS[:2], replace(SOLUTIONS[2], correct=True)], "mismatch", "correct", ("p2/a",)),
     ],
 )
-def test_broken_candidates_are_named(solutions: list[Solution], message: str) -> None:
-    with pytest.raises(StepwardError, match=message):
+def test_broken_candidates_are_named(
+    solutions: list[Solution], code: str, field: str, names: tuple[object, ...]
+) -> None:
+    with refused(code, field=field, names=names):
         _gather(PROBLEMS, solutions)
 
 
 def test_broken_problems_are_named() -> None:
-    with pytest.raises(StepwardError, match="there are no test problems"):
+    with refused("empty", field="test"):
         _gather([], [])
-    with pytest.raises(StepwardError, match="problem p1: its id is there twice"):
+    with refused("duplicate", field="id", names=("p1",)):
         _gather([*PROBLEMS, PROBLEMS[0]], SOLUTIONS)
-    with pytest.raises(StepwardError, match="problem p1: 4 candidates, expected at least 5"):
+    with refused("too_few", field="solutions", names=("p1", 4, 5)):
         _gather(PROBLEMS, SOLUTIONS, at_least=5)
 
 
 @pytest.mark.parametrize(
-    ("scores", "message"),
+    ("scores", "code", "field", "names"),
     [
-        (SCORES[:-1], r"p2/a by er/seed-0: missing"),
-        ([*SCORES, SCORES[0]], r"p1/a by er/seed-0: there twice"),
-        ([*SCORES, replace(SCORES[0], solution_id="p1/z")], r"p1/z by er/seed-0: it is not among"),
-        ([replace(SCORES[0], problem_id="p2"), *SCORES[1:]], r"p1/a by er/seed-0: missing for problem p1"),
-        ([replace(SCORES[0], scores=(0.5,)), *SCORES[1:]], r"p1/a by er/seed-0: 1 scores for 2 steps"),
-        ([replace(SCORES[0], scores=(0.5, float("nan"))), *SCORES[1:]], r"p1/a by er/seed-0: .*not in \[0, 1\]"),
-        ([replace(SCORES[0], scores=(0.5, 1.1)), *SCORES[1:]], r"p1/a by er/seed-0: .*not in \[0, 1\]"),
-        ([replace(SCORES[0], model="er"), *SCORES[1:]], r"'er' is not named <kind>/seed-<seed>"),
+        (SCORES[:-1], "missing", "scores", ("p2/a", "er/seed-0")),
+        ([*SCORES, SCORES[0]], "duplicate", "solution_id", ("p1/a", "er/seed-0")),
+        ([*SCORES, replace(SCORES[0], solution_id="p1/z")], "mismatch", "solution_id", ("p1/z", "er/seed-0")),
+        ([replace(SCORES[0], problem_id="p2"), *SCORES[1:]], "missing", "scores", ("p1/a", "er/seed-0", "problem p1")),
+        ([replace(SCORES[0], scores=(0.5,)), *SCORES[1:]], "mismatch", "scores", ("p1/a", "er/seed-0", 1, 2)),
+        ([replace(SCORES[0], scores=(0.5, float("nan"))), *SCORES[1:]], "bad_value", "scores", ("p1/a", "nan")),
+        ([replace(SCORES[0], scores=(0.5, 1.1)), *SCORES[1:]], "bad_value", "scores", ("p1/a", 1.1)),
+        ([replace(SCORES[0], model="er"), *SCORES[1:]], "bad_value", "model", ("'er'",)),
     ],
 )
-def test_broken_scores_are_named(scores: list[Scores], message: str) -> None:
+def test_broken_scores_are_named(scores: list[Scores], code: str, field: str, names: tuple[object, ...]) -> None:
     candidates = gather(PROBLEMS, SOLUTIONS, at_least=4, part="test")
-    with pytest.raises(StepwardError, match=message):
+    with refused(code, field=field, names=names):
         tabulate(candidates, scores, part="test")
 
 

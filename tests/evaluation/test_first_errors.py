@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
 
-from stepward.errors import StepwardError
 from stepward.evaluation.first_errors import (
     UNREAD,
     choose_threshold,
@@ -88,7 +88,7 @@ def test_neighbouring_floats_leave_a_threshold_between_them():
 
 @pytest.mark.parametrize("first", [[0, 0], [-1, -1]], ids=["errors", "none"])
 def test_a_threshold_needs_rows_of_both_kinds(first):
-    with pytest.raises(StepwardError, match="rows of both kinds"):
+    with refused("too_few", field="--threshold", names=("2 rows",)):
         choose_threshold([[0.5], [0.2]], first)
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
 from scipy.stats import binomtest
 
-from stepward.errors import StepwardError
 from stepward.evaluation.label_noise import CASES, case_of, label_noise
 from stepward.labelling.filters import labels_up_to
 from stepward.records import LabelledSolution, StepLabels
@@ -113,12 +113,12 @@ def test_peoples_labels_of_a_published_solution_are_compared_by_its_steps() -> N
 
 
 def test_what_is_no_comparison_is_refused() -> None:
-    with pytest.raises(StepwardError, match=r"no solution has both .* \(1 without true labels, 1 without labels\)"):
+    with refused("empty", field="labels", names=("1 without true labels", "1 without labels")):
         label_noise([labels(0, 1)], [labels(1, 1)])
-    with pytest.raises(StepwardError, match="s0 stands twice in the labels"):
+    with refused("duplicate", field="id", names=("s0",)):
         label_noise([labels(0, 1), labels(0, 2)], [labels(0, 1)])
-    with pytest.raises(StepwardError, match="3 labels beside 4 true ones"):
+    with refused("mismatch", field="labels", names=("s0", 3, 4)):
         label_noise([StepLabels("s0", "p0", "any", (1.0, 1.0, 1.0))], [labels(0, 1)])
     tree = LabelledSolution("?", ("a", "b"), (1.0, 1.0), parents=(-1, -1))
-    with pytest.raises(StepwardError, match="branches"):
+    with refused("unsupported", field="parents"):
         label_noise([tree], [tree])

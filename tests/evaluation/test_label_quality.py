@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
 from sklearn.metrics import roc_auc_score
 
-from stepward.errors import StepwardError
 from stepward.evaluation.label_quality import label_quality
 from stepward.records import StepRollouts
 
@@ -68,10 +68,10 @@ def test_no_prefixes_at_all() -> None:
 
 
 def test_a_prefix_that_the_oracle_does_not_know_is_named() -> None:
-    with pytest.raises(StepwardError, match="prefix p//1: the oracle has no verdict"):
+    with refused("missing", field="oracle", names=("p//1",)):
         label_quality([_prefix("p//1", 1, 2)], {})
 
 
 def test_impossible_counts_are_named() -> None:
-    with pytest.raises(StepwardError, match="prefix p//1: 3 right of 2 drawn"):
+    with refused("bad_value", field="right", names=("p//1", 3, 2)):
         label_quality([_prefix("p//1", 3, 2)], {"p//1": True})

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
 
-from stepward.errors import StepwardError
 from stepward.evaluation.pair_rows import Pair, guess_benchmark, read_pairs
 from stepward.evaluation.pairs import measure_pairs
 from stepward.evaluation.reward_bench import PROMPTS, SECTIONS, SUBSETS_2, section_of, ties_score, weight_of
@@ -111,26 +111,28 @@ def test_other_subsets_go_by_their_section_and_rows():
 
 
 REFUSED = {
-    "unknown subset": ([pair(1, 0, subset="x")], "rewardbench", "'x' is none of RewardBench 1's"),
-    "section": ([pair(1, 0, subset="shp", section="Chat")], "rewardbench", "shp belongs to Prior Sets"),
-    "several": ([pair(1, (0, 2), subset="shp")], "rewardbench", "one chosen and one rejected answer; found several"),
-    "subset of 2": ([pair(1, (0, 0, 0), subset="shp")], "rewardbench2", "'shp' is none of RewardBench 2's"),
-    "ties id": ([pair((1, 1), 0, "x:1", subset="Ties")], "rewardbench2", "expected ref:N or tied:N"),
-    "ties number": ([pair((1, 1), 0, "tied:a", subset="Ties")], "rewardbench2", "expected ref:N or tied:N"),
-    "one tied": ([pair(1, 0, "tied:1", subset="Ties")], "rewardbench2", "one chosen score; expected several"),
+    "unknown subset": ([pair(1, 0, subset="x")], "rewardbench", "unknown_name", "subset", "'x'"),
+    "section": ([pair(1, 0, subset="shp", section="Chat")], "rewardbench", "mismatch", "section", "Prior Sets"),
+    "several": ([pair(1, (0, 2), subset="shp")], "rewardbench", "unsupported", "rejected", "id '0'"),
+    "subset of 2": ([pair(1, (0, 0, 0), subset="shp")], "rewardbench2", "unknown_name", "subset", "'shp'"),
+    "ties id": ([pair((1, 1), 0, "x:1", subset="Ties")], "rewardbench2", "bad_value", "id", "'x:1'"),
+    "ties number": ([pair((1, 1), 0, "tied:a", subset="Ties")], "rewardbench2", "bad_value", "id", "'tied:a'"),
+    "one tied": ([pair(1, 0, "tied:1", subset="Ties")], "rewardbench2", "too_few", "chosen", "'tied:1'"),
     "twice": (
         [pair((1, 1), 0, "tied:1", subset="Ties"), pair((1, 1), 0, "tied:01", subset="Ties")],
         "rewardbench2",
-        "id 'tied:01' of subset Ties: tied:1 stands in an earlier row too; keep one",
+        "duplicate",
+        "id",
+        "'tied:01'",
     ),
-    "no pair": ([pair((1, 1), 0, "tied:1", subset="Ties")], "rewardbench2", "no N has both rows"),
+    "no pair": ([pair((1, 1), 0, "tied:1", subset="Ties")], "rewardbench2", "too_few", "id", "Ties"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_rows_that_fit_no_rule_are_refused(case):
-    rows, benchmark, message = REFUSED[case]
-    with pytest.raises(StepwardError, match=message):
+    rows, benchmark, code, field, name = REFUSED[case]
+    with refused(code, field=field, names=(name,)):
         measure_pairs(rows, benchmark)
 
 
@@ -213,25 +215,25 @@ def test_accuracy_by_the_given_margin():
 
 
 BAD_ROWS = {
-    "repeated": ([{"id": 1, "chosen": 1, "rejected": 0}] * 2, "row 2, field 'id': '1' stands in row 1 too"),
-    "NaN": ([{"id": 1, "chosen": float("nan"), "rejected": 0}], "row 1, field 'chosen': holds nan"),
-    "infinite": ([{"id": 1, "chosen": 1, "rejected": [0, float("inf")]}], r"field 'rejected\[1\]': holds inf"),
-    "text": ([{"id": 1, "chosen": "1", "rejected": 0}], "field 'chosen': expected a number, found text"),
-    "truth": ([{"id": 1, "chosen": True, "rejected": 0}], "field 'chosen': expected a number, found true or false"),
-    "none": ([{"id": 1, "chosen": 1, "rejected": []}], "field 'rejected': empty"),
-    "missing": ([{"id": 1, "chosen": 1}], "field 'rejected': missing; found id, chosen"),
-    "no id": ([{"chosen": 1, "rejected": 0}], "field 'id': missing"),
-    "subset": ([{"id": 1, "chosen": 1, "rejected": 0, "subset": 3}], "field 'subset': expected text or null"),
-    "margin": ([{"id": 1, "chosen": 1, "rejected": 0, "margin": "big"}], "field 'margin': expected a number"),
-    "huge": ([{"id": 1, "chosen": 10**400, "rejected": 0}], "field 'chosen': .*too large"),
-    "large": ([{"id": 1, "chosen": 0, "rejected": [0, -1.5e308]}], r"row 1, field 'rejected\[1\]': .*from -1e.300 to"),
+    "repeated": ([{"id": 1, "chosen": 1, "rejected": 0}] * 2, "duplicate", "id"),
+    "NaN": ([{"id": 1, "chosen": float("nan"), "rejected": 0}], "bad_rows", "chosen"),
+    "infinite": ([{"id": 1, "chosen": 1, "rejected": [0, float("inf")]}], "bad_rows", "rejected[1]"),
+    "text": ([{"id": 1, "chosen": "1", "rejected": 0}], "wrong_type", "chosen"),
+    "truth": ([{"id": 1, "chosen": True, "rejected": 0}], "wrong_type", "chosen"),
+    "none": ([{"id": 1, "chosen": 1, "rejected": []}], "empty", "rejected"),
+    "missing": ([{"id": 1, "chosen": 1}], "missing", "rejected"),
+    "no id": ([{"chosen": 1, "rejected": 0}], "missing", "id"),
+    "subset": ([{"id": 1, "chosen": 1, "rejected": 0, "subset": 3}], "bad_rows", "subset"),
+    "margin": ([{"id": 1, "chosen": 1, "rejected": 0, "margin": "big"}], "wrong_type", "margin"),
+    "huge": ([{"id": 1, "chosen": 10**400, "rejected": 0}], "too_large", "chosen"),
+    "large": ([{"id": 1, "chosen": 0, "rejected": [0, -1.5e308]}], "too_large", "rejected[1]"),
 }
 
 
 @pytest.mark.parametrize("case", BAD_ROWS)
 def test_bad_rows_are_refused_by_their_number(tmp_path, case):
-    rows, message = BAD_ROWS[case]
-    with pytest.raises(StepwardError, match=message):
+    rows, code, field = BAD_ROWS[case]
+    with refused(code, file=tmp_path / "pairs.jsonl", row=len(rows), field=field):
         read_pairs(write(tmp_path / "pairs.jsonl", rows))
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
 from scipy import stats
 
-from stepward.errors import StepwardError
 from stepward.evaluation.voting import Ballot, Floats, Votes, draw_orders, first_of_best, tally, vote
 
 ANSWERS = [0, 0, 1, 2, -1]
@@ -169,5 +169,5 @@ def test_without_models_majority_is_all_there_is() -> None:
 
 @pytest.mark.parametrize("n", [0, 10])
 def test_n_outside_the_candidates_is_refused(n: int) -> None:
-    with pytest.raises(StepwardError, match=f"problem p: a vote of {n} needs 1 to 9"):
+    with refused("too_few", field="ns", names=("problem p", n, 9)):
         vote(_ballot(), [n], WEIGHTS, seed=0)
