@@ -5,7 +5,13 @@ another. Each segment is tokenised apart: no token straddles a step's end, and s
 share its ids exactly, which is what lets a reward model read that prefix once (stepward.rewards.packing).
 """
 
-from collections.abc import Sequence
+import ctypes
+import resource
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +19,16 @@ from stepward.errors import StepwardError
 
 _REMEMBERED = 1 << 17
 """Texts whose ids are kept, at most."""
+
+
+TEMPLATE_SIZE = 1 << 20
+"""Characters of a chat template, and of what it adds to messages, at most."""
+
+TEMPLATE_SECONDS = 10.0
+"""How long a chat template may run; those in use take a thousandth of a second."""
+
+TEMPLATE_MEMORY = 1 << 30
+"""Bytes by which the process may grow meanwhile."""
 
 
 class Tokenizer(Protocol):
@@ -78,7 +94,11 @@ class Renderer:
             for text in own
         )
         if self.rendering.step_token and not self._mark:
-            raise StepwardError(f"the step token {self.rendering.step_token!r} has no tokens: expected one at least")
+            raise StepwardError(
+                f"the step token {self.rendering.step_token!r} has no tokens: expected one at least",
+                code="unsupported",
+                field="step_token",
+            )
 
     def remember(self, texts: Sequence[str]) -> None:
         """Encodes many texts at once, which a fast tokenizer does in a fraction of the time."""
@@ -110,9 +130,15 @@ class Renderer:
         Raises:
             StepwardError: The question is empty or has no tokens.
         """
+        if not isinstance(question, str):
+            raise StepwardError(
+                f"the question is {type(question).__name__}: expected its text", code="wrong_type", field="question"
+            )
         ids = self._encode(question)
         if not question.strip() or not ids:
-            raise StepwardError(f"the question {question!r} has no text to render: expected a question")
+            raise StepwardError(
+                f"the question {question!r} has no text to render: expected a question", code="empty", field="question"
+            )
         return [*self._opening, *ids, *self._after_question]
 
     def prefix(self, question: str, steps: Sequence[str]) -> list[int]:
@@ -121,6 +147,7 @@ class Renderer:
         Raises:
             StepwardError: The question or a step is empty or has no tokens.
         """
+        _check_steps(steps)
         ids = self.prompt(question)
         for index in range(len(steps)):
             ids += self._step(steps, index)
@@ -134,8 +161,13 @@ class Renderer:
         Raises:
             StepwardError: There is no step, or the question or a step is empty or has no tokens.
         """
+        _check_steps(steps)
         if not steps:
-            raise StepwardError(f"a solution of the question {question[:80]!r} has no steps: expected at least one")
+            raise StepwardError(
+                f"a solution of the question {question[:80]!r} has no steps: expected at least one",
+                code="empty",
+                field="steps",
+            )
         ids = self.prompt(question)
         starts, ends = [], []
         for index in range(len(steps)):
@@ -148,10 +180,103 @@ class Renderer:
         return Rendered(tuple(ids), tuple(starts), tuple(ends))
 
     def _step(self, steps: Sequence[str], index: int) -> tuple[int, ...]:
+        if not isinstance(steps[index], str):
+            raise StepwardError(
+                f"step {index + 1} of {len(steps)} is {type(steps[index]).__name__}: expected its text",
+                code="wrong_type",
+                field="steps",
+            )
         ids = self._encode(steps[index])
         if not steps[index].strip() or not ids:
             raise StepwardError(
                 f"step {index + 1} of {len(steps)} is {steps[index]!r}, which has no text to score: "
-                "expected steps as stepward.steps.split gives them"
+                "expected steps as stepward.steps.split gives them",
+                code="empty",
+                field="steps",
             )
         return ids
+
+
+def _check_steps(steps: Sequence[str]) -> None:
+    """Refuses a text, which is a sequence too: each of its characters would be a step."""
+    if isinstance(steps, str):
+        raise StepwardError(
+            f"steps is one text ({steps[:40]!r}): expected a list of steps, as stepward.steps.split gives them",
+            code="wrong_type",
+            field="steps",
+        )
+
+
+def apply_template(tokenizer: Any, messages: Sequence[Mapping[str, str]], **options: Any) -> str:
+    """The text that a tokenizer's chat template makes of messages. A template is a stranger's program: it is bounded.
+
+    Args:
+        tokenizer: With a chat template.
+        messages: Each with `role` and `content`.
+        options: Of transformers' `apply_chat_template`.
+
+    Raises:
+        StepwardError: There is no template, it can't write the messages, or it takes too much.
+    """
+    template = getattr(tokenizer, "chat_template", None)
+    if not template:
+        raise StepwardError(
+            "messages are given, and the tokenizer has no chat template: give it one, or give text",
+            code="missing",
+            field="chat_template",
+        )
+    if len(str(template)) > TEMPLATE_SIZE:
+        raise _too_large(f"has {len(str(template)):,} characters, more than {TEMPLATE_SIZE:,}")
+    try:
+        with _bounded():
+            text = str(tokenizer.apply_chat_template(messages, tokenize=False, **options))
+    except (_Exceeded, MemoryError):
+        raise _too_large(f"takes more than {TEMPLATE_SECONDS:g} s or {TEMPLATE_MEMORY >> 20:,} MiB of memory") from None
+    except Exception as error:  # a template may raise anything
+        raise StepwardError(
+            f"the tokenizer's chat template can't write the messages ({error})",
+            code="unsupported",
+            field="chat_template",
+        ) from error
+    if len(text) > TEMPLATE_SIZE + 4 * sum(len(str(message.get("content"))) for message in messages):
+        raise _too_large(f"makes {len(text):,} characters of so few")
+    return text
+
+
+def _too_large(what: str) -> StepwardError:
+    return StepwardError(
+        f"the tokenizer's chat template {what}: it is no template of a model to be used", code="too_large",
+        field="chat_template",
+    )  # fmt: skip
+
+
+class _Exceeded(BaseException):
+    """Thrown into a template that takes too much; Jinja hands on what is no Exception."""
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """Stops what this thread does in the block when it takes more time or memory than a template may."""
+    caller, over, lock = threading.get_ident(), threading.Event(), threading.Lock()
+
+    def watch() -> None:
+        end, most = time.monotonic() + TEMPLATE_SECONDS, _peak() + TEMPLATE_MEMORY
+        while not over.wait(0.05):
+            if time.monotonic() > end or _peak() > most:
+                with lock:
+                    if not over.is_set():
+                        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(caller), ctypes.py_object(_Exceeded))
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        with lock:
+            over.set()
+
+
+def _peak() -> int:
+    """The most bytes of memory that the process has had; Linux counts them in KiB, macOS one by one."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024

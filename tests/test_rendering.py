@@ -3,15 +3,18 @@
 import pickle
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from byte_tokenizer import ByteTokenizer
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
 from tiny_world import make_tokenizer
 
+from stepward import rendering
 from stepward.errors import StepwardError
-from stepward.rendering import Renderer, Rendering
+from stepward.rendering import Renderer, Rendering, apply_template
 
 texts = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)
 
@@ -104,3 +107,64 @@ def test_texts_that_are_encoded_together_have_the_ids_they_have_alone() -> None:
     together.remember(texts)
     assert [together._encode(text) for text in texts] == [alone._encode(text) for text in texts]
     assert pickle.loads(pickle.dumps(together)).prompt("How many?") == alone.prompt("How many?")
+
+
+def test_a_text_in_the_place_of_steps_is_refused() -> None:
+    renderer = Renderer(make_tokenizer())
+    for render in (renderer.solution, renderer.prefix):
+        with refused("wrong_type", field="steps", names=("2+2=4",)):
+            render("What is 2 + 2?", "2+2=4")
+        with refused("wrong_type", field="steps", names=("step 2",)):
+            render("What is 2 + 2?", ["2+2=4", 4])  # type: ignore[list-item]
+        with refused("wrong_type", field="question"):
+            render(None, ["2+2=4"])  # type: ignore[arg-type]
+
+
+def templated(template: Any) -> Any:
+    tokenizer = make_tokenizer()
+    tokenizer.chat_template = template
+    return apply_template(tokenizer, [{"role": "user", "content": "Start"}])
+
+
+def test_a_template_writes_the_messages() -> None:
+    assert templated("{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}") == "<user>Start"
+
+
+LOOP = "{% for a in range(99999) %}"
+ENDLESS = LOOP * 3 + "{% endfor %}" * 3
+DOUBLING = (
+    "{% set n = namespace(x='ab') %}" + LOOP * 2 + "{% set n.x = n.x ~ n.x %}{% set n.x = n.x[:99999999] %}"
+    "{% endfor %}{% endfor %}"
+)
+
+
+@pytest.mark.parametrize("template", [ENDLESS, DOUBLING])
+def test_a_template_that_does_not_end_is_stopped(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "TEMPLATE_SECONDS", 0.2)
+    with refused("too_large", field="chat_template", names=("0.2",)):
+        templated(template)
+
+
+def test_a_template_that_takes_memory_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long before its time is up; what it made is given back."""
+    monkeypatch.setattr(rendering, "TEMPLATE_MEMORY", 1 << 26)
+    monkeypatch.setattr(rendering, "TEMPLATE_SECONDS", 3600.0)
+    growing = "{% set n = namespace(x=[]) %}" + LOOP + "{% set n.x = n.x + ['ab' * (9999999 + a)] %}{% endfor %}"
+    with refused("too_large", field="chat_template"):
+        templated(growing)
+
+
+def test_a_template_that_writes_or_is_too_much_is_refused() -> None:
+    with refused("too_large", field="chat_template"):
+        templated("{% for a in range(9999) %}{{ 'ab' * 999 }}{% endfor %}")
+    with refused("too_large", field="chat_template"):
+        templated("{# " + "x" * rendering.TEMPLATE_SIZE + " #}")
+
+
+def test_a_template_that_cannot_write_the_messages_is_named() -> None:
+    with refused("unsupported", field="chat_template", names=("no such thing",)):
+        templated("{{ raise_exception('no such thing') }}")
+    with refused("unsupported", field="chat_template"):
+        templated("{% for m in %}")
+    with refused("missing", field="chat_template"):
+        templated(None)

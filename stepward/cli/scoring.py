@@ -35,7 +35,7 @@ def score(
     name: Annotated[str | None, typer.Option(help="What the scored rows call the model; else its own name.")] = None,
     batch_tokens: Annotated[int, typer.Option(min=1, help="Tokens read at once, padding counted.")] = 8192,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, ...; a GPU if there is one.")] = None,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16, for models of others.")] = "float32",
+    dtype: Annotated[str, typer.Option(help="Of the weights: float32, bfloat16 or float16.")] = "float32",
     set_aside: Annotated[
         bool, typer.Option("--set-aside", help="Set bad rows aside in OUT.rejected.jsonl instead of refusing all.")
     ] = False,
@@ -106,11 +106,12 @@ def _score_file(
     device: str | None,
     set_aside: bool,
 ) -> None:
+    from stepward.models import model_folder
     from stepward.rewards.hub_files import score_file
-    from stepward.rewards.hub_models import device_named, local_folder, weights_mark
+    from stepward.rewards.hub_models import device_named, weights_mark
 
     # All that may change a digit of a score.
-    mark = " ".join([weights_mark(local_folder(model)), *map(str, settings), str(device_named(device))])
+    mark = " ".join([weights_mark(model_folder(model)), *map(str, settings), str(device_named(device))])
     with _bar() as told:
         found = score_file(
             loaded, file, to, name=name or loaded.description.name, weights=mark, split=_split(loaded, split),

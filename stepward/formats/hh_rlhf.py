@@ -17,21 +17,22 @@ NAME = "hh-rlhf"
 
 _SPEAKERS = {USER: "Human", ASSISTANT: "Assistant"}
 _ROLES = {speaker: role for role, speaker in _SPEAKERS.items()}
-_STARTS = tuple(f"\n\n{speaker}:" for speaker in _ROLES)
+STARTS = tuple(f"\n\n{speaker}:" for speaker in _ROLES)
+"""How a dialogue in one text starts."""
 _MARK = re.compile(r"\n\n(Human|Assistant):")
 _FIELDS = ("chosen", "rejected")
 
 
 def matches(fields: Fields) -> bool:
     """Whether a row has no prompt, and chosen and rejected start as dialogues do."""
-    return "prompt" not in fields and all(str(fields.get(name, "")).startswith(_STARTS) for name in _FIELDS)
+    return "prompt" not in fields and all(str(fields.get(name, "")).startswith(STARTS) for name in _FIELDS)
 
 
 def read(row: Row) -> Preference:
     """The row's preference: the shared turns as its prompt, the others as chosen and rejected."""
     texts = {name: text(row.fields, name) for name in _FIELDS}
     for name, value in texts.items():
-        if not value.startswith(_STARTS):
+        if not value.startswith(STARTS):
             raise RowFault(name, f"starts with {value[:20]!r}; expected a dialogue that starts with '\\n\\nHuman:'")
     chosen, rejected = (_turns(value) for value in texts.values())
     differing(chosen, rejected)
@@ -40,7 +41,7 @@ def read(row: Row) -> Preference:
         raise RowFault("rejected", "shares no turn with chosen; expected two answers to one dialogue")
     # A dialogue with a space behind each mark needs no more than its turns to be written again.
     parts = zip(texts.items(), (chosen, rejected), strict=True)
-    unusual = {name: value for (name, value), said in parts if _text(said) != value}
+    unusual = {name: value for (name, value), said in parts if dialogue(said) != value}
     rest = {name: value for name, value in row.fields.items() if name not in _FIELDS}
     prompt, chosen, rejected = chosen[:count], chosen[count:], rejected[count:]
     return Preference(
@@ -58,7 +59,7 @@ def write(preference: Preference, choices: Choices) -> list[dict[str, Any]]:
     for name, answer in (("chosen", whole.chosen), ("rejected", whole.rejected)):
         said = whole.prompt + answer
         if name not in row or _turns(row[name]) != said:
-            row[name] = _text(said)
+            row[name] = dialogue(said)
             if _turns(row[name]) != said:
                 raise NotWritable(f"a turn holds a mark of {NAME} itself, '\\n\\nHuman:' or '\\n\\nAssistant:'")
     return [row]
@@ -72,7 +73,12 @@ def _turns(dialogue: str) -> Turns:
     )
 
 
-def _text(said: Turns) -> str:
+def dialogue(said: Turns) -> str:
+    """The turns as one text.
+
+    Raises:
+        NotWritable: A turn's role is neither user nor assistant.
+    """
     unknown = next((one.role for one in said if one.role not in _SPEAKERS), None)
     if unknown is not None:
         raise NotWritable(f"{NAME} knows Human and Assistant alone, and a turn is of role {unknown!r}")

@@ -10,10 +10,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from stepward import steps as one_text
 from stepward.errors import StepwardError
 from stepward.records import question_id
 from stepward.rendering import Renderer
-from stepward.rewards.answer_tokens import answer_tokens
+from stepward.rewards.answer_tokens import Form, answer_tokens, form_of
 from stepward.rewards.configs import ORMConfig, PreferenceConfig, PRMConfig, StepConfig
 from stepward.rewards.losses import up_to_first_error
 
@@ -35,9 +36,11 @@ class Features:
 
     Attributes:
         names: The columns that are made. The last is the row's `fate`, which the trainers never see.
+        known_tokens: Ids that the model has an embedding for; not looked at where None.
     """
 
     names: tuple[str, ...]
+    known_tokens: int | None = None
 
     def __call__(self, columns: Columns, indices: Sequence[int]) -> Made:
         """The features of a batch of rows.
@@ -55,10 +58,25 @@ class Features:
             row = {name: values[place] for name, values in columns.items()}
             try:
                 self._add(made, row)
+                self._check_ids(made)
             except StepwardError as error:
                 name = f" ({row['id']})" if row.get("id") is not None else ""
-                raise StepwardError(f"row {index + 1}{name} of the data: {error}") from None
+                raise StepwardError(
+                    f"row {index + 1}{name} of the data: {error}", code=error.code, row=index + 1, field=error.field
+                ) from None
         return made
+
+    def _check_ids(self, made: Made) -> None:
+        """Refuses a row just made whose ids the model has no embedding for: a tokenizer of another model's."""
+        rows = [made[name][-1] for name in self.names if name.endswith("_ids")]
+        highest = max((max(ids, default=0) for ids in rows), default=0)
+        if self.known_tokens is not None and highest >= self.known_tokens:
+            raise StepwardError(
+                f"the model knows {self.known_tokens} tokens but its tokenizer gives id {highest}: they don't belong "
+                "together",
+                code="mismatch",
+                field="processing_class",
+            )
 
     def _remember(self, columns: Columns) -> None:
         """Does at once, before the rows are made, what is faster for all of them together."""
@@ -76,11 +94,15 @@ class StepFeatures(Features):
         config: The settings.
         longest: Most tokens of a sequence.
         evaluating: Whether the rows are for evaluation, where every label is kept.
+        whole: Of outcomes: whether a solution is one text or steps, whichever way a row gives it; None: as it does.
     """
 
     names = ("input_ids", "marks", "labels", "correct", "group", "fate")
 
-    def __init__(self, renderer: Renderer, config: StepConfig, longest: int, evaluating: bool) -> None:
+    def __init__(
+        self, renderer: Renderer, config: StepConfig, longest: int, evaluating: bool, whole: bool | None = None
+    ) -> None:
+        self.whole = whole
         self.renderer = renderer
         self.config = config
         self.longest = longest
@@ -142,7 +164,7 @@ class StepFeatures(Features):
     def _labelled(self, row: Mapping[str, Any]) -> tuple[str, list[str], list[float | None]]:
         """The question, the steps, and a label a step as they are trained on."""
         if isinstance(self.config, ORMConfig):
-            return _outcome(row)
+            return _outcome(row, self.whole)
         question, steps = _text(row, "prompt"), list(_list(row, "completions"))
         labels = [_label(value, f"labels[{place}]") for place, value in enumerate(_list(row, "labels"))]
         if len(steps) != len(labels):
@@ -176,11 +198,13 @@ class PreferenceFeatures(Features):
         tokenizer: With a chat template, where rows are chat.
         config: The settings.
         longest: Most tokens of a sequence.
+        form: How the model's rows are written; None where they are tokenised already.
     """
 
     names = ("chosen_ids", "rejected_ids", "margin", "weight", "group", "fate")
 
-    def __init__(self, tokenizer: Any, config: PreferenceConfig, longest: int) -> None:
+    def __init__(self, tokenizer: Any, config: PreferenceConfig, longest: int, form: Form | None = None) -> None:
+        self.form = form
         self.tokenizer = tokenizer
         self.config = config
         self.longest = longest
@@ -210,6 +234,14 @@ class PreferenceFeatures(Features):
     def _ids(self, row: Mapping[str, Any], side: str) -> list[int]:
         if f"{side}_ids" in row:
             return _token_ids(row, f"{side}_ids")
+        found = form_of(row.get("prompt"), row.get(side))
+        if self.form is not None and found != self.form and not {found, self.form} <= {"text", "answer"}:
+            raise StepwardError(
+                f"{side} is of the form {found}, and the first rows of the training data of the form {self.form}: a "
+                "model is read back in one; give all rows alike (data.chat of a recipe makes them so)",
+                code="mismatch",
+                field=side,
+            )
         return answer_tokens(self.tokenizer, row.get("prompt"), row.get(side), side)
 
 
@@ -222,9 +254,13 @@ def _texts(columns: Columns) -> list[str]:
     return sorted(texts)
 
 
-def _outcome(row: Mapping[str, Any]) -> tuple[str, list[str], list[float | None]]:
-    """An outcome row's question, steps and its label at each; `completion` is one step."""
-    steps = [_text(row, "completion")] if "completion" in row else list(_list(row, "completions"))
+def _outcome(row: Mapping[str, Any], whole: bool | None) -> tuple[str, list[str], list[float | None]]:
+    """An outcome row's question, steps and its label at each; `completion` is one step, if it is not to be split."""
+    if "completion" in row:
+        steps = [_text(row, "completion")] if whole is not False else list(one_text.split(_text(row, "completion")))
+    else:
+        steps = list(_list(row, "completions"))
+        steps = [one_text.join(steps)] if whole and steps else steps
     if not steps:
         raise StepwardError("no completions: expected at least one step")
     name = "label" if "label" in row else "correct"

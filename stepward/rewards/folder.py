@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -26,8 +26,10 @@ from transformers import (
 )
 
 from stepward.errors import StepwardError
-from stepward.models import is_hub_name, quiet
+from stepward.model_config import load_config
+from stepward.models import model_folder, quiet
 from stepward.rendering import Rendering
+from stepward.rewards.answer_tokens import Form
 from stepward.rewards.heads import Head
 from stepward.store import unwritable
 
@@ -35,6 +37,9 @@ DESCRIPTION = "stepward_reward_model.json"
 
 # Its own, not the records': a new field of a record makes no trained model unreadable.
 VERSION = 2
+
+_LARGEST = 1 << 20
+"""Bytes of a description, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +54,19 @@ class Description:
         rendering: The separators it was trained with.
         share_prefixes: Whether solutions with common first tokens may be read as one tree.
         head: What it ends in.
+        form: How a question and its answer are one sequence, where that is not steps one by one.
     """
 
-    kind: str
-    seed: int
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    kind: Annotated[str, Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0)]
     base: str
-    eta: float | None = None
+    eta: Annotated[float, Field(gt=0)] | None = None
     rendering: Rendering = field(default_factory=Rendering)
     share_prefixes: bool = True
     head: Head = field(default_factory=lambda: Head("linear", 1))
+    form: Form | None = None
 
     @property
     def name(self) -> str:
@@ -81,20 +90,53 @@ def read_description(folder: Path) -> Description:
     if not path.is_file():
         raise StepwardError(
             f"{folder} is not a reward model: there is no {DESCRIPTION} in it. "
-            "Give the folder of one, for instance runs/tiny-cpu/rewards/er/seed-0."
+            "Give the folder of one, for instance runs/tiny-cpu/rewards/er/seed-0.",
+            code="file_not_found",
+            file=path,
+        )
+    fields = _fields(path)
+    version = fields.pop("schema_version", None)
+    if version != VERSION:
+        raise StepwardError(
+            f"{path}: schema_version is {version!r}, expected {VERSION}: train it again, or update Stepward.",
+            code="wrong_version",
+            file=path,
+            field="schema_version",
         )
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        version = fields.pop("schema_version")
-        head = Head(**{**fields["head"], "label_tokens": tuple(fields["head"]["label_tokens"])})
-        description = Description(**{**fields, "rendering": Rendering(**fields["rendering"]), "head": head})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return TypeAdapter(Description).validate_json(json.dumps(fields))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
         raise StepwardError(
-            f"{path} can't be read as a reward model's description ({error}): train it again."
+            f"{path}: {name}: {first['msg'][0].lower()}{first['msg'][1:]}; it is no reward model's description",
+            code="bad_value",
+            file=path,
+            field=name,
         ) from None
-    if version != VERSION:
-        raise StepwardError(f"{path}: schema_version is {version}, expected {VERSION}: train it again.")
-    return description
+    except StepwardError as error:  # kind, classes and label tokens that don't fit one another
+        raise StepwardError(f"{path}: head: {error}", code=error.code, file=path, field="head") from None
+
+
+def _fields(path: Path) -> dict[str, Any]:
+    """What a description says, of whatever type."""
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise StepwardError(
+                f"{path} has {path.stat().st_size:,} bytes, more than {_LARGEST:,}: it is no description of a model",
+                code="too_large",
+                file=path,
+            )
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise StepwardError(
+            f"{path} can't be read as a reward model's description ({error}): train it again.",
+            code="unreadable",
+            file=path,
+        ) from None
+    if not isinstance(fields, dict):
+        raise StepwardError(f"{path} holds no JSON object: train it again.", code="unreadable", file=path)
+    return fields
 
 
 def check_same(checkpoint: Path, description: Description) -> None:
@@ -108,7 +150,10 @@ def check_same(checkpoint: Path, description: Description) -> None:
         if before[name] != now:
             raise StepwardError(
                 f"{checkpoint} is a checkpoint of another recipe: its {name} is {before[name]}, now {now}. Train on "
-                "with the settings it was made with, or start into another folder."
+                "with the settings it was made with, or start into another folder.",
+                code="changed",
+                file=checkpoint,
+                field=name,
             )
 
 
@@ -122,7 +167,7 @@ def load_model(name: str | Path, head: Head, **settings: Any) -> PreTrainedModel
     global random state: seed it first.
 
     Args:
-        name: A folder, or a model's name on the hub.
+        name: A folder, or a model's name on the hub (`stepward.models.model_folder`).
         head: The head: `linear` needs a token classifier, `scalar` a sequence classifier, `label_tokens` the language
             model itself.
         settings: Passed to `from_pretrained`.
@@ -130,13 +175,21 @@ def load_model(name: str | Path, head: Head, **settings: Any) -> PreTrainedModel
     Raises:
         StepwardError: The folder holds no weights in safetensors, or transformers has no such class for it.
     """
-    local = not is_hub_name(name)
-    if local and not any(Path(name).glob("*.safetensors")):
-        raise StepwardError(f"the model folder {name} has no weights: looked for *.safetensors.")
+    if "revision" in settings:  # of a folder, as which all are loaded, it would be passed over
+        raise StepwardError(
+            f"the model {name}: write its revision behind its name, as hf://owner/name@{settings['revision']}",
+            code="conflict",
+            field="revision",
+        )
+    folder = model_folder(name)
+    if not any(folder.glob("*.safetensors")):
+        raise StepwardError(
+            f"the model folder {name} has no weights: looked for *.safetensors.", code="file_not_found", file=name
+        )
     kind = {"linear": AutoModelForTokenClassification, "scalar": AutoModelForSequenceClassification}
     settings = {"dtype": torch.float32, **settings}
     try:
-        config = AutoConfig.from_pretrained(name, local_files_only=local, trust_remote_code=False)
+        config = load_config(folder)
         if head.kind != "label_tokens":
             config.id2label = {0: "reward"} if head.kind == "scalar" else _CLASSES[head.classes]
             config.label2id = {label: index for index, label in config.id2label.items()}
@@ -145,24 +198,30 @@ def load_model(name: str | Path, head: Head, **settings: Any) -> PreTrainedModel
         config.classifier_dropout = 0.0
         with quiet():
             loaded: Any = kind.get(head.kind, AutoModelForCausalLM).from_pretrained(
-                name,
+                folder,
                 config=config,
                 use_safetensors=True,
-                local_files_only=local,
+                local_files_only=True,
                 trust_remote_code=False,
                 output_loading_info=True,
                 **settings,
             )
-    except (ValueError, OSError, KeyError, RuntimeError, SafetensorError) as error:
+    except StepwardError:
+        raise
+    except Exception as error:  # a stranger's configuration may raise anything
         raise StepwardError(
             f"the model {name} can't be loaded as a reward model: {error}\n"
-            "Expected a causal language model for which transformers has such a classifier, such as Llama or Qwen."
+            "Expected a causal language model for which transformers has such a classifier, such as Llama or Qwen.",
+            code="out_of_memory" if isinstance(error, MemoryError | torch.OutOfMemoryError) else "unsupported",
+            file=name,
         ) from error
     model: PreTrainedModel = loaded[0]
     new = {f"{part}.{name}" for part in ("score", "classifier") for name in ("weight", "bias")}
     if missing := sorted(set(loaded[1]["missing_keys"]) - (new if head.kind != "label_tokens" else set())):
         # transformers draws what is missing at random: right for a new head, noise for anything else.
-        raise StepwardError(f"the model {name} is not whole: its weights lack {', '.join(missing[:3])}")
+        raise StepwardError(
+            f"the model {name} is not whole: its weights lack {', '.join(missing[:3])}", code="unreadable", file=name
+        )
     return model
 
 
@@ -176,7 +235,11 @@ def written_whole(folder: Path) -> Iterator[Path]:
         StepwardError: `folder` holds something that is not a reward model, the disc is full or can't be written.
     """
     if folder.exists() and not (folder / DESCRIPTION).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StepwardError(f"{folder} exists and is not a reward model: it won't be overwritten. Name another folder.")
+        raise StepwardError(
+            f"{folder} exists and is not a reward model: it won't be overwritten. Name another folder.",
+            code="file_exists",
+            file=folder,
+        )
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

@@ -7,6 +7,7 @@ import torch
 from transformers import PreTrainedModel
 
 from stepward.errors import StepwardError
+from stepward.hub import PREFIX
 from stepward.models import load_tokenizer
 from stepward.rewards.adapters import base_of
 
@@ -15,6 +16,14 @@ def longest_of(model: PreTrainedModel, most: int | None) -> int:
     """The most tokens of a sequence: what is asked for, bounded by the model's positions."""
     positions = getattr(model.config, "max_position_embeddings", None)
     return min(bound for bound in (most, positions, 2**31) if bound is not None)
+
+
+def loaded_from(model: PreTrainedModel) -> str:
+    """Where a model was loaded from, with the commit where that is the hub; its class, where it doesn't say."""
+    name, commit = model.config._name_or_path, getattr(model.config, "_commit_hash", None)
+    if name and commit and not Path(name).exists():
+        return f"{PREFIX}{name}@{commit}"
+    return str(name or type(model).__name__)
 
 
 def tokenizer_of(model: Any) -> Any:

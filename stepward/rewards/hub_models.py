@@ -4,7 +4,6 @@ Some come with a class of their own, as Python files beside their weights. Their
 written here and filled from the safetensors, and the rest of such a model is one that transformers has.
 """
 
-import json
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,24 +14,28 @@ from torch.nn import functional
 from transformers import Qwen2Config, Qwen2Model
 
 from stepward.errors import StepwardError
-from stepward.models import is_hub_name, quiet
+from stepward.model_config import config_fields, without_code
+from stepward.models import quiet
 from stepward.rewards.folder import load_model
 from stepward.rewards.heads import Head
 from stepward.store import digest
 
 _HEADS = ("score.weight", "classifier.weight")
 
-# What is asked of the hub: neither pickled weights nor Python.
-_WANTED = ("*.json", "*.safetensors", "*.jinja", "*.txt", "tokenizer.model")
-
 
 class Reader(Protocol):
     """A model ready to be read."""
 
     device: torch.device
+    known_tokens: int
+    """Ids that its embedding has."""
 
     def __call__(self, input_ids: Tensor, attention_mask: Tensor, marks: Tensor) -> Tensor:
         """Logits `[mark, class]`, wrong before right, at indices into the flattened `input_ids` `[row, token]`."""
+
+
+def _known_tokens(model: Any) -> int:
+    return int(model.get_input_embeddings().weight.shape[0])
 
 
 class StateReader:
@@ -40,6 +43,7 @@ class StateReader:
 
     def __init__(self, decoder: nn.Module, head: nn.Module, device: torch.device) -> None:
         self.device = device
+        self.known_tokens = _known_tokens(decoder)
         self._decoder, self._head = decoder.to(device).eval(), head.to(device).eval()
 
     def __call__(self, input_ids: Tensor, attention_mask: Tensor, marks: Tensor) -> Tensor:
@@ -54,6 +58,7 @@ class ClassReader:
 
     def __init__(self, model: nn.Module, device: torch.device) -> None:
         self.device = device
+        self.known_tokens = _known_tokens(model)
         self._model = model.to(device).eval()
 
     def __call__(self, input_ids: Tensor, attention_mask: Tensor, marks: Tensor) -> Tensor:
@@ -78,47 +83,9 @@ class _Signs(nn.Module):
         return logits if self.cap is None else self.cap * torch.tanh(logits / self.cap)
 
 
-def local_folder(name: str | Path) -> Path:
-    """The folder of a model: itself, or where the hub's library keeps a model of the hub's, fetched if need be.
-
-    Raises:
-        StepwardError: There is none, or the hub can't be asked.
-    """
-    if not is_hub_name(name):
-        return Path(name)
-    from huggingface_hub import snapshot_download
-
-    try:
-        with quiet():
-            return Path(snapshot_download(str(name), allow_patterns=list(_WANTED)))
-    except Exception as error:  # its errors are of a dozen libraries' types
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StepwardError(
-            f"{name}: no such folder, and the hub's model can't be had ({reason}); check the name and the network"
-        ) from error
-
-
 def device_named(name: str | None) -> torch.device:
     """Where a model runs: as torch names devices; a GPU where there is one, if no name is given."""
     return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The fields of a model folder's config.json.
-
-    Raises:
-        StepwardError: The file is missing or no JSON object.
-    """
-    path = folder / "config.json"
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StepwardError(f"{path}: can't be read ({error.strerror}); expected a transformers model there") from None
-    except ValueError as error:
-        raise StepwardError(f"{path}: not JSON ({error})") from None
-    if not isinstance(fields, dict):
-        raise StepwardError(f"{path}: expected an object of settings")
-    return fields
 
 
 def weight_names(folder: Path) -> dict[str, Path]:
@@ -234,7 +201,9 @@ def skywork_reader(folder: Path, device: torch.device, dtype: torch.dtype) -> St
 def _qwen(folder: Path, dtype: torch.dtype) -> nn.Module:
     try:
         with quiet():
-            config = Qwen2Config.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            config = without_code(
+                Qwen2Config.from_pretrained(folder, local_files_only=True, trust_remote_code=False), folder
+            )
             loaded: Any = Qwen2Model.from_pretrained(
                 folder, config=config, use_safetensors=True, local_files_only=True, trust_remote_code=False,
                 dtype=dtype, output_loading_info=True,
@@ -266,7 +235,7 @@ def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
 
 def _need_classes(folder: Path, classes: int, kind: str) -> None:
     """Refuses a folder whose head would be drawn at random, or has other classes."""
-    fields = read_config(folder)
+    fields = config_fields(folder)
     found = next((name for name in weight_names(folder) if name in _HEADS or name.endswith(".classifier.weight")), None)
     if found is None or not any(str(name).endswith(kind) for name in fields.get("architectures") or ()):
         raise StepwardError(

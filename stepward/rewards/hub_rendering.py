@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from stepward.errors import StepwardError
-from stepward.rendering import Rendered, Renderer, Rendering
+from stepward.rendering import Rendered, Renderer, Rendering, apply_template
 from stepward.steps import join
 
 QWEN_SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
@@ -58,13 +58,7 @@ class _WholeText:
 
     def _template(self, messages: list[dict[str, str]]) -> str:
         """The text that the tokenizer's chat template makes of messages."""
-        try:
-            return str(self._tokenizer.apply_chat_template(messages, tokenize=False, date_string=_DATE))
-        except Exception as error:  # a template may raise anything
-            raise StepwardError(
-                f"the tokenizer's chat template can't write the messages ({error}): expected the template that the "
-                "model was published with"
-            ) from error
+        return apply_template(self._tokenizer, messages, date_string=_DATE)
 
 
 def _at(offsets: Sequence[tuple[int, int]], character: int, after: int) -> int:

@@ -3,22 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from stepward.errors import StepwardError
-from stepward.models import load_tokenizer
+from stepward.hub import PREFIX
+from stepward.model_config import config_fields
+from stepward.models import load_tokenizer, model_folder, pinned
 from stepward.rendering import Rendered
 from stepward.rewards.folder import Description
 from stepward.rewards.hub_conventions import OWN, Convention, Place, convention_named, detect
-from stepward.rewards.hub_models import Reader, device_named, local_folder, read_config
+from stepward.rewards.hub_models import Reader, device_named
 from stepward.rewards.hub_rendering import Asking
-from stepward.rewards.scorer import BATCH_TOKENS, Scorer
+from stepward.rewards.hub_tasks import split_solution
+from stepward.rewards.scorer import BATCH_TOKENS, DTYPES, Dtype, Scorer
 from stepward.rewards.scorer import load_scorer as load_own_scorer
-
-Dtype = Literal["float32", "bfloat16", "float16"]
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class HubScorer(Scorer):
         self.batch_tokens = BATCH_TOKENS
         self._reader, self._asking = reader, asking
         self._positions = positions or float("inf")
+        self._known_tokens = reader.known_tokens
         self._pad = pad
         self._share = False
         self._whole = convention.whole
@@ -64,6 +65,12 @@ class HubScorer(Scorer):
             StepwardError: It is a model of steps, or the texts can't be used.
         """
         return self.reward_many([(prompt, [[answer]])])[0][0]
+
+    def _steps(self, solution: str | Sequence[str]) -> Sequence[str]:
+        """A text's steps are what the convention's own data have as steps: its lines, or its paragraphs."""
+        if isinstance(solution, str) and self.convention.paragraphs and not self._whole:
+            return split_solution(solution, "paragraphs")
+        return super()._steps(solution)
 
     def _render(self, question: str, steps: Sequence[str]) -> Rendered:
         if not question.strip():
@@ -98,12 +105,16 @@ class HubScorer(Scorer):
 
 def gives_one_score(scorer: Scorer) -> bool:
     """Whether a model scores a solution as a whole, and not step by step."""
-    return scorer.convention.whole if isinstance(scorer, HubScorer) else scorer.description.head.kind == "scalar"
+    if isinstance(scorer, HubScorer):
+        return scorer.convention.whole
+    return scorer.description.head.kind == "scalar" or scorer.description.form == "solution"
 
 
 def gives_reward(scorer: Scorer) -> bool:
     """Whether its one score is a reward, any number, and not a probability."""
-    return scorer.convention.name == "bradley-terry" if isinstance(scorer, HubScorer) else gives_one_score(scorer)
+    if isinstance(scorer, HubScorer):
+        return scorer.convention.name == "bradley-terry"
+    return scorer.description.head.kind == "scalar"
 
 
 def load_hub_scorer(
@@ -127,21 +138,22 @@ def load_hub_scorer(
     Raises:
         StepwardError: There is no such model, it is not of this convention, or its convention can't be told.
     """
-    folder = local_folder(model)
+    folder = model_folder(model)
     chosen = convention_named(convention or detect(model, folder))
     if separator is not None and (not chosen.separable or not separator):
         raise StepwardError(f"a separator of {separator!r} can't be had with {chosen.name}: leave it out")
-    if dtype not in _DTYPES:
-        raise StepwardError(f"dtype {dtype!r}: expected one of {', '.join(_DTYPES)}")
-    fields = read_config(folder)
+    if dtype not in DTYPES:
+        raise StepwardError(f"dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
+    fields = config_fields(folder)
     tokenizer = load_tokenizer(folder)
     where = device_named(device)
     try:
-        reader, asking = chosen.load(Place(folder, tokenizer, where, _DTYPES[dtype], separator))
+        reader, asking = chosen.load(Place(folder, tokenizer, where, DTYPES[dtype], separator))
     except StepwardError as error:
         named = "" if str(folder) in str(error) else f"{model}: "
         raise StepwardError(f"as {chosen.name}: {named}{error}") from error
-    name = model if isinstance(model, str) and folder != Path(model) else folder.resolve().name
+    of_hub = isinstance(model, str) and folder != Path(model)
+    name = pinned(str(model)).removeprefix(PREFIX) if of_hub else folder.resolve().name
     shape = fields.get("text_config") or fields
     return HubScorer(reader, asking, chosen, name, shape.get("max_position_embeddings"), tokenizer.pad_token_id)
 
@@ -160,14 +172,18 @@ def load_scorer(
         path: The model's folder, or a name on the hub.
         scorer: `stepward`, or a convention (docs/scorers.md); told from the model where it can be, if not given.
         device: As torch names devices; a GPU where there is one, if not given.
-        dtype: Of the weights of a model of others; Stepward's own are read in float32.
+        dtype: Of the weights; bfloat16 halves the memory, and moves scores in their third digit.
         separator: As in `load_hub_scorer`.
 
     Raises:
         StepwardError: There is no such model, it is not of this convention, or its convention can't be told.
     """
-    if (scorer or detect(path, local_folder(path))) != OWN:
+    if (scorer or detect(path, model_folder(path))) != OWN:
         return load_hub_scorer(path, scorer, device=device, dtype=dtype, separator=separator)
-    if separator is not None or dtype != "float32":
-        raise StepwardError(f"{path}: a separator or dtype can't be chosen for one of Stepward's own models")
-    return load_own_scorer(local_folder(path), device)
+    if separator is not None:
+        raise StepwardError(
+            f"{path}: a separator can't be chosen for one of Stepward's own models",
+            code="conflict",
+            field="separator",
+        )
+    return load_own_scorer(model_folder(path), device, dtype)

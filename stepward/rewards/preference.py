@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from stepward.errors import StepwardError
 from stepward.rendering import Rendering
+from stepward.rewards.answer_tokens import form_of_rows
 from stepward.rewards.collation import Batch, PairCollator
 from stepward.rewards.columns import Features, PreferenceFeatures
 from stepward.rewards.configs import PreferenceConfig
@@ -47,11 +48,12 @@ class PreferenceTrainer(RewardTrainer):
             self.processing_class.eos_token = args.eos_token
         model.config.problem_type = "regression"  # tells vLLM to give the reward itself, not its logistic function
 
-    def _describe(self, args: PreferenceConfig, head: Head, base: str) -> Description:
-        return Description(self.kind, args.seed, base, None, Rendering("", "\n"), args.pack == "tree", head)
+    def _describe(self, args: PreferenceConfig, head: Head, base: str, rows: Rows) -> Description:
+        form, gap = form_of_rows(rows)
+        return Description(self.kind, args.seed, base, None, Rendering(gap, "\n"), args.pack == "tree", head, form)
 
     def _make(self, args: PreferenceConfig, longest: int, evaluating: bool) -> Features:
-        return PreferenceFeatures(self.processing_class, args, longest)
+        return PreferenceFeatures(self.processing_class, args, longest, self.description.form)
 
     def _features(self, rows: Rows, name: str, evaluating: bool) -> Rows:
         made = super()._features(rows, name, evaluating)

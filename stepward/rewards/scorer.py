@@ -5,18 +5,19 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from stepward import steps as one_text
 from stepward.errors import StepwardError
 from stepward.models import load_tokenizer
 from stepward.records import Problem, Scores, Solution
 from stepward.rendering import Rendered, Renderer
 from stepward.rewards import attention
-from stepward.rewards.answer_tokens import answer_tokens
+from stepward.rewards.answer_tokens import answer_tokens, as_trained
 from stepward.rewards.batching import lay_out
 from stepward.rewards.folder import Description, load_model, read_description
 from stepward.rewards.heads import attach, margins, probabilities
@@ -24,6 +25,12 @@ from stepward.rewards.heads import attach, margins, probabilities
 BATCH_TOKENS = 8192
 """Tokens of the solutions read at once, each counted alone; one solution may have more."""
 
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+Pairs = Sequence[tuple[str, Sequence[str | Sequence[str]]]]
+"""Questions, each with its solutions: steps, or a text whose lines are its steps."""
 
 _Placed = tuple[int, int, Rendered]
 """A solution's problem, its place among the problem's, and its tokens."""
@@ -76,20 +83,21 @@ class Scorer:
         self._model = model
         self._tokenizer = tokenizer
         self._renderer = Renderer(tokenizer, description.rendering)
-        self._between = description.rendering.step_separator
-        self._whole = description.head.kind == "scalar"
+        self._whole = description.head.kind == "scalar" or description.form == "solution"
         self._share = description.share_prefixes
         self._positions = getattr(model.config, "max_position_embeddings", None) or math.inf
+        self._known_tokens = int(model.get_input_embeddings().weight.shape[0])  # type: ignore[index]
 
-    def score(self, problem: str, steps: Sequence[str]) -> SolutionScore:
+    def score(self, problem: str, steps: str | Sequence[str]) -> SolutionScore:
         """Scores one solution, or a prefix of one.
 
         A Bradley-Terry model gives one score, the logistic function of its reward for the problem's text and the steps
-        as one answer.
+        as one answer, both written as its training rows were: as turns, where those were dialogues. So does an outcome
+        model that was trained on solutions in one text.
 
         Args:
             problem: The question's text.
-            steps: The steps' texts, at least one.
+            steps: The steps' texts, at least one; or the solution's text, whose lines are its steps.
 
         Raises:
             StepwardError: No steps, a step without text, or more tokens than the model has positions.
@@ -100,26 +108,26 @@ class Scorer:
         """The reward of one answer by a Bradley-Terry model: any number; differences for one prompt mean something.
 
         Args:
-            prompt: Text, or messages with `role` and `content`, as the model was trained on; None for none.
+            prompt: Text, or messages with `role` and `content`; None for none. It is written as the model's training
+                rows were: text becomes turns where those were dialogues or chat.
             answer: Of the same kind.
 
         Raises:
-            StepwardError: It is a model of steps, or the texts can't be used.
+            StepwardError: It is a model of steps, or the texts can't be written as its training rows were.
         """
-        if not self._whole:
-            raise StepwardError(f"{self.description.name} scores steps: call score")
-        ids = tuple(answer_tokens(self._tokenizer, prompt, answer))
-        return float(self._logits([self._fitting(Rendered(ids, (0,), (len(ids) - 1,)), str(prompt))])[0, 0])
+        if self.description.head.kind != "scalar":
+            raise StepwardError(f"{self.description.name} scores steps: call score", code="unsupported", field="model")
+        return float(self._logits([self._answer(prompt, answer)])[0, 0])
 
     def score_many(
         self,
-        pairs: Sequence[tuple[str, Sequence[Sequence[str]]]],
+        pairs: Pairs,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[list[SolutionScore]]:
         """Scores many solutions of many problems; what a problem's solutions share is read once.
 
         Args:
-            pairs: Each a question's text and its solutions' steps.
+            pairs: Each a question's text and its solutions, each as `score` takes one.
             progress: Told after each batch: solutions done, solutions in all.
 
         Returns:
@@ -133,7 +141,7 @@ class Scorer:
 
     def reward_many(
         self,
-        pairs: Sequence[tuple[str, Sequence[Sequence[str]]]],
+        pairs: Pairs,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[list[float]]:
         """The rewards of many solutions, as `score_many`: log-odds, any numbers, which unlike chances never tie at 1.
@@ -142,21 +150,23 @@ class Scorer:
             StepwardError: It is a model of steps, or as `score`.
         """
         if not self._whole:
-            raise StepwardError(f"{self.description.name} scores steps: call score_many")
+            raise StepwardError(
+                f"{self.description.name} scores steps: call score_many", code="unsupported", field="model"
+            )
         found = self._read_many(pairs, self._rewards, progress)
         return [[reward for (reward,) in group] for group in found]
 
     def _read_many(
         self,
-        pairs: Sequence[tuple[str, Sequence[Sequence[str]]]],
+        pairs: Pairs,
         read: Callable[[Sequence[Rendered]], list[tuple[float, ...]]],
         progress: Callable[[int, int], None] | None,
     ) -> list[list[tuple[float, ...]]]:
         """What a batch is read as, `[problem][solution]`, in the order given."""
         rendered = [
-            (index, member, self._render(question, steps))
+            (index, member, self._render(question, self._steps(steps)))
             for index, (question, solutions) in enumerate(pairs)
-            for member, steps in enumerate(solutions)
+            for member, steps in enumerate(_several(solutions))
         ]
         placed: dict[tuple[int, int], tuple[float, ...]] = {}
         for batch in self._batches(rendered):
@@ -192,10 +202,12 @@ class Scorer:
         for index, solution in enumerate(solutions):
             if solution.problem_id not in questions:
                 raise StepwardError(
-                    f"solution {solution.id}: its problem {solution.problem_id!r} is not among the problems"
+                    f"solution {solution.id}: its problem {solution.problem_id!r} is not among the problems",
+                    code="missing",
+                    field="problem_id",
                 )
             groups[solution.problem_id].append(index)
-        pairs = [(questions[id_], [solutions[index].steps for index in group]) for id_, group in groups.items()]
+        pairs: Pairs = [(questions[id_], [solutions[index].steps for index in group]) for id_, group in groups.items()]
         found: dict[int, SolutionScore] = {}
         for group, scores in zip(groups.values(), self.score_many(pairs, progress), strict=True):
             found.update(zip(group, scores, strict=True))
@@ -205,21 +217,43 @@ class Scorer:
             for index, solution in enumerate(solutions)
         ]
 
-    def tokens(self, problem: str, steps: Sequence[str]) -> int:
+    def tokens(self, problem: str, steps: str | Sequence[str]) -> int:
         """How many tokens a solution is read as; raises as `score`, and computes no score."""
-        return len(self._render(problem, steps).ids)
+        return len(self._render(problem, self._steps(steps)).ids)
+
+    def _steps(self, solution: str | Sequence[str]) -> Sequence[str]:
+        """A solution's steps; a text's are its lines, or all of it where it has one score."""
+        if not isinstance(solution, str):
+            return solution
+        return (solution,) if self._whole else one_text.split(solution)
 
     def _render(self, question: str, steps: Sequence[str]) -> Rendered:
-        if not self._whole:
-            return self._fitting(self._renderer.solution(question, steps), question)
-        ids = tuple(answer_tokens(self._tokenizer, question, self._between.join(steps)))
-        return self._fitting(Rendered(ids, (0,), (len(ids) - 1,)), question)
+        if self.description.head.kind == "scalar":
+            return self._answer(question, one_text.join([*steps]))
+        if self._whole and steps:
+            steps = [one_text.join([*steps])]
+        return self._fitting(self._renderer.solution(question, steps), question)
+
+    def _answer(self, prompt: Any, answer: Any) -> Rendered:
+        """A Bradley-Terry model's question and answer, written as its training rows were."""
+        gap = self.description.rendering.question_separator
+        ids = tuple(answer_tokens(self._tokenizer, *as_trained(prompt, answer, self.description.form, gap)))
+        return self._fitting(Rendered(ids, (0,), (len(ids) - 1,)), str(prompt))
 
     def _fitting(self, rendered: Rendered, question: str) -> Rendered:
         if len(rendered.ids) > self._positions:
             raise StepwardError(
                 f"a solution has {len(rendered.ids)} tokens, more than the model's {self._positions} positions: "
-                f"it can't be scored whole. Its question begins {question[:80]!r}."
+                f"it can't be scored whole. Its question begins {question[:80]!r}.",
+                code="too_large",
+                field="steps",
+            )
+        if (highest := max(rendered.ids)) >= self._known_tokens:
+            raise StepwardError(
+                f"the model knows {self._known_tokens} tokens but its tokenizer gives id {highest}: they don't belong "
+                "together",
+                code="mismatch",
+                field="tokenizer",
             )
         return rendered
 
@@ -260,26 +294,42 @@ class Scorer:
     def _parted(self, rendered: Sequence[Rendered], scores: torch.Tensor) -> list[tuple[float, ...]]:
         if not bool(torch.isfinite(scores).all()):
             raise StepwardError(
-                f"the reward model {self.description.name} gives scores that are not numbers: train it again"
+                f"the reward model {self.description.name} gives scores that are not numbers: train it again",
+                code="not_finite",
+                field="scores",
             )
         parts = torch.split(scores, [len(one.ends) for one in rendered])
         return [tuple(part.tolist()) for part in parts]
 
 
-def load_scorer(path: str | Path, device: str | None = None) -> Scorer:
+def _several(solutions: Sequence[str | Sequence[str]]) -> Sequence[str | Sequence[str]]:
+    """Refuses one text in the place of several solutions: each of its characters would be one."""
+    if isinstance(solutions, str):
+        raise StepwardError(
+            f"a question's solutions are one text ({solutions[:40]!r}): expected a list of solutions",
+            code="wrong_type",
+            field="pairs",
+        )
+    return solutions
+
+
+def load_scorer(path: str | Path, device: str | None = None, dtype: Dtype = "float32") -> Scorer:
     """Loads a reward model that one of the trainers wrote.
 
     Args:
         path: The model's folder.
         device: Where to run it, as torch names devices; a GPU where there is one, if not given.
+        dtype: Of the weights; bfloat16 halves the memory, and moves scores in their third digit.
 
     Raises:
-        StepwardError: The path is not a finished reward model.
+        StepwardError: The path is not a finished reward model, or there is no such dtype.
     """
+    if dtype not in DTYPES:
+        raise StepwardError(f"dtype {dtype!r}: expected one of {', '.join(DTYPES)}", code="bad_value", field="dtype")
     folder = Path(path)
     description = read_description(folder)
     tokenizer = load_tokenizer(folder)
-    model = load_model(folder, description.head).train(False)
+    model = load_model(folder, description.head, dtype=DTYPES[dtype]).train(False)
     attach(model, description.head, tokenizer)
     model.set_attn_implementation(attention.NAME)
     model.to(torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))

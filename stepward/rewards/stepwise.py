@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from stepward.errors import StepwardError
 from stepward.rendering import Renderer
+from stepward.rewards.answer_tokens import Form
 from stepward.rewards.collation import Batch, StepCollator
 from stepward.rewards.columns import IGNORED, Features, StepFeatures
 from stepward.rewards.configs import ORMConfig, PRMConfig, StepConfig
@@ -18,7 +19,7 @@ from stepward.rewards.folder import Description
 from stepward.rewards.heads import Head, head_of, probabilities
 from stepward.rewards.metrics import best_of_n, step_metrics
 from stepward.rewards.objectives import step_loss, step_units, weights_of_classes
-from stepward.rewards.tables import is_streamed
+from stepward.rewards.tables import columns_of, is_streamed
 from stepward.rewards.training import RewardTrainer, Rows
 
 
@@ -43,13 +44,15 @@ class StepTrainer(RewardTrainer):
             known = int(model.get_input_embeddings().weight.shape[0])  # type: ignore[index]
             model.resize_token_embeddings(max(len(self.processing_class), known))
 
-    def _describe(self, args: StepConfig, head: Head, base: str) -> Description:
-        return Description(self.kind, args.seed, base, None, args.rendering, args.pack == "tree", head)
+    def _describe(self, args: StepConfig, head: Head, base: str, rows: Rows) -> Description:
+        form: Form | None = "solution" if self.kind == "orm" and "completion" in columns_of(rows) else None
+        return Description(self.kind, args.seed, base, None, args.rendering, args.pack == "tree", head, form)
 
     def _make(self, args: StepConfig, longest: int, evaluating: bool) -> Features:
         if args.rendering.step_token and args.step_token is not None and not args.add_step_token:
             _check_step_token(self.processing_class, args.step_token)
-        return StepFeatures(Renderer(self.processing_class, args.rendering), args, longest, evaluating)
+        whole = self.description.form == "solution"
+        return StepFeatures(Renderer(self.processing_class, args.rendering), args, longest, evaluating, whole)
 
     def _collator(self, args: StepConfig, settings: dict[str, Any], train: Rows | None) -> Callable[..., Batch]:
         return StepCollator(**settings, of_class=weights_of_classes(args.class_weight, args.classes, train))

@@ -167,15 +167,6 @@ def as_features(rows: Any, names: Sequence[str]) -> Any:
     return rows
 
 
-def check_ids(rows: Any, columns: Sequence[str], known: int) -> None:
-    """Raises StepwardError if the tokenizer gives ids that the model has no embedding for."""
-    highest = max(max(ids) for column in columns for ids in rows[column])
-    if highest >= known:
-        raise StepwardError(
-            f"the model knows {known} tokens but its tokenizer gives id {highest}: they don't belong together"
-        )
-
-
 def _streamed(rows: Any, make: Features, counts: Counts) -> Any:
     made = rows.map(make, batched=True, with_indices=True, remove_columns=columns_of(rows))
     return made.filter(counts.take, with_indices=True, input_columns="fate").remove_columns("fate")

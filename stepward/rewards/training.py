@@ -18,6 +18,7 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
 from stepward.errors import StepwardError
+from stepward.models import pinned
 from stepward.rewards.adapters import base_of, with_adapter
 from stepward.rewards.checkpoints import checkpoint_of, read_losses, write_losses
 from stepward.rewards.collation import Batch
@@ -25,11 +26,11 @@ from stepward.rewards.columns import Features
 from stepward.rewards.configs import RewardConfig
 from stepward.rewards.degenerate import Watch
 from stepward.rewards.folder import Description, check_same, load_model, write_description
-from stepward.rewards.given_models import disable_dropout, longest_of, tokenizer_of
+from stepward.rewards.given_models import disable_dropout, loaded_from, longest_of, tokenizer_of
 from stepward.rewards.heads import Head, attach
 from stepward.rewards.order import BatchOrder
 from stepward.rewards.packs import collator_settings
-from stepward.rewards.tables import Counts, all_read, as_features, check_ids, is_streamed, make_features
+from stepward.rewards.tables import Counts, all_read, as_features, is_streamed, make_features
 
 Rows = Any
 """A `datasets.Dataset` or `IterableDataset`, or a list of rows."""
@@ -126,7 +127,9 @@ class RewardTrainer(Trainer):
             disable_dropout(model)
         trained: Any = with_adapter(model, peft_config, head, args)
         collator = collator_settings(plain, args)
-        self.description = self._describe(args, head, str(name or plain.config._name_or_path or type(plain).__name__))
+        called = pinned(str(name)) if name else loaded_from(plain)
+        shown = next(iter(eval_dataset.values()), None) if isinstance(eval_dataset, dict) else eval_dataset
+        self.description = self._describe(args, head, called, shown if train_dataset is None else train_dataset)
         self.counts: dict[str, Counts] = {}
         self.losses: list[float] = []
         self.tokens = Tokens()
@@ -164,8 +167,8 @@ class RewardTrainer(Trainer):
     def _prepare_tokenizer(self, args: Any, model: PreTrainedModel) -> None:
         """Adds what the tokenizer lacks."""
 
-    def _describe(self, args: Any, head: Head, base: str) -> Description:
-        """What is saved beside the weights."""
+    def _describe(self, args: Any, head: Head, base: str, rows: Rows) -> Description:
+        """What is saved beside the weights; the rows tell how they are written."""
         raise NotImplementedError
 
     def _make(self, args: Any, longest: int, evaluating: bool) -> Features:
@@ -199,15 +202,14 @@ class RewardTrainer(Trainer):
         if evaluating and name == "train":
             name = "eval_train"  # what is trained on has that name
         make = self._make(self.args, self._longest, evaluating)
+        make.known_tokens = self._known_tokens
         with self.args.main_process_first(desc=f"tokenising the {name} data"):
             made, self.counts[name] = make_features(rows, make, name, self.args.dataset_num_proc)
         if evaluating and is_streamed(made) and self.args.world_size > 1:
             # As a stream it would be filled up to whole batches, with rows that would count twice.
             made = all_read(made, self.counts[name])
-        if not is_streamed(made):
-            check_ids(made, self._length_columns, self._known_tokens)
-            if not evaluating:
-                self._check_varied(made)
+        if not is_streamed(made) and not evaluating:
+            self._check_varied(made)
         return made
 
     def _as_features(self, rows: Rows, name: str) -> Rows:

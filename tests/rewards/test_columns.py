@@ -204,7 +204,7 @@ def test_a_preference_of_chat_is_what_the_template_makes_of_it() -> None:
     [
         ("chosen is empty", {"chosen": " ", "rejected": "b"}),
         ("rejected is NoneType", {"chosen": "a", "rejected": None}),
-        ("prompt is str and chosen a list", {"prompt": "q", "chosen": [], "rejected": []}),
+        ("chosen is list and prompt str", {"prompt": "q", "chosen": [], "rejected": []}),
         ("chosen has no messages", {"chosen": [], "rejected": []}),
         ("chosen holds", {"chosen": [{"role": "user"}], "rejected": []}),
         ("margin is inf", {"chosen": "a", "rejected": "b", "margin": math.inf}),

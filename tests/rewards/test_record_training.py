@@ -173,6 +173,7 @@ def test_a_base_folder_that_cannot_be_used_is_named(base: Path, tmp_path: Path) 
 def test_another_architecture_trains_the_same_way(tmp_path: Path) -> None:
     tokenizer = make_tokenizer()
     shape = {"n_embd": 32, "n_layer": 1, "n_head": 1, "n_positions": 128, "vocab_size": len(tokenizer)}
+    shape |= {"bos_token_id": 1, "eos_token_id": 2}
     GPT2LMHeadModel(GPT2Config(**shape)).save_pretrained(tmp_path / "gpt2")
     tokenizer.save_pretrained(tmp_path / "gpt2")
     report = train(tmp_path / "gpt2", tmp_path / "model", QUICK)
