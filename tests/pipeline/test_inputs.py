@@ -117,14 +117,14 @@ def test_too_many_candidates_asked_of_published_solutions_is_said_before_trainin
     sizes = ("problems.reward=12", "problems.validation=6", "problems.test=8", "evaluation.ns=1,8")
     ended = stepward("run", "tiny-cpu", f"solutions.path={path}", "labels.kinds=orm", *sizes, "--runs", tmp_path)
     assert ended.returncode == 1
-    assert "evaluation.ns: needs 8 solutions of every validation problem" in ended.stderr
+    assert all(word in ended.stderr for word in ("evaluation.ns", "8", "validation", "[too_few]"))
 
 
 @pytest.mark.slow
 def test_a_recipe_takes_the_users_grader(stepward: Stepward, tmp_path: Path) -> None:
-    (tmp_path / "strange_grader.py").write_text("def all_right(reference, answer):\n    return True\n")
+    (tmp_path / "strange_grader.py").write_text("def even(reference, answer):\n    return answer[-1] in '02468'\n")
     (tmp_path / "mine.yaml").write_text(
-        "grader: strange_grader:all_right\n"
+        "grader: strange_grader:even\n"
         "problems: {reward: 4, validation: 2, test: 2, levels: [1]}\n"
         "solutions: {reward: 2, validation: 2, test: 2}\n"
         "labels: {kinds: [orm]}\n"
@@ -134,7 +134,9 @@ def test_a_recipe_takes_the_users_grader(stepward: Stepward, tmp_path: Path) -> 
     ended = stepward("run", "mine.yaml", "--runs", tmp_path, "--workers", 1, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     solutions = shards(tmp_path / "mine", "solutions")
-    assert all(solution["correct"] for solution in solutions if solution["answer"] is not None)
+    answers = [solution for solution in solutions if solution["answer"] is not None]
+    assert {solution["correct"] for solution in answers} == {True, False}
+    assert all(solution["correct"] == (solution["answer"][-1] in "02468") for solution in answers)
     refused = stepward("run", "mine.yaml", "grader=strange_grader:none", "name=other", "--runs", tmp_path, cwd=tmp_path)
     assert refused.returncode == 1
-    assert "grader 'strange_grader:none': strange_grader has no 'none'" in refused.stderr
+    assert "strange_grader:none" in refused.stderr and "Traceback" not in refused.stderr
