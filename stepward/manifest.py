@@ -19,7 +19,7 @@ import orjson
 from stepward.errors import StepwardError
 from stepward.files import refuse_links
 from stepward.manifest_schema import check_content, check_unit
-from stepward.store import atomic, digest, file_hash, read_json
+from stepward.store import atomic, digest, file_hash, read_json, stamp_of
 
 FORMAT = 2
 _PACKAGES = ("stepward", "torch", "transformers", "tokenizers", "accelerate", "numpy", "pyarrow")
@@ -93,7 +93,9 @@ class Manifest:
         """
         path = _manifest_in(folder)
         refuse_links(folder)
-        return cls(folder, _checked(path))
+        content = read_json(path)
+        check_content(path, content, FORMAT, place)
+        return cls(folder, content)
 
     @classmethod
     def view(cls, folder: Path) -> "Manifest":
@@ -103,8 +105,7 @@ class Manifest:
             StepwardError: As `read`.
         """
         path = _manifest_in(folder)
-        status = path.stat()
-        return cls(folder, _viewed(path, (status.st_ino, status.st_size, status.st_mtime_ns)))
+        return cls(folder, _viewed(path, stamp_of(path)))
 
     def save(self) -> None:
         """Writes the manifest, whole or not at all."""
@@ -188,16 +189,12 @@ def _manifest_in(folder: Path) -> Path:
     return path
 
 
-def _checked(path: Path) -> dict[str, Any]:
-    content = read_json(path)
-    check_content(path, content, FORMAT, place)
-    return content
-
-
 @lru_cache(maxsize=4)
 def _viewed(path: Path, stamp: tuple[int, int, int]) -> dict[str, Any]:
     """The content of a manifest, which a worker asks for several times a unit."""
-    return _checked(path)
+    content: dict[str, Any] = read_json(path)
+    check_content(path, content, FORMAT, place)
+    return content
 
 
 def _content_hash(stage: str, path: Path) -> str | None:

@@ -7,6 +7,7 @@ that is killed anywhere leaves whole shards, or none.
 import dataclasses
 import hashlib
 import json
+import os
 import types
 import typing
 from collections.abc import Callable, Iterable, Sequence
@@ -124,10 +125,21 @@ def file_hash(path: Path) -> str:
         StepwardError: It can't be read.
     """
     try:
-        status = path.stat()
-        return _file_hash(str(path), (status.st_ino, status.st_size, status.st_mtime_ns))
+        return _file_hash(str(path), stamp_of(path))
     except OSError as error:
         raise unusable(path, error) from error
+
+
+def stamp_of(path: Path) -> tuple[int, int, int]:
+    """What tells a file from another that took its place.
+
+    Raises:
+        OSError: There is none.
+    """
+    # Opened, since what a network file system says of a file that is not may be seconds old.
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 @lru_cache(maxsize=1_024)
