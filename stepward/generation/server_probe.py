@@ -70,8 +70,8 @@ def untold(asking: Asking, error: Untold) -> StepwardError:
         said = "its answers have no finish_reason, and their usage does not say how many tokens were written"
         mend = "a cut draw can't be told from a whole one: use a server that says it"
     else:
-        said = f"its answers end by the finish_reason {error.word!r}, which is unknown"
-        mend = f"say what it means by options.finish_reasons: {{{error.word}: stop}}, or length, or filtered"
+        said = f"its answers end by the finish_reason {error.word[:60]!r}, which is unknown"
+        mend = f"say what it means by options.finish_reasons: {{{error.word[:60]}: stop}}, or length, or filtered"
     return StepwardError(f"{asking.url}: {said}; {mend}", code="server_incompatible", field="options.finish_reasons")
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from stepward.errors import StepwardError
+from stepward.generation.finish_reasons import ending_of
 from stepward.generation.options import VLLMOptions, read_options
 from stepward.generation.prompting import Prompter, Prompting
 from stepward.generation.protocol import Completion, Meter, Prompt, Sampling
@@ -98,10 +99,11 @@ class VLLMGenerator:
     def _completion(self, drawn: Any, sampling: Sampling) -> Completion:
         ids = list(drawn.token_ids)
         self.meter.computed += len(ids)
-        if drawn.finish_reason not in ("stop", "length"):
-            return Completion("", False, fault=f"vllm: {drawn.finish_reason}")
+        ending = ending_of(str(drawn.finish_reason), {})
+        if ending not in ("stop", "length"):
+            return Completion("", False, fault=f"failed: vLLM ended it by {drawn.finish_reason}")
         text, stopped = before_stop(str(self.tokenizer.decode(ids, skip_special_tokens=True)), sampling.stop)
-        return Completion(*without_thoughts(text, stopped or drawn.finish_reason == "stop"), len(ids))
+        return Completion(*without_thoughts(text, stopped or ending == "stop"), len(ids))
 
 
 def _engine(folder: str | Path, options: dict[str, Any]) -> Any:

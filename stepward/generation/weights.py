@@ -25,14 +25,16 @@ def put_weights(model: Any, weights: Weights) -> None:
     if isinstance(weights, str | Path):
         other = load_causal_lm(weights)
         _check_same(weights, model.config, other.config)
-        weights = other.state_dict()
+        named: Mapping[str, torch.Tensor] = other.state_dict()
+    else:
+        named = weights
     own = model.state_dict()
     # A saved model has a tied weight once; in memory it stands under both names.
     places = {name: tensor.data_ptr() for name, tensor in own.items()}
-    given = {places[name] for name in weights if name in places}
-    lacking = [name for name in own if name not in weights and places[name] not in given]
-    strange = [name for name in weights if name not in own]
-    wrong = [name for name in weights if name in own and weights[name].shape != own[name].shape]
+    given = {places[name] for name in named if name in places}
+    lacking = [name for name in own if name not in named and places[name] not in given]
+    strange = [name for name in named if name not in own]
+    wrong = [name for name in named if name in own and named[name].shape != own[name].shape]
     for names, what in ((lacking, "is lacking"), (strange, "is not the model's"), (wrong, "has another shape")):
         if names:
             more = f", and {len(names) - 1} more" if len(names) > 1 else ""
@@ -42,7 +44,7 @@ def put_weights(model: Any, weights: Weights) -> None:
                 field=names[0],
             )
     with torch.no_grad():
-        for name, tensor in weights.items():
+        for name, tensor in named.items():
             own[name].copy_(tensor)
 
 

@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import stepward
 from stepward.generation.prompting import Prompter, Prompting
-from stepward.generation.protocol import Prompt, Sampling
+from stepward.generation.protocol import Meter, Prompt, Sampling
 from stepward.generation.vllm import VLLMGenerator
 
 SCRIPT = Path(__file__).with_name("vllm_draws.py")
@@ -220,3 +221,14 @@ def test_without_vllm_the_engine_says_how_to_get_it(tmp_path: Path, monkeypatch:
     monkeypatch.setitem(sys.modules, "vllm", None)
     with refused("missing_dependency", field="engine", names=("stepward[vllm]",)):
         VLLMGenerator(save_llama(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [("stop", ("4", True, "")), ("length", ("4", False, "")), ("abort", ("", False, "failed: vLLM ended it by abort"))],
+)
+def test_how_a_draw_ended_is_read_and_its_thoughts_are_left_out(reason: str, expected: tuple[str, bool, str]) -> None:
+    engine = VLLMGenerator.__new__(VLLMGenerator)
+    engine.meter, engine.tokenizer = Meter(), SimpleNamespace(decode=lambda ids, **_: "<think>\n3?\n</think>\n4")
+    one = engine._completion(SimpleNamespace(token_ids=[5, 6], finish_reason=reason), SAMPLING)
+    assert (one.text, one.finished, one.fault) == expected
