@@ -33,15 +33,17 @@ def first_error_tables(found: "FoundErrors") -> list[Table]:
 
 def difference_table(differences: "Iterable[FigureDifference]") -> Table:
     """Two models' figures beside one another."""
-    table = figures_table("Beside the other model, in percent", "p: what they said of a row is exchanged by chance")
+    table = figures_table(
+        "Beside the other model, in percent",
+        "p: what they said of a row is exchanged by chance; p, all: corrected for all figures (Holm)",
+    )
     table.add_column("figure", overflow="fold")
-    add_numbers(table, "rows", "this", "the other", "points", "95% interval", "p")
+    add_numbers(table, "rows", "this", "the other", "points", "95% interval", "p", "p, all")
     for one in differences:
-        sure = "bold" if one.low is not None and one.high is not None and (one.low > 0 or one.high < 0) else None
         interval = "" if one.low is None or one.high is None else f"{points(one.low)} to {points(one.high)}"
         table.add_row(
             escape(one.figure), f"{one.rows:,}", _percent(one.first), _percent(one.second), points(one.mean), interval,
-            p_value(one.p), style=sure,
+            p_value(one.p), p_value(one.p_holm), style="bold" if one.direction else None,
         )  # fmt: skip
     return table
 

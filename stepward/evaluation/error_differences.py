@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
 from stepward.evaluation.error_benchmarks import BIG_BENCH_MISTAKE, PRMBENCH, ErrorBenchmark
-from stepward.evaluation.figure_differences import Figure, FigureDifference, Stratum, Sums, compare_figures
+from stepward.evaluation.figure_differences import Figure, FigureDifference, compare_figures
 from stepward.evaluation.finding_errors import found_errors
 from stepward.evaluation.first_errors import Threshold, harmonic
 from stepward.evaluation.predictions import Prediction
 from stepward.evaluation.step_errors import ALL_RIGHT, f1_of, row_kinds
+from stepward.evaluation.strata import Stratum, Sums
 
 Floats = NDArray[np.float64]
 Sizes = Mapping[Stratum, int]

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
-from stepward.evaluation.figure_differences import Figure, FigureDifference, Stratum, Sums, compare_figures
+from stepward.evaluation.figure_differences import Figure, FigureDifference, compare_figures
 from stepward.evaluation.pair_rows import Benchmark, Pair
 from stepward.evaluation.reward_bench import SECTIONS, TIES, section_of, weight_of
+from stepward.evaluation.strata import Stratum, Sums
 
 Floats = NDArray[np.float64]
 
