@@ -24,6 +24,7 @@ from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from stepward import steps
+from stepward.models import load_causal_lm, load_tokenizer
 from stepward.problems.arithmetic import LEVELS, stories
 from stepward.problems.story import careless_solution
 from stepward.rendering import Renderer
@@ -133,10 +134,8 @@ def make(folder: Path, settings: Settings, report: Callable[[int, float], None] 
     texts = _texts(settings, 0)
     tokenizer = _tokenizer(settings, texts)
     torch.manual_seed(settings.seed)
-    if settings.start is None:
-        model = LlamaForCausalLM(_config(settings, tokenizer))
-    else:
-        model = LlamaForCausalLM.from_pretrained(settings.start)
+    start = settings.start
+    model = LlamaForCausalLM(_config(settings, tokenizer)) if start is None else load_causal_lm(start)
     for number in range(len(settings.rounds)):
         train_round(model, tokenizer, texts if number == 0 else _texts(settings, number), settings, number, report)
     model.generation_config.do_sample = True
@@ -147,7 +146,7 @@ def make(folder: Path, settings: Settings, report: Callable[[int, float], None] 
 def _tokenizer(settings: Settings, texts: list["Text"]) -> PreTrainedTokenizerFast:
     taken = settings.start or settings.tokenizer
     if taken is not None:
-        tokenizer: PreTrainedTokenizerFast = PreTrainedTokenizerFast.from_pretrained(taken)
+        tokenizer: PreTrainedTokenizerFast = load_tokenizer(taken)
         return tokenizer
     return train_tokenizer([question + "\n" + steps.join(written) for question, written, _ in texts[:20_000]])
 

@@ -1,9 +1,14 @@
 """Random models of a few thousand weights in the shapes of reward models on the hub, with tokenizers like theirs."""
 
 import json
+import os
+import re
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import torch
 from safetensors.torch import save_file
@@ -194,3 +199,110 @@ SAVERS: dict[str, Callable[[Path], Path]] = {
     "bradley-terry": save_bradley_terry,
 }
 """What saves a model of each convention."""
+
+
+COMMITS = {"main": "a" * 40, "old": "0f" * 20}
+"""The branches of every repository of a `FakeHub`, and their commits; all hold the same files."""
+
+
+class FakeHub:
+    """A hub on this machine: what the hub's library asks for of some folders, and nothing else.
+
+    Args:
+        folders: Each folder by the kind and name of its repository, such as `models/owner/name`.
+
+    Attributes:
+        asked: The paths that were asked for.
+    """
+
+    def __init__(self, folders: dict[str, Path]) -> None:
+        self.asked: list[str] = []
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                hub.asked.append(self.path)
+                found = hub._answer(unquote(self.path.partition("?")[0]).strip("/"), folders)
+                self.send_response(200 if found else 404)
+                for name, value in (found[1] if found else {"X-Error-Code": hub._missing(self.path, folders)}).items():
+                    self.send_header(name, value)
+                content = found[0] if found else b"{}"
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                if self.command == "GET":
+                    self.wfile.write(content)
+
+            do_HEAD = do_GET
+            do_POST = do_GET
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    def __enter__(self) -> "FakeHub":
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def environment(self, home: Path) -> dict[str, str]:
+        """The environment of a process that has no other hub, and keeps what it fetches under `home`."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("HF_") and "proxy" not in name.lower()
+        }
+        address = f"http://127.0.0.1:{self._server.server_address[1]}"
+        ours = {
+            "HF_ENDPOINT": address,
+            "HF_HOME": str(home / "cache"),
+            "HF_HUB_DISABLE_XET": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+        return {**kept, **ours}
+
+    @staticmethod
+    def _missing(path: str, folders: dict[str, Path]) -> str:
+        """What the hub says is not there."""
+        known = any(repository.partition("/")[2] in path for repository in folders)
+        return "EntryNotFound" if known else "RepoNotFound"
+
+    @staticmethod
+    def _answer(path: str, folders: dict[str, Path]) -> tuple[bytes, dict[str, str]] | None:
+        for repository, folder in folders.items():
+            kind, _, name = repository.partition("/")
+            told = re.fullmatch(f"api/{repository}(?:/revision/(.+))?", path)
+            listed = re.fullmatch(f"api/{repository}/(?:tree|paths-info)/([^/]+)(?:/(.*))?", path)
+            resolved = re.fullmatch(f"{'' if kind == 'models' else kind + '/'}{name}/resolve/([^/]+)/(.+)", path)
+            found = told or listed or resolved
+            if found is None:
+                continue
+            asked = found[1] or "main"
+            commit = COMMITS.get(asked, asked if asked in COMMITS.values() else None)
+            files = sorted(one for one in folder.iterdir() if one.is_file())
+            if commit is None:
+                return None
+            if told:
+                siblings = [{"rfilename": one.name, "size": one.stat().st_size} for one in files]
+                content: Any = {
+                    "id": name,
+                    "sha": commit,
+                    "siblings": siblings,
+                    "tags": [],
+                    "private": False,
+                    "downloads": 0,
+                }
+                return json.dumps(content).encode(), {"Content-Type": "application/json"}
+            if listed:
+                content = [
+                    {"type": "file", "path": one.name, "size": one.stat().st_size, "oid": one.name} for one in files
+                ]
+                return json.dumps(content).encode(), {"Content-Type": "application/json"}
+            file = folder / found[2]
+            if not file.is_file():
+                return None
+            return file.read_bytes(), {"ETag": f'"{file.name}"', "X-Repo-Commit": commit}
+        return None

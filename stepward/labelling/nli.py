@@ -12,6 +12,7 @@ from typing import Any
 from stepward.errors import StepwardError
 from stepward.labelling.filters import Filtered
 from stepward.labelling.rules import normalised, supported_labels
+from stepward.model_config import load_config
 from stepward.models import load_tokenizer
 from stepward.records import Solution
 
@@ -141,8 +142,8 @@ def _load(folder: str | Path) -> Any:
         raise StepwardError(f"{folder}: no config.json in it; expected the folder of a sequence-classification model")
     try:
         model, found = AutoModelForSequenceClassification.from_pretrained(
-            str(folder), trust_remote_code=False, local_files_only=True, use_safetensors=True, dtype=torch.float32,
-            output_loading_info=True,
+            str(folder), config=load_config(folder), trust_remote_code=False, local_files_only=True,
+            use_safetensors=True, dtype=torch.float32, output_loading_info=True,
         )  # fmt: skip
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from stepward.errors import StepwardError
+from stepward.hub import hub_name
+from stepward.model_config import load_config, without_code
 
 _SHAPES: dict[str, dict[str, Any]] = {
     "meta-llama/Llama-3.1-8B": {
@@ -56,13 +58,16 @@ def model_config(name: str | Path) -> Any:
     from transformers import AutoConfig
 
     path = Path(name)
-    shape = dict(_SHAPES.get(str(name), {}))
+    of_hub = hub_name(name)
+    name, revision = (str(name), None) if of_hub is None else (of_hub.name, of_hub.revision)
+    shape = dict(_SHAPES.get(name, {}))
     try:
         if path.is_dir() or path.is_file():
-            return AutoConfig.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
+            return load_config(path)
         if shape:
             return AutoConfig.for_model(shape.pop("model_type"), **shape)
-        return AutoConfig.from_pretrained(str(name), local_files_only=True, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(name, revision=revision, local_files_only=True, trust_remote_code=False)
+        return without_code(config, name)
     except (OSError, ValueError, KeyError) as error:
         found = "its config.json can't be read" if path.exists() else "no such folder, and its shape is not known here"
         raise StepwardError(

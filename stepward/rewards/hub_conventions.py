@@ -13,14 +13,14 @@ from typing import Any
 import torch
 
 from stepward.errors import StepwardError
-from stepward.models import is_hub_name
+from stepward.hub import hub_name
+from stepward.model_config import config_fields
 from stepward.rewards.folder import DESCRIPTION, read_description
 from stepward.rewards.hub_models import (
     Reader,
     class_reader,
     number_reader,
     qwen_reader,
-    read_config,
     sign_reader,
     skywork_reader,
     weight_names,
@@ -113,7 +113,7 @@ def _trl(place: Place) -> tuple[Reader, Asking]:
 
 
 def _bradley_terry(place: Place) -> tuple[Reader, Asking]:
-    pad = read_config(place.folder).get("pad_token_id")
+    pad = config_fields(place.folder).get("pad_token_id")
     return number_reader(place.folder, place.device, place.dtype), WholeChat(place.tokenizer, pad)
 
 
@@ -198,11 +198,11 @@ def detect(name: str | Path, folder: Path | None = None) -> str:
     folder = folder or Path(name)
     if (folder / DESCRIPTION).is_file():
         return OWN
-    if known := _known(str(name) if is_hub_name(name) else "", folder):
+    if known := _known(of_hub.name if (of_hub := hub_name(name)) else "", folder):
         return known
     if not (folder / "config.json").is_file():
         read_description(folder)  # says that it is no reward model
-    fields = read_config(folder)
+    fields = config_fields(folder)
     architectures = [str(one) for one in fields.get("architectures") or ()]
     for one in architectures:
         if one in _CLASSES:
@@ -218,11 +218,11 @@ def detect(name: str | Path, folder: Path | None = None) -> str:
     )
 
 
-def _known(hub_name: str, folder: Path) -> str | None:
+def _known(named: str, folder: Path) -> str | None:
     """The convention of a model that is known by name: its own, its folder's, or its folder's in the hub's cache."""
     for convention in CONVENTIONS.values():
         for model in convention.models:
             cached = f"models--{model.replace('/', '--')}"
-            if hub_name == model or folder.name == model.partition("/")[2] or cached in folder.parts:
+            if named == model or folder.name == model.partition("/")[2] or cached in folder.parts:
                 return convention.name
     return None

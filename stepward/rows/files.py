@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from stepward.errors import StepwardError
+from stepward.hub import not_found
 from stepward.rows.faults import BadRows
 from stepward.rows.strict import GIVE_UP, LONGEST_ROW, Named, as_row, parse_line, value_faults
 from stepward.rows.window import CHUNK, Window
@@ -88,9 +89,10 @@ def read_rows(path: Path, bad: BadRows, meter: Meter | None = None) -> Iterator[
         StepwardError: The file is missing or can't be opened, its name's ending is unknown, or it holds no rows.
     """
     if not path.exists():
-        raise StepwardError(f"{path}: no such file; check the path")
+        raise not_found(path, "file")
     if not path.name.endswith(SUFFIXES):
-        raise StepwardError(f"{path}: unknown kind of file; expected a name that ends in one of {', '.join(SUFFIXES)}")
+        message = f"{path}: unknown kind of file; expected a name that ends in one of {', '.join(SUFFIXES)}"
+        raise StepwardError(message, code="unknown_name", file=path)
     before = bad.count
     empty = True
     meter = meter or Meter()
@@ -102,11 +104,11 @@ def read_rows(path: Path, bad: BadRows, meter: Meter | None = None) -> Iterator[
             yield from rows  # the rest: nothing is to be done between two rows
         meter.finish()
     except OSError as error:
-        raise StepwardError(f"{path}: can't be read ({error.strerror or error}); expected a readable file") from None
+        message = f"{path}: can't be read ({error.strerror or error}); expected a readable file"
+        raise StepwardError(message, code="unreadable", file=path) from None
     if empty and bad.count == before:
-        raise StepwardError(
-            f"{path}: the file holds no rows; expected one JSON object a line, an array of them, or Parquet"
-        )
+        message = f"{path}: the file holds no rows; expected one JSON object a line, an array of them, or Parquet"
+        raise StepwardError(message, code="empty", file=path)
 
 
 def _unpacked(path: Path, file: IO[bytes]) -> IO[bytes]:
@@ -133,7 +135,8 @@ def _json_rows(path: Path, bad: BadRows, meter: Meter) -> Iterator[Row]:
             raise  # the disc's, not the packing's
         number = bad.reading(path) + 1
         bad.at(path, number, "")
-        bad.add(number, "", f"the file can't be unpacked from here on ({error}); expected a whole {path.suffix}")
+        reason = f"the file can't be unpacked from here on ({error}); expected a whole {path.suffix}"
+        bad.add(number, "", reason, "unreadable")
 
 
 def _start(file: IO[bytes]) -> bytes:
@@ -151,9 +154,8 @@ def _line_rows(path: Path, file: IO[bytes], bad: BadRows) -> Iterator[Row]:
             length = _pass_over(file, raw)
             bad.at(path, number, raw[:1000])
             rest = "; the rest of the file was not read" if length > GIVE_UP else ""
-            bad.add(
-                number, "", f"the row has more than {LONGEST_ROW:,} bytes ({length:,}){rest}; expected a shorter one"
-            )
+            reason = f"the row has more than {LONGEST_ROW:,} bytes ({length:,}){rest}; expected a shorter one"
+            bad.add(number, "", reason, "too_large")
             start += length
             if rest:
                 return
@@ -199,7 +201,7 @@ def _array_rows(path: Path, file: IO[bytes], bad: BadRows) -> Iterator[Row]:
         text.end()
     except ValueError as error:
         bad.at(path, max(number, 1), text.start)
-        bad.add(max(number, 1), "", f"not JSON ({error}); the rows after it were not read")
+        bad.add(max(number, 1), "", f"not JSON ({error}); the rows after it were not read", "unreadable")
 
 
 def _parquet_rows(path: Path, bad: BadRows, meter: Meter) -> Iterator[Row]:
@@ -232,6 +234,6 @@ def _parquet_rows(path: Path, bad: BadRows, meter: Meter) -> Iterator[Row]:
 
 def _usable(row: dict[str, Any] | None, number: int, faults: list[Named], bad: BadRows) -> bool:
     """Whether a row is there and has no fault; its faults are noted."""
-    for name, fault in faults:
-        bad.add(number, name, fault)
+    for fault in faults:
+        bad.add(number, *fault)
     return row is not None and not faults

@@ -14,7 +14,8 @@ _FIRST_LOOK = 2**12
 
 _SIZE, _PACKED = 2, 3
 _DICTIONARY = 7
-_KINDS = (5, 7, 8)  # of data, of a dictionary, of data in the second version; each with its count first
+_KINDS = {5: 2, 7: 2, 8: 4}  # of data, a dictionary, data in the second version: count first, and where the encoding is
+_IN_DICTIONARY = (2, 8)
 
 
 @dataclass(slots=True)
@@ -25,11 +26,13 @@ class Pages:
         dictionary: Bytes of the dictionary, unpacked.
         largest: Bytes of the largest other page, unpacked.
         values: Values of all pages.
+        plain: Bytes of the pages whose values stand in them and not in the dictionary, unpacked.
     """
 
     dictionary: int = 0
     largest: int = 0
     values: int = 0
+    plain: int = 0
 
     @property
     def held(self) -> int:
@@ -61,6 +64,7 @@ def read_pages(file: IO[bytes], start: int, length: int) -> Pages:
         elif kind is not None:
             pages.largest = max(pages.largest, unpacked)
             pages.values += max(int(header[kind].get(1, 0)), 0)
+            pages.plain += unpacked if header[kind].get(_KINDS[kind]) not in _IN_DICTIONARY else 0
         start += size + packed
     return pages
 

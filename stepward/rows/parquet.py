@@ -25,6 +25,7 @@ MOST_VALUES = 2**22
 
 VALUES_A_BYTE = 64
 
+_GATHERED = 2**26
 _MOST_ROWS = 2**24  # that count as such; more of them cost a file nothing
 _BATCH = 1024
 _PIECE = 2**25  # bytes of rows that are made at once
@@ -50,7 +51,8 @@ class TooLarge(NamedTuple):
 
 def row_count(path: Path) -> int:
     """How many rows a Parquet file has, by its footer."""
-    return int(pq.read_metadata(path).num_rows)
+    count: int = pq.read_metadata(path).num_rows
+    return count
 
 
 def parquet_pieces(path: Path) -> Iterator[list[dict[str, Any]] | TooLarge]:
@@ -60,67 +62,69 @@ def parquet_pieces(path: Path) -> Iterator[list[dict[str, Any]] | TooLarge]:
         pyarrow.ArrowException: The file is no whole Parquet file. So does StepwardError.
     """
     metadata = pq.read_metadata(path)
-    columns = [metadata.schema.column(index) for index in range(metadata.num_columns)]
-    texts = [column.path for index, column in enumerate(columns) if _stays_in_dictionary(metadata, index)]
-    with (
-        path.open("rb") as raw,
-        pq.ParquetFile(path, metadata=metadata, read_dictionary=texts, **_READ) as file,
-    ):
+    with path.open("rb") as raw:
         for number in range(metadata.num_row_groups):
             group = metadata.row_group(number)
             if not group.num_rows:
                 continue
-            pages = [_pages(raw, group.column(index)) for index in range(metadata.num_columns)]
-            if reason := _too_large(group, columns, pages):
-                yield TooLarge(group.num_rows, reason)
+            columns = [_Column.of(metadata, number, index, raw) for index in range(metadata.num_columns)]
+            if reason := next(_limits_passed(group.num_rows, columns), ""):
+                said = f"{group.num_rows:,} rows from here on can't be read: {reason}; write it with smaller row groups"
+                yield TooLarge(group.num_rows, said)
                 continue
-            batches = file.iter_batches(batch_size=_batch_size(group, columns, pages), row_groups=[number])
-            for batch in batches:
-                yield from _pieces(batch)
+            texts = [column.path for column in columns if column.stays]
+            with pq.ParquetFile(path, metadata=metadata, read_dictionary=texts, **_READ) as file:
+                size = _batch_size(group, columns)
+                for batch in file.iter_batches(batch_size=size, row_groups=[number]):
+                    yield from _pieces(batch)
 
 
-def _stays_in_dictionary(metadata: Any, index: int) -> bool:
-    """Whether a column holds texts that pyarrow can leave in their dictionary; not such as are written as changes."""
-    column = metadata.schema.column(index)
-    chunks = (metadata.row_group(number).column(index) for number in range(metadata.num_row_groups))
-    return (
-        column.physical_type == "BYTE_ARRAY"
-        and column.logical_type.type != "DECIMAL"
-        and not any(encoding.startswith("DELTA") for chunk in chunks for encoding in chunk.encodings)
-    )
+class _Column(NamedTuple):
+    """A column of one row group."""
+
+    path: str
+    pages: Pages
+    size: int  # of all pages, unpacked
+    width: int  # of a value, where all have the same
+    listed: bool
+    stays: bool  # whether its texts are left in their dictionary
+    longest: int  # bytes of the longest value that many rows may repeat
+
+    @staticmethod
+    def of(metadata: Any, number: int, index: int, raw: IO[bytes]) -> "_Column":
+        column, chunk = metadata.schema.column(index), metadata.row_group(number).column(index)
+        start = min(chunk.data_page_offset, chunk.dictionary_page_offset or chunk.data_page_offset)
+        pages = read_pages(raw, start, chunk.total_compressed_size)
+        texts = column.physical_type == "BYTE_ARRAY" and column.logical_type.type != "DECIMAL"
+        # pyarrow can't where changes are written, and gathers texts that are not in the dictionary to the group's end.
+        changes = any("DELTA" in encoding for encoding in chunk.encodings)
+        stays = texts and not changes and pages.plain <= _GATHERED
+        longest = 0 if stays or not texts else pages.held if changes else pages.dictionary
+        return _Column(
+            column.path, pages, chunk.total_uncompressed_size, column.length, column.max_repetition_level > 0,
+            stays, longest,
+        )  # fmt: skip
 
 
-def _pages(file: IO[bytes], chunk: Any) -> Pages:
-    starts = [chunk.data_page_offset, chunk.dictionary_page_offset or chunk.data_page_offset]
-    return read_pages(file, min(starts), chunk.total_compressed_size)
-
-
-def _too_large(group: Any, columns: list[Any], pages: list[Pages]) -> str:
-    """Why a row group's rows can't be made in little memory; empty where they can."""
-    found = next(_limits_passed(group, columns, pages), "")
-    return found and f"{group.num_rows:,} rows from here on can't be read: {found}; write it with smaller row groups"
-
-
-def _limits_passed(group: Any, columns: list[Any], pages: list[Pages]) -> Iterator[str]:
-    held = sum(one.held for one in pages)
+def _limits_passed(rows: int, columns: list[_Column]) -> Iterator[str]:
+    """Why a row group's rows can't be made in little memory."""
+    held = sum(column.pages.held for column in columns)
     if held > LARGEST_PAGES:
         yield f"pages of their row group unpack to {held:,} bytes at once, expected at most {LARGEST_PAGES:,}"
-    for index, (column, one) in enumerate(zip(columns, pages, strict=True)):
-        if column.length > LONGEST_ROW:
-            yield f"a value of column {column.path} has {column.length:,} bytes, expected at most {LONGEST_ROW:,}"
-        size = group.column(index).total_uncompressed_size
-        most = MOST_VALUES + VALUES_A_BYTE * size + min(group.num_rows, _MOST_ROWS)
-        if column.max_repetition_level and one.values > most:
-            yield f"the lists of column {column.path} have {one.values:,} values, expected at most {most:,}"
+    for column in columns:
+        if column.width > LONGEST_ROW:
+            yield f"a value of column {column.path} has {column.width:,} bytes, expected at most {LONGEST_ROW:,}"
+        most = MOST_VALUES + VALUES_A_BYTE * column.size + min(rows, _MOST_ROWS)
+        if column.listed and column.pages.values > most:
+            yield f"the lists of column {column.path} have {column.pages.values:,} values, expected at most {most:,}"
 
 
-def _batch_size(group: Any, columns: list[Any], pages: list[Pages]) -> int:
+def _batch_size(group: Any, columns: list[_Column]) -> int:
     """How many rows are unpacked at once."""
-    a_row = max(max((one.values for one in pages), default=0) * 8, group.total_byte_size) // group.num_rows
-    for index, (column, one) in enumerate(zip(columns, pages, strict=True)):
-        a_row = max(a_row, column.length)
-        if "DELTA_BYTE_ARRAY" in group.column(index).encodings:  # a value may repeat all that its page holds
-            a_row = max(a_row, one.held)
+    a_row = group.total_byte_size // group.num_rows
+    for column in columns:
+        values = -(-column.pages.values // group.num_rows)
+        a_row += values * max(column.longest, column.width, 8)
     return max(1, min(_BATCH, _PIECE // max(a_row, 1)))
 
 
@@ -146,8 +150,8 @@ def _decoded(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(plain, names=batch.schema.names)
 
 
-def _sizes(array: pa.Array) -> "np.ndarray[Any, np.dtype[np.int64]]":
-    """Bytes of each value, about as JSON has them, without making it."""
+def _sizes(array: pa.Array) -> Any:
+    """Bytes of each value, about as JSON has them, without making it: numpy's int64."""
     kind = array.type
     if isinstance(array, pa.ExtensionArray):
         return _sizes(array.storage)

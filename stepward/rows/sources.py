@@ -2,17 +2,30 @@
 
 import glob
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from stepward.errors import StepwardError
+from stepward.hub import PREFIX, HubName, hub_name, not_found, pinned_data
 from stepward.rows.faults import BadRows
 from stepward.rows.files import SUFFIXES, Meter, Row, read_rows
 from stepward.rows.strict import value_faults
 
-HUB = "hub:"
-"""What a hub name may start with, to tell it from a path: `hub:owner/name`, or a local folder of the hub's shape."""
+SHAPED = "hub:"
+"""What tells a local folder of a hub data set's shape, whose splits are read apart, from one of files: `hub:FOLDER`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _DataSet:
+    """A data set's split, on the hub or in a local folder of its shape."""
+
+    place: HubName | Path
+    split: str
+
+    def __str__(self) -> str:
+        return f"{SHAPED if isinstance(self.place, Path) else ''}{self.place}:{self.split}"
 
 
 def find_rows(source: Path | str, bad: BadRows, meter: Meter | None = None) -> Iterator[Row]:
@@ -20,10 +33,11 @@ def find_rows(source: Path | str, bad: BadRows, meter: Meter | None = None) -> I
 
     Args:
         source: A file whose name ends in one of `SUFFIXES`; a folder, of which all such files are read; a pattern
-            with `*`, `?` or `[`; or a data set of the hub's, `owner/name[:split]` or `hub:FOLDER[:split]`, whose
-            split is `train` if not given.
+            with `*`, `?` or `[`; or a data set: `hf://owner/name[@revision][:split]` of the hub's, where nothing local
+            looks like it without `hf://` too, or a local folder of the hub's shape, `hub:FOLDER[:split]`. The split is
+            `train` if not given.
         bad: Takes what is wrong with rows that can't be read.
-        meter: Is kept informed of how far reading has come; of the hub's data sets the size is not known.
+        meter: Is kept informed of how far reading has come; of data sets the size is not known.
 
     Returns:
         Each row that can be, one after another.
@@ -31,36 +45,46 @@ def find_rows(source: Path | str, bad: BadRows, meter: Meter | None = None) -> I
     Raises:
         StepwardError: Nothing is there, or it can't be opened.
     """
+    found = _data_set(source)
+    if found is not None:
+        return _data_set_rows(found, bad)
     files = files_of(source)
-    if not files:
-        return _hub_rows(str(source).removeprefix(HUB), bad)
     meter = meter or Meter()
     meter.total = sum(file.stat().st_size for file in files if file.exists())
     return chain.from_iterable(read_rows(file, bad, meter) for file in files)
 
 
+def pinned_source(source: str) -> str:
+    """A source as it can be recorded: a data set of the hub's with its commit and split, any other as it is.
+
+    Raises:
+        StepwardError: The hub has no such data set, or can't be asked.
+    """
+    found = _data_set(source)
+    if found is None or isinstance(found.place, Path):
+        return source
+    return str(replace(found, place=pinned_data(found.place)))
+
+
 def files_of(source: Path | str) -> list[Path]:
-    """The files that a source's rows are read from, by name; none where it is a data set of the hub's.
+    """The files that a source's rows are read from, by name; none where it is a data set.
 
     Raises:
         StepwardError: Nothing is there.
     """
+    if _data_set(source) is not None:
+        return []
     text = str(source)
     path = Path(source)
-    if text.startswith(HUB):
-        return []
     if path.exists():  # also where its name holds a character of patterns
         return find_files(path)
     if glob.has_magic(text):
         files = sorted(file for file in map(Path, glob.glob(text, recursive=True)) if _is_of_rows(file))
         if not files:
-            raise StepwardError(f"{text}: no file fits this pattern; expected names that end in {', '.join(SUFFIXES)}")
+            message = f"{text}: no file fits this pattern; expected names that end in {', '.join(SUFFIXES)}"
+            raise StepwardError(message, code="file_not_found", file=text)
         return files
-    if text.endswith(SUFFIXES):
-        return [path]
-    if _is_hub_name(text):
-        return []
-    raise StepwardError(f"{text}: no such file; check the path")
+    raise not_found(text, "file")
 
 
 def refuse_over(target: Path, sources: Sequence[Path | str]) -> None:
@@ -71,7 +95,8 @@ def refuse_over(target: Path, sources: Sequence[Path | str]) -> None:
     """
     read = [file for source in sources for file in files_of(source)]
     if target.exists() and any(file.exists() and target.samefile(file) for file in read):
-        raise StepwardError(f"{target}: would take the place of what is read; name another file")
+        message = f"{target}: would take the place of what is read; name another file"
+        raise StepwardError(message, code="file_exists", file=target)
 
 
 def find_files(path: Path) -> list[Path]:
@@ -89,7 +114,8 @@ def find_files(path: Path) -> list[Path]:
         if _is_of_rows(file) and not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
     )
     if not found:
-        raise StepwardError(f"{path}: no rows in this folder; expected files whose names end in {', '.join(SUFFIXES)}")
+        message = f"{path}: no rows in this folder; expected files whose names end in {', '.join(SUFFIXES)}"
+        raise StepwardError(message, code="empty", file=path)
     return found
 
 
@@ -98,36 +124,49 @@ def _is_of_rows(file: Path) -> bool:
     return file.is_file() and file.name.endswith(SUFFIXES) and not file.name.endswith(".rejected.jsonl")
 
 
-def _is_hub_name(text: str) -> bool:
-    name, _, _ = text.partition(":")
-    parts = name.split("/")
-    return len(parts) == 2 and all(
-        part and part.replace("-", "").replace("_", "").replace(".", "").isalnum() for part in parts
-    )
+def _data_set(source: Path | str) -> _DataSet | None:
+    """The data set that a source names, or None."""
+    text = str(source)
+    if isinstance(source, Path) or Path(text).exists():
+        return None
+    if text.startswith(SHAPED):
+        place, _, split = text.removeprefix(SHAPED).partition(":")
+        if not Path(place).is_dir():
+            raise not_found(place, "folder of a data set")
+        return _DataSet(Path(place), split or "train")
+    asked, rest = text.startswith(PREFIX), text.removeprefix(PREFIX)
+    name, _, split = rest.partition(":")
+    found = hub_name(f"{PREFIX if asked else ''}{name}")
+    return None if found is None else _DataSet(found, split or "train")
 
 
-def _hub_rows(name: str, bad: BadRows) -> Iterator[Row]:
-    name, _, split = name.partition(":")
-    for number, row in enumerate(_load(name, split or "train"), start=1):
-        bad.at(name, number, row)
+def _data_set_rows(source: _DataSet, bad: BadRows) -> Iterator[Row]:
+    place = source.place if isinstance(source.place, Path) else pinned_data(source.place)
+    shown = str(place).removeprefix(PREFIX)
+    for number, row in enumerate(_load(place, source.split), start=1):
+        bad.at(shown, number, row)
         faults = value_faults(row)
-        for field, fault in faults:
-            bad.add(number, field, fault)
+        for fault in faults:
+            bad.add(number, *fault)
         if not faults:
-            yield Row(Path(name), number, row)
+            yield Row(Path(shown), number, row)
 
 
-def _load(name: str, split: str) -> Any:
+def _load(place: HubName | Path, split: str) -> Any:
+    name, revision = (place.name, place.revision) if isinstance(place, HubName) else (str(place), None)
     try:
         import datasets
     except ImportError as error:
-        raise StepwardError(f"{name}: the hub needs a library more: pip install 'stepward[data]'") from error
+        message = f"{name}: a data set needs a library more: pip install 'stepward[data]'"
+        raise StepwardError(message, code="missing_dependency") from error
     try:
         # Streaming: rows come as they are read, and nothing but the pages in use is kept. No data set's own code runs.
-        return datasets.load_dataset(name, split=split, streaming=True)
+        return datasets.load_dataset(name, split=split, revision=revision, streaming=True)
     except Exception as error:  # its errors are of a dozen libraries' types
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StepwardError(
-            f"{name}: no such file, and the hub's data set can't be had, split {split!r} ({reason}); check the name, "
-            "the split and the network"
+            f"{place}: split {split!r} of this data set can't be had ({reason}); check name, split and network",
+            code="unreachable" if isinstance(place, HubName) else "unknown_name",
+            file=name,
+            field=split,
         ) from error

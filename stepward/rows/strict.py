@@ -13,6 +13,8 @@ from typing import Any
 
 import orjson
 
+from stepward.errors import Code
+
 LONGEST_ROW = 16 * 2**20
 """Bytes of the longest row that is read; a longer one is set aside."""
 
@@ -24,8 +26,8 @@ DEEPEST = 500
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
-Named = tuple[str, str]
-"""The field (empty for the whole row), and what is wrong with it."""
+Named = tuple[str, str, Code]
+"""The field (empty for the whole row), what is wrong with it, and what kind of thing that is."""
 
 
 def parse_line(raw: bytes, start: int) -> tuple[dict[str, Any] | None, list[Named]]:
@@ -47,9 +49,9 @@ def parse_line(raw: bytes, start: int) -> tuple[dict[str, Any] | None, list[Name
         if skip_space(text, end) != len(text):
             raise ValueError(f"more text follows the object at character {end + 1}")
     except UnicodeDecodeError as error:
-        return None, [("", broken_byte(raw[error.start], start + error.start))]
+        return None, [("", broken_byte(raw[error.start], start + error.start), "unreadable")]
     except ValueError as error:
-        return None, [("", f"not JSON ({error}); expected one object a line")]
+        return None, [("", f"not JSON ({error}); expected one object a line", "unreadable")]
     return as_row(value, faults)
 
 
@@ -57,7 +59,7 @@ def as_row(value: Any, faults: list[Named]) -> tuple[dict[str, Any] | None, list
     """The value as a row, with a fault of its own where it is no object."""
     if isinstance(value, dict):
         return value, faults
-    return None, [("", f"expected a JSON object, found {kind(value)}"), *faults]
+    return None, [("", f"expected a JSON object, found {kind(value)}", "wrong_type"), *faults]
 
 
 def parse_value(text: str, at: int) -> tuple[Any, int, list[Named]]:
@@ -75,9 +77,9 @@ def parse_value(text: str, at: int) -> tuple[Any, int, list[Named]]:
 
 
 def value_faults(value: Any) -> list[Named]:
-    """What no field may hold, as (field, what is wrong): NaN, infinities, NUL, half surrogates, what JSON can't say."""
+    """What no field may hold, and where: NaN, infinities, NUL, half surrogates, what JSON can't say."""
     if not isinstance(value, dict | list):
-        return [("", wrong)] if (wrong := _wrong(value)) else []
+        return [("", *wrong)] if (wrong := _wrong(value)) else []
     faults: list[Named] = []
     pending: list[tuple[str, Any, int]] = [
         ("", value, 1)
@@ -86,15 +88,15 @@ def value_faults(value: Any) -> list[Named]:
         where, part, level = pending.pop()
         if level > DEEPEST:
             top = where.partition("[")[0].partition(".")[0]  # the whole way to it would fill a page
-            faults.append((top, f"nested too deeply; expected at most {DEEPEST} levels"))
+            faults.append((top, f"nested too deeply; expected at most {DEEPEST} levels", "too_large"))
             continue
         if isinstance(part, dict):
-            faults.extend((where, f"the key {key!r} holds {_broken(key)}") for key in part if _broken(key))
+            faults.extend((where, f"the key {key!r} holds {_broken(key)}", "bad_value") for key in part if _broken(key))
         for key, inner in part.items() if isinstance(part, dict) else enumerate(part):
             if isinstance(inner, dict | list):
                 pending.append((_place(where, key), inner, level + 1))
             elif wrong := _wrong(inner):
-                faults.append((_place(where, key), wrong))
+                faults.append((_place(where, key), *wrong))
     return faults
 
 
@@ -104,16 +106,16 @@ def _place(where: str, key: str | int) -> str:
     return f"{where}.{key}" if where else str(key)
 
 
-def _wrong(value: Any) -> str:
-    """What is wrong with a value that is no list or object; empty where nothing is."""
+def _wrong(value: Any) -> tuple[str, Code] | None:
+    """What is wrong with a value that is no list or object; None where nothing is."""
     if isinstance(value, float):
-        return "" if math.isfinite(value) else f"holds {value}; expected a finite number"
+        return None if math.isfinite(value) else (f"holds {value}; expected a finite number", "not_finite")
     if isinstance(value, str):
-        return f"holds {wrong}; expected plain text" if (wrong := _broken(value)) else ""
+        return (f"holds {wrong}; expected plain text", "bad_value") if (wrong := _broken(value)) else None
     if value is None or isinstance(value, int):
-        return ""
+        return None
     # A table may hold bytes, dates, decimals.
-    return f"holds {kind(value)}; expected text, a number, true or false, a list or an object"
+    return f"holds {kind(value)}; expected text, a number, true or false, a list or an object", "wrong_type"
 
 
 def kind(value: Any) -> str:
@@ -187,7 +189,7 @@ def _object(pairs: list[tuple[str, Any]], faults: list[Named]) -> dict[str, Any]
     row: dict[str, Any] = {}
     for key, value in pairs:
         if key in row:
-            faults.append((key, "the key stands twice; keep one"))
+            faults.append((key, "the key stands twice; keep one", "duplicate"))
         row[key] = value
     return row
 
