@@ -42,19 +42,27 @@ def label(
     from stepward.store import locked, write_batches
 
     if kind not in ("hard", "soft", "er"):
-        raise StepwardError(f"--kind {kind}: expected hard, soft or er")
+        raise StepwardError(f"--kind {kind}: expected hard, soft or er", code="unknown_name", field="--kind")
     if not (math.isfinite(eta) and eta > 0):
-        raise StepwardError(f"--eta: expected a number above 0, found {eta:g}")
+        raise StepwardError(f"--eta: expected a number above 0, found {eta:g}", code="bad_value", field="--eta")
     if wrong_up_to is not None and above is None:
-        raise StepwardError("--wrong-up-to: give --above too; labels between the two are dropped")
+        raise StepwardError(
+            "--wrong-up-to: give --above too; labels between the two are dropped", code="missing", field="--above"
+        )
     manifest = Manifest.read(source)
     if not manifest.units("rollouts"):
-        raise StepwardError(f"{source}: no rollouts in it; run a recipe with hard, soft or er labels first")
+        raise StepwardError(
+            f"{source}: no rollouts in it; run a recipe with hard, soft or er labels first",
+            code="unfinished",
+            file=source,
+        )
     recipe, told = of_run(source), Told(kind)
     filters, layout = Filters(drawn, within, level, above, wrong_up_to, first_error), Layout(source)
     filtered = filters != Filters()
     if filtered and to is None:
-        raise StepwardError("--to: name the file for filtered labels; the run's own stay as they are")
+        raise StepwardError(
+            "--to: name the file for filtered labels; the run's own stay as they are", code="missing", field="--to"
+        )
     path = to or source / "labels" / (f"er-eta-{eta:g}.parquet" if kind == "er" else f"{kind}.parquet")
     # Into the run go its own labels again, or those of another eta, which no manifest names.
     with locked(source) if to is None else nullcontext():
@@ -86,7 +94,9 @@ def evaluate_label_noise(
 
     for option, value in (("--above", above), ("--true-above", true_above)):
         if not 0 <= value <= 1:
-            raise StepwardError(f"{option} {value:g}: expected a number from 0 to 1, as labels are")
+            raise StepwardError(
+                f"{option} {value:g}: expected a number from 0 to 1, as labels are", code="bad_value", field=option
+            )
     if to_json is not None:
         refuse_over(to_json, [_without_kind(one) for one in (given, truth)])
     noise = label_noise(_labels(given), _labels(truth), above=above, true_above=true_above)
@@ -120,6 +130,8 @@ def _labels(source: str) -> Iterator["LabelledSolution"]:
     for record in reading:
         if not isinstance(record, LabelledSolution):
             raise StepwardError(
-                f"{source}: {reading.format.name} rows have no step labels; expected solutions with some"
+                f"{source}: {reading.format.name} rows have no step labels; expected solutions with some",
+                code="wrong_type",
+                file=source,
             )
         yield from paths(record)

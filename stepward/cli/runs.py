@@ -69,7 +69,7 @@ def _part(text: str | None) -> tuple[int, int] | None:
         return None
     share, _, of = text.partition("/")
     if not (share.isdecimal() and of.isdecimal()):
-        raise StepwardError(f"--part {text}: expected I/N, such as 2/4")
+        raise StepwardError(f"--part {text}: expected I/N, such as 2/4", code="bad_value", field="--part")
     return int(share), int(of)
 
 
@@ -122,9 +122,13 @@ def demo_generator(
 
     from stepward.demo_generator import BASES, Settings, make
     from stepward.errors import StepwardError
+    from stepward.files import refuse_filled
 
     if base is not None and base not in BASES:
-        raise StepwardError(f"--base {base}: no such base; expected one of {', '.join(BASES)}")
+        raise StepwardError(
+            f"--base {base}: no such base; expected one of {', '.join(BASES)}", code="unknown_name", field="--base"
+        )
+    refuse_filled(folder)  # better now than after an hour
     torch.set_num_threads(threads)
     settings = Settings() if base is None else BASES[base]
     settings = settings if seed is None else replace(settings, seed=seed)

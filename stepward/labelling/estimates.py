@@ -94,7 +94,11 @@ def _named(counts: StepRollouts, rule: str, drawn: int, right: int, void: int) -
     try:
         return unbiased(parse(rule), drawn, right, void)
     except (StepwardError, ValueError) as error:
-        raise StepwardError(f"rollouts {counts.id} of completer {counts.completer!r}: {error}") from error
+        raise StepwardError(
+            f"rollouts {counts.id} of completer {counts.completer!r}: {error}",
+            code=error.code if isinstance(error, StepwardError) else "mismatch",
+            field=counts.id,
+        ) from error
 
 
 def _pooled(counts: StepRollouts) -> float:
@@ -104,7 +108,11 @@ def _pooled(counts: StepRollouts) -> float:
         share, _, rule = part.partition(" ")
         numbers = share.replace("+", "/").split("/")
         if len(numbers) != 3 or not all(number.isdecimal() for number in numbers):
-            raise StepwardError(f"rollouts {counts.id}: the pooled rule {counts.rule!r} can't be read")
+            raise StepwardError(
+                f"rollouts {counts.id}: the pooled rule {counts.rule!r} can't be read",
+                code="unreadable",
+                field=counts.id,
+            )
         right, drawn, void = (int(number) for number in numbers)
         found.append(_named(counts, rule or str(All(drawn + void)), drawn, right, void))
     return sum(found) / len(found)

@@ -84,7 +84,9 @@ def thresholded(labels: Iterable[StepLabels], above: float = RIGHT_ABOVE, wrong_
     """
     low = above if wrong_up_to is None else wrong_up_to
     if not 0 <= low <= above < 1:
-        raise StepwardError(f"thresholds {low:g} and {above:g}: expected 0 <= wrong_up_to <= above < 1")
+        raise StepwardError(
+            f"thresholds {low:g} and {above:g}: expected 0 <= wrong_up_to <= above < 1", code="bad_value", field="above"
+        )
     dropped: Counter[str] = Counter()
     kept = []
     for one in labels:
@@ -134,7 +136,11 @@ def certain(
         StepwardError: As for `drawn_enough`, or a width or level that can't be.
     """
     if not (0 < width <= 1 and 0 < level < 1):
-        raise StepwardError(f"width {width:g} at level {level:g}: expected a width in (0, 1] and a level in (0, 1)")
+        raise StepwardError(
+            f"width {width:g} at level {level:g}: expected a width in (0, 1] and a level in (0, 1)",
+            code="bad_value",
+            field="width",
+        )
 
     def narrow(one: StepRollouts) -> bool:
         low, high = always_valid(one.drawn, one.right, level)
@@ -181,11 +187,17 @@ def solution_of(labels: StepLabels, solutions: Mapping[str, Solution]) -> Soluti
     """
     solution = solutions.get(labels.solution_id)
     if solution is None:
-        raise StepwardError(f"{labels.kind} labels of solution {labels.solution_id}: no such solution is given")
+        raise StepwardError(
+            f"{labels.kind} labels of solution {labels.solution_id}: no such solution is given",
+            code="missing",
+            field=labels.solution_id,
+        )
     if len(solution.steps) != len(labels.labels):
         raise StepwardError(
             f"{labels.kind} labels of solution {labels.solution_id}: {len(labels.labels)} labels for "
-            f"{len(solution.steps)} steps; expected one a step"
+            f"{len(solution.steps)} steps; expected one a step",
+            code="mismatch",
+            field=labels.solution_id,
         )
     return solution
 

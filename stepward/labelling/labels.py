@@ -56,7 +56,9 @@ def rollout_labels(
         if missing == "refuse" and None in counts:
             raise StepwardError(
                 f"solution {solution.id}: no rollouts for its prefix of {counts.index(None) + 1} steps; "
-                "run the rollouts stage for these solutions first"
+                "run the rollouts stage for these solutions first",
+                code="missing",
+                field=solution.id,
             )
         worth = _worth(ids, counts, witnessed)
         values = [_label(one, value, kind, eta) for one, value in zip(counts, worth, strict=True)]
@@ -101,7 +103,9 @@ def _of_share(share: float, kind: str, eta: float) -> float:
         return share
     if kind == "er":
         return rewards.entropy_regularised(share, eta)
-    raise StepwardError(f"unknown kind of rollout label {kind!r}: expected hard, soft or er")
+    raise StepwardError(
+        f"unknown kind of rollout label {kind!r}: expected hard, soft or er", code="unknown_name", field="kind"
+    )
 
 
 def outcome_labels(solutions: Iterable[Solution]) -> list[StepLabels]:

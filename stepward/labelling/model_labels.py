@@ -41,7 +41,9 @@ def model_labels(
         if given is None or len(given) != len(solution.steps):
             found = "none" if given is None else str(len(given))
             raise StepwardError(
-                f"solution {solution.id}: expected {len(solution.steps)} scores to label it by, found {found}"
+                f"solution {solution.id}: expected {len(solution.steps)} scores to label it by, found {found}",
+                code="mismatch",
+                field=solution.id,
             )
         right = [score >= right_from for score in given]
         values: list[float | None] = [float(one) for one in right]

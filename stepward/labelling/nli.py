@@ -94,7 +94,9 @@ class EntailmentModel:
         with torch.inference_mode():
             shares = self._model(**inputs).logits.float().softmax(dim=-1)[:, self._label]
         if not bool(shares.isfinite().all()):
-            raise StepwardError("the entailment model gives numbers that are not finite; its weights are broken")
+            raise StepwardError(
+                "the entailment model gives numbers that are not finite; its weights are broken", code="not_finite"
+            )
         return [float(share) for share in shares.cpu()]
 
 
@@ -112,7 +114,9 @@ def nli_labels(solutions: Iterable[Solution], model: EntailmentModel, threshold:
         StepwardError: A threshold outside [0, 1).
     """
     if not 0 <= threshold < 1:
-        raise StepwardError(f"threshold: {threshold:g}, expected a number in [0, 1)")
+        raise StepwardError(
+            f"threshold: {threshold:g}, expected a number in [0, 1)", code="bad_value", field="threshold"
+        )
 
     def support(right: Sequence[str], steps: Sequence[str]) -> list[bool | None]:
         same = {normalised(step) for step in right}
@@ -139,7 +143,11 @@ def _load(folder: str | Path) -> Any:
     from transformers import AutoModelForSequenceClassification
 
     if not (Path(folder) / "config.json").is_file():
-        raise StepwardError(f"{folder}: no config.json in it; expected the folder of a sequence-classification model")
+        raise StepwardError(
+            f"{folder}: no config.json in it; expected the folder of a sequence-classification model",
+            code="file_not_found",
+            file=folder,
+        )
     try:
         model, found = AutoModelForSequenceClassification.from_pretrained(
             str(folder), config=load_config(folder), trust_remote_code=False, local_files_only=True,
@@ -148,11 +156,17 @@ def _load(folder: str | Path) -> Any:
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise StepwardError(
-            f"{folder}: no sequence-classification model in safetensors that transformers can load ({reason})"
+            f"{folder}: no sequence-classification model in safetensors that transformers can load ({reason})",
+            code="unreadable",
+            file=folder,
         ) from error
     if found["missing_keys"]:
         missing = ", ".join(sorted(found["missing_keys"])[:3])
-        raise StepwardError(f"{folder}: not a whole sequence-classification model: its weights lack {missing}")
+        raise StepwardError(
+            f"{folder}: not a whole sequence-classification model: its weights lack {missing}",
+            code="unreadable",
+            file=folder,
+        )
     return model
 
 
@@ -162,13 +176,21 @@ def _entailment(names: dict[int, str], wanted: str | None, folder: str | Path) -
     if wanted is not None:
         found = [index for index, name in names.items() if name == wanted]
         if len(found) != 1:
-            raise StepwardError(f"{folder}: no label {wanted!r} in its config; expected one of {known}")
+            raise StepwardError(
+                f"{folder}: no label {wanted!r} in its config; expected one of {known}",
+                code="unknown_name",
+                file=folder,
+                field="entailment",
+            )
         return found[0]
     found = [index for index, name in names.items() if name.casefold() in ("entailment", "entail", "entails")]
     if len(found) != 1:
         raise StepwardError(
             f"{folder}: which of its labels means entailment can't be told ({known}); name it (--entailment LABEL), or "
-            "write id2label into its config.json"
+            "write id2label into its config.json",
+            code="ambiguous",
+            file=folder,
+            field="entailment",
         )
     return found[0]
 

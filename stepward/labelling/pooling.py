@@ -27,7 +27,11 @@ def pool(rollouts: Iterable[StepRollouts]) -> list[StepRollouts]:
     for one in rollouts:
         parts = of.setdefault(one.id, [])
         if any(one.completer == other.completer for other in parts):
-            raise StepwardError(f"rollouts {one.id}: completer {one.completer!r} has two records; merge them first")
+            raise StepwardError(
+                f"rollouts {one.id}: completer {one.completer!r} has two records; merge them first",
+                code="duplicate",
+                field=one.id,
+            )
         parts.append(one)
     return [_pooled(sorted(parts, key=lambda one: one.completer)) for parts in of.values()]
 
@@ -82,6 +86,8 @@ def _longer(one: StepRollouts, other: StepRollouts) -> StepRollouts:
         differs = [field.name for field in fields(one) if getattr(one, field.name) != getattr(other, field.name)]
         raise StepwardError(
             f"rollouts {one.id} of completer {one.completer!r}: two runs differ in {', '.join(differs)}; "
-            "expected runs of one recipe and one seed"
+            "expected runs of one recipe and one seed",
+            code="mismatch",
+            field=one.id,
         )
     return more

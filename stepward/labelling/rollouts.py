@@ -77,11 +77,17 @@ def complete(completer: Generator, prompts: Sequence[Prompt], sampling: Sampling
     """
     given = completer.complete(prompts, sampling, seed)
     if len(given) != len(prompts):
-        raise StepwardError(f"completer {completer.name}: {len(given)} prefixes completed of {len(prompts)} asked")
+        raise StepwardError(
+            f"completer {completer.name}: {len(given)} prefixes completed of {len(prompts)} asked",
+            code="server_incompatible",
+            field=completer.name,
+        )
     for prompt, drawn in zip(prompts, given, strict=True):
         if len(drawn) > prompt.count:
             raise StepwardError(
-                f"completer {completer.name}: {len(drawn)} completions for prefix {prompt.id}, {prompt.count} asked"
+                f"completer {completer.name}: {len(drawn)} completions for prefix {prompt.id}, {prompt.count} asked",
+                code="server_incompatible",
+                field=completer.name,
             )
     return [[*drawn, *[_LEFT_OUT] * (prompt.count - len(drawn))] for prompt, drawn in zip(prompts, given, strict=True)]
 
@@ -142,7 +148,9 @@ def _earlier(prefixes: Prefixes, before: Iterable[StepRollouts], completer: str)
         if one.completer != completer:
             raise StepwardError(
                 f"rollouts {one.id}: drawn by {one.completer!r}, and {completer!r} shall go on from them; "
-                "counts of several completers are kept apart"
+                "counts of several completers are kept apart",
+                code="mismatch",
+                field=one.id,
             )
     return counts
 

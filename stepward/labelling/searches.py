@@ -143,4 +143,8 @@ def search_of(name: str) -> Search:
         return Every()
     if name == "first_error":
         return FirstError()
-    raise StepwardError(f"unknown search {name!r}: expected {' or '.join(SEARCHES)}; a tree is grown by grow_trees")
+    raise StepwardError(
+        f"unknown search {name!r}: expected {' or '.join(SEARCHES)}; a tree is grown by grow_trees",
+        code="unknown_name",
+        field="search",
+    )

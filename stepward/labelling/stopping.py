@@ -148,7 +148,9 @@ def stopping_of(name: str, completions: int, error: float, level: float) -> Stop
         return FirstRight(completions)
     if name == "interval":
         return Interval(completions, error, level)
-    raise StepwardError(f"unknown stopping rule {name!r}: expected {', '.join(RULES)}")
+    raise StepwardError(
+        f"unknown stopping rule {name!r}: expected {', '.join(RULES)}", code="unknown_name", field="stop"
+    )
 
 
 _NUMBER = r"[0-9.e+-]+"
@@ -163,8 +165,14 @@ def parse(rule: str) -> Stopping:
     """
     written = _WRITTEN.fullmatch(rule)
     if written is None or (written[1] == "interval") != (written[3] is not None):
-        raise StepwardError(f"unknown stopping rule {rule!r}: expected such as all(16), as this Stepward writes it")
+        raise StepwardError(
+            f"unknown stopping rule {rule!r}: expected such as all(16), as this Stepward writes it",
+            code="unreadable",
+            field="rule",
+        )
     try:
         return stopping_of(written[1], int(written[2]), float(written[3] or 0.5), float(written[4] or 0.5))
     except ValueError as error:
-        raise StepwardError(f"unknown stopping rule {rule!r}: its numbers can't be read") from error
+        raise StepwardError(
+            f"unknown stopping rule {rule!r}: its numbers can't be read", code="unreadable", field="rule"
+        ) from error

@@ -231,7 +231,11 @@ def link(source: Path, target: Path) -> None:
         StepwardError: The source is gone, or the target can't be written.
     """
     if not source.exists():
-        raise StepwardError(f"{source}: missing, though its run's manifest names it; run that run again")
+        raise StepwardError(
+            f"{source}: missing, though its run's manifest names it; run that run again",
+            code="file_not_found",
+            file=source,
+        )
     if source.is_file():
         _link_file(source, target)
         return

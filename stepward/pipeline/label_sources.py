@@ -67,7 +67,12 @@ def _write_labels(folder: Path, kind: str, made: Filtered, **facts: Any) -> Path
     """The same where the run is held."""
     if not made.labels:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in made.dropped.items())
-        raise StepwardError(f"{folder}: no {kind} labels come of it ({reasons or 'the run has no solutions'})")
+        raise StepwardError(
+            f"{folder}: no {kind} labels come of it ({reasons or 'the run has no solutions'})",
+            code="empty",
+            file=folder,
+            field=kind,
+        )
     path = Layout(folder).shard("labels", kind)
     values = [value for one in made.labels for value in one.labels if value is not None]
     check_labels(kind, len(values), min(values, default=0.0), max(values, default=0.0))
@@ -155,7 +160,12 @@ def consensus_run(folder: Path, one: str, other: str, above: float) -> Filtered:
 def _labels(manifest: Manifest, kind: str) -> list[StepLabels]:
     if not manifest.finished("labels", kind):
         known = ", ".join(sorted(manifest.units("labels"))) or "none"
-        raise StepwardError(f"{manifest.folder}: no labels of kind {kind!r}; it has {known}")
+        raise StepwardError(
+            f"{manifest.folder}: no labels of kind {kind!r}; it has {known}",
+            code="unfinished",
+            file=manifest.folder,
+            field=kind,
+        )
     return read_shard(manifest.where("labels", kind), StepLabels)
 
 
@@ -171,7 +181,11 @@ def compare_labels(folder: Path) -> tuple[list[LabelCost], list[KindNoise]]:
     manifest = Manifest.read(folder)
     recipe = of_run(folder)
     if not has_oracle(recipe):
-        raise StepwardError(f"{folder}: no oracle for its problems; only a run of the arithmetic world can be compared")
+        raise StepwardError(
+            f"{folder}: no oracle for its problems; only a run of the arithmetic world can be compared",
+            code="unsupported",
+            file=folder,
+        )
     layout = Layout(folder)
     oracle = oracle_of(layout.problems("reward"))
     solutions = layout.solutions("reward")
@@ -182,7 +196,11 @@ def compare_labels(folder: Path) -> tuple[list[LabelCost], list[KindNoise]]:
         costs += label_costs(way, drawn_for, rollouts, oracle)
     noise = _noise(manifest, oracle_labels(solutions, oracle))
     if not costs and not noise:
-        raise StepwardError(f"{folder}: neither rollouts nor labels of single steps in it; run its recipe further")
+        raise StepwardError(
+            f"{folder}: neither rollouts nor labels of single steps in it; run its recipe further",
+            code="unfinished",
+            file=folder,
+        )
     return costs, noise
 
 
@@ -223,7 +241,12 @@ def run_trees(folder: Path) -> Iterator[dict[str, Any]]:
     recipe = of_run(folder)
     units = sorted(manifest.units("rollouts")) if recipe.rollouts.search == "tree" else []
     if not units:
-        raise StepwardError(f"{folder}: no trees in it; run its recipe with rollouts.search=tree")
+        raise StepwardError(
+            f"{folder}: no trees in it; run its recipe with rollouts.search=tree",
+            code="unfinished",
+            file=folder,
+            field="rollouts.search",
+        )
     for unit in units:
         _, problems = layout.batch(unit, recipe.rollouts.unit)
         shards = layout.of_batch("solutions", unit, recipe.rollouts.unit, recipe.solutions.unit)
@@ -241,5 +264,5 @@ def run_solutions(folder: Path) -> list[Solution]:
     Manifest.read(folder)
     solutions = Layout(folder).solutions("reward")
     if not solutions:
-        raise StepwardError(f"{folder}: no solutions in it; run its recipe first")
+        raise StepwardError(f"{folder}: no solutions in it; run its recipe first", code="unfinished", file=folder)
     return solutions

@@ -176,7 +176,8 @@ class RayCrew:
         if self._deaths >= STARTS:
             raise StepwardError(
                 f"Ray: {self._deaths} workers died before they began; every machine needs the same Python and Stepward "
-                f"as this one. Ray says: {error}"
+                f"as this one. Ray says: {error}",
+                code="worker_died",
             ) from error
 
     def _look(self) -> None:
@@ -190,14 +191,17 @@ class RayCrew:
             if not any(node["NodeID"] == self.node and node["Alive"] for node in self.ray.nodes()):
                 raise StepwardError(
                     "the Ray cluster was lost: it doesn't know this machine any more; what is finished is kept, "
-                    "run again to go on"
+                    "run again to go on",
+                    code="worker_died",
                 )
         if len(self._starting) < len(self._actors):
             self._lively = now
         elif now - self._lively > ROOM:
             raise StepwardError(
                 f"Ray: no worker could start in {ROOM:.0f} s; each needs {self.team.threads} CPUs and "
-                f"{self.team.gpus:g} GPUs, and the cluster has {_said(self.ray.cluster_resources())} in all"
+                f"{self.team.gpus:g} GPUs, and the cluster has {_said(self.ray.cluster_resources())} in all",
+                code="too_few",
+                field="--gpus-a-worker",
             )
 
 
@@ -218,14 +222,17 @@ class Hand:
         if (own := versions()) != sight.versions:
             return StepwardError(
                 f"{where} has {_said(own)}, and this machine {_said(sight.versions)}: records may depend on it. "
-                "Install the same everywhere"
+                "Install the same everywhere",
+                code="mismatch",
             )
         if sight.cwd.is_dir():
             os.chdir(sight.cwd)
         if not _within(PATIENCE, lambda: _text(sight.folder / TOKEN) == sight.token):
             return StepwardError(
                 f"{where} does not see {sight.folder} as this machine does; put runs on a folder that all machines "
-                "share, at the same path, and name it with --runs"
+                "share, at the same path, and name it with --runs",
+                code="mismatch",
+                file=sight.folder,
             )
         prepare(self.threads, self.gpus)
         return None
@@ -237,7 +244,9 @@ class Hand:
         task, arguments, manifest, written = asked
         if written and not _within(PATIENCE, lambda: manifest.exists() and manifest.stat().st_mtime_ns >= written):
             return StepwardError(
-                f"Ray node {socket.gethostname()} sees an old {manifest}: the shared folder is {PATIENCE:.0f} s behind"
+                f"Ray node {socket.gethostname()} sees an old {manifest}: the shared folder is {PATIENCE:.0f} s behind",
+                code="mismatch",
+                file=manifest,
             )
         try:
             facts = task(unit, *arguments)
@@ -256,7 +265,7 @@ def join(address: str) -> Any:
     try:
         ray = joined()
     except ImportError as error:
-        raise StepwardError(NO_RAY) from error
+        raise StepwardError(NO_RAY, code="missing_dependency") from error
     if address not in ("auto", "local"):
         _check(address)
     try:
@@ -270,7 +279,9 @@ def join(address: str) -> Any:
     except Exception as error:  # Ray raises many kinds: no cluster, another Python, another Ray
         raise StepwardError(
             f"--ray {address}: can't join the cluster: {error}. "
-            "If it asks for a token, set RAY_AUTH_MODE=token here too"
+            "If it asks for a token, set RAY_AUTH_MODE=token here too",
+            code="unreachable",
+            field="--ray",
         ) from error
     return ray
 
@@ -279,12 +290,18 @@ def _check(address: str) -> None:
     """Asks whether anybody listens there: Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
-        raise StepwardError(f"--ray {address}: expected auto, local, or HOST:PORT such as 10.0.0.1:6379")
+        raise StepwardError(
+            f"--ray {address}: expected auto, local, or HOST:PORT such as 10.0.0.1:6379",
+            code="bad_value",
+            field="--ray",
+        )
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
     except OSError as error:
         raise StepwardError(
-            f"--ray {address}: nobody answers there ({error}); start the head with: ray start --head --port={port}"
+            f"--ray {address}: nobody answers there ({error}); start the head with: ray start --head --port={port}",
+            code="unreachable",
+            field="--ray",
         ) from error
 
 

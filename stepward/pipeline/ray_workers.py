@@ -71,7 +71,7 @@ class RayWorkers:
 
     def _start(self) -> None:
         if find_spec("ray") is None:
-            raise StepwardError(NO_RAY)
+            raise StepwardError(NO_RAY, code="missing_dependency")
         token = secrets.token_hex(8)
         self.team.folder.mkdir(parents=True, exist_ok=True)
         (self.team.folder / TOKEN).write_text(token)
@@ -98,7 +98,8 @@ def _receive(process: multiprocessing.process.BaseProcess, link: Connection) -> 
         pass
     raise StepwardError(
         "the Ray cluster was lost: its head was stopped, restarted, or can't be reached; what is finished is kept, "
-        "run again to go on when it is back"
+        "run again to go on when it is back",
+        code="worker_died",
     )
 
 

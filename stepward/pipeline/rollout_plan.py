@@ -73,7 +73,11 @@ def plan_rollouts(recipe: Recipe, sample: int = 20) -> RolloutPlan:
         StepwardError: The recipe draws no rollouts, or its problems, models or servers can't be used.
     """
     if not needs_rollouts(recipe):
-        raise StepwardError("labels.kinds: none of hard, soft and er is among them, so no rollouts are drawn")
+        raise StepwardError(
+            "labels.kinds: none of hard, soft and er is among them, so no rollouts are drawn",
+            code="conflict",
+            field="labels.kinds",
+        )
     check_models(recipe, training=False)
     inputs = read_inputs(recipe)
     problems = inputs.problems["reward"]

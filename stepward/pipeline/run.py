@@ -265,11 +265,21 @@ class Ways:
     def __post_init__(self) -> None:
         """Raises StepwardError for a stage or part that there isn't."""
         if self.until is not None and self.until not in STAGES:
-            raise StepwardError(f"--until {self.until}: expected one of {', '.join(STAGES)}")
+            raise StepwardError(
+                f"--until {self.until}: expected one of {', '.join(STAGES)}", code="unknown_name", field="--until"
+            )
         if self.part is not None and not 1 <= self.part[0] <= self.part[1]:
-            raise StepwardError(f"--part {self.part[0]}/{self.part[1]}: expected I/N with I from 1 to N, such as 2/4")
+            raise StepwardError(
+                f"--part {self.part[0]}/{self.part[1]}: expected I/N with I from 1 to N, such as 2/4",
+                code="bad_value",
+                field="--part",
+            )
         if self.part is not None and self.until not in ("problems", "solutions", "rollouts", None):
-            raise StepwardError(f"--until {self.until}: a part ends with the rollouts; merge the parts, then go on")
+            raise StepwardError(
+                f"--until {self.until}: a part ends with the rollouts; merge the parts, then go on",
+                code="conflict",
+                field="--until",
+            )
 
     def pool(self, folder: Path) -> Workers | RayWorkers:
         """Who works on a run in that folder."""
@@ -310,7 +320,11 @@ def run_recipe(
     """
     ways = ways or Ways()
     if recipe.solutions.path is not None and "oracle" in recipe.labels.kinds:
-        raise StepwardError("labels.kinds: oracle can't label published solutions; use orm, hard, soft or er")
+        raise StepwardError(
+            "labels.kinds: oracle can't label published solutions; use orm, hard, soft or er",
+            code="conflict",
+            field="labels.kinds",
+        )
     load_grader(recipe.grader)  # better refused now than by a worker
     with locked(folder):
         manifest = grown(folder, recipe) if ways.grow else begun(folder, recipe)

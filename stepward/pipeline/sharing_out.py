@@ -125,7 +125,9 @@ class Schedule:
         if self._deaths[unit] > RETRIES:
             raise StepwardError(
                 f"{unit}: {self._deaths[unit]} workers died at it, one after the other: out of memory, killed, or "
-                "their machines were lost; what is finished is kept, run again to go on"
+                "their machines were lost; what is finished is kept, run again to go on",
+                code="worker_died",
+                field=unit,
             )
         self.again(unit)
 

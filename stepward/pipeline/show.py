@@ -29,13 +29,22 @@ def show_problem(folder: Path, split: str, problem_id: str | None, most: int) ->
     manifest = Manifest.read(folder)
     layout = Layout(folder)
     if split not in SPLITS:
-        raise StepwardError(f"no split {split!r}: expected one of {', '.join(SPLITS)}")
+        raise StepwardError(
+            f"no split {split!r}: expected one of {', '.join(SPLITS)}", code="unknown_name", field="--split"
+        )
     if not manifest.finished("problems", split):
-        raise StepwardError(f"{folder}: its problems are not there yet; run its recipe first")
+        raise StepwardError(
+            f"{folder}: its problems are not there yet; run its recipe first", code="unfinished", file=folder
+        )
     problems = layout.problems(split)
     found = [problem for problem in problems if problem_id in (None, problem.id)]
     if not found:
-        raise StepwardError(f"{folder}: no problem {problem_id!r} in split {split}; the first is {problems[0].id}")
+        raise StepwardError(
+            f"{folder}: no problem {problem_id!r} in split {split}; the first is {problems[0].id}",
+            code="unknown_name",
+            file=folder,
+            field="--problem",
+        )
     problem = found[0]
     solutions = [solution for solution in layout.solutions(split) if solution.problem_id == problem.id]
     solutions.sort(key=lambda solution: (-solution.copies, solution.id))

@@ -80,7 +80,8 @@ class Workers:
         except BrokenProcessPool as error:
             raise StepwardError(
                 "a worker process died: killed from outside, or out of memory (try --workers 1); "
-                "what is finished is kept, run again to go on"
+                "what is finished is kept, run again to go on",
+                code="worker_died",
             ) from error
 
     def _started(self) -> ProcessPoolExecutor:
