@@ -2,9 +2,10 @@
 
 Reward-weighted voting is Math-Shepherd's: the answer with the largest sum of the scores of the solutions that give it;
 or, as others do, the answer with the largest mean. (The one with the largest score has a closed form:
-`stepward.evaluation.best_of_n`.) The mean of these votes over all N-subsets has none, so subsets are drawn, seeded by
-the run's seed and the problem's id, and every method votes on the same ones: comparisons between methods are paired,
-and a run's candidates stand in the order of their ids. One candidate and all candidates need no drawing and are exact.
+`stepward.evaluation.best_of_n`.) The mean of these votes over all N-subsets has none. Where there are no more subsets
+than would be drawn, all are gone through; else they are drawn, seeded by the run's seed and the problem's id, and every
+method votes on the same ones: comparisons between methods are paired, and a run's candidates stand in the order of
+their ids. One candidate and all candidates need no drawing and are exact.
 
 Answers that tie share the win equally, for a random subset has no order. All candidates of a file do have one: there
 the first of the tied answers may win, which is what `Counter.most_common` in other people's scripts does.
@@ -13,6 +14,9 @@ the first of the tied answers may win, which is what `Counter.most_common` in ot
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+from math import comb
 from typing import Literal
 
 import numpy as np
@@ -113,14 +117,14 @@ def vote(
     subsets: int = 400,
     ties: Ties = "share",
 ) -> Votes:
-    """Expected accuracy of every vote at every N: exact for N = 1 and all candidates, by drawn subsets between.
+    """Expected accuracy of every vote at every N, exact where there are no more N-subsets than would be drawn.
 
     Args:
         ballot: The candidates.
         ns: The sizes, ascending.
         weights: A column of weights a method, none below 0 [candidate, method].
         seed: From which, with the problem's id, the subsets are drawn.
-        subsets: How many.
+        subsets: How many, at most.
         ties: Of all candidates: whether tied answers share the win, or the first of them has it. In a random subset,
             which has no order, they share.
 
@@ -140,9 +144,12 @@ def vote(
     if not ballot.right.any():
         return votes
     between = [n for n in ns if 1 < n < total]
-    if between:
-        orders = draw_orders(ballot, between[-1], seed=seed, subsets=subsets)
-        _fill(votes, ns, between, tally(ballot, orders, between, weights))
+    few = [n for n in between if comb(total, n) <= subsets]
+    for n in few:
+        _fill(votes, ns, [n], tally(ballot, ballot.drawn[_every_subset(total, n)], [n], weights))
+    if many := [n for n in between if n not in few]:
+        orders = draw_orders(ballot, many[-1], seed=seed, subsets=subsets)
+        _fill(votes, ns, many, tally(ballot, orders, many, weights))
     if total in ns:
         _fill(votes, ns, [total], tally(ballot, ballot.drawn[None], [total], weights, ties=ties))
     if 1 in ns and total > 1:
@@ -150,6 +157,12 @@ def vote(
         alone = ballot.copies @ (ballot.right[ballot.answers] & (ballot.answers >= 0)) / total
         _fill(votes, ns, [1], Votes(np.full(1, alone), *np.full((2, methods, 1), alone)))
     return votes
+
+
+@lru_cache(maxsize=64)
+def _every_subset(total: int, n: int) -> Ints:
+    """The places of every n among so many [subset, n]."""
+    return np.array(list(combinations(range(total), n)), dtype=np.int32)
 
 
 def _fill(votes: Votes, ns: Sequence[int], some: Sequence[int], found: Votes) -> None:

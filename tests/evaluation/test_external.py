@@ -78,8 +78,7 @@ def test_constant_scores_choose_at_random_at_every_n(tmp_path: Path, voting: str
     for n in (1, 2, 3, 4):
         random_choice = mean(mean(one == "9" for one in subset) for subset in combinations(answers, n))
         assert random_choice == 1 / 4
-        drawn = voting in ("majority", "weighted", "weighted_mean") and n in (2, 3)
-        assert figure(found, n, voting).mean == pytest.approx(random_choice, abs=0.02 if drawn else 1e-9)
+        assert figure(found, n, voting).mean == pytest.approx(random_choice, abs=1e-9)
     first = figure(measured(tmp_path, rows, ties="first"), 4, voting).mean
     assert first == (0.25 if voting == "best" else 1.0)
 

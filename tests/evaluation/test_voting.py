@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from raising import refused
 from scipy import stats
 
+from stepward.evaluation import voting
 from stepward.evaluation.voting import Ballot, Floats, Votes, draw_orders, first_of_best, tally, vote
 
 ANSWERS = [0, 0, 1, 2, -1]
@@ -66,15 +67,36 @@ def test_votes_over_every_subset_equal_plain_python(candidates: list[Candidate])
         assert found == pytest.approx(expected, abs=1e-12)
 
 
-def test_close_to_every_subset_between_and_exact_at_both_ends() -> None:
-    ns = [1, 2, 4, 6, 9]
-    votes = vote(_ballot(), ns, WEIGHTS, seed=0, subsets=20_000)
+def _expected(ns: list[int], column: int) -> Floats:
     drawn = _ballot().drawn.tolist()
+    return np.array([_every_subset(drawn, n, ANSWERS, CORRECT, WEIGHTS[:, column]) for n in ns]).T
+
+
+def test_few_subsets_are_all_gone_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voting, "draw_orders", lambda *_, **__: pytest.fail("subsets were drawn"))
+    ns = list(range(1, 10))
+    votes = vote(_ballot(), ns, WEIGHTS, seed=0, subsets=126)  # as many as there are of 4 or 5 among 9
     for column in range(2):
-        expected = np.array([_every_subset(drawn, n, ANSWERS, CORRECT, WEIGHTS[:, column]) for n in ns]).T
         found = np.array([votes.majority, votes.weighted[column], votes.weighted_mean[column]])
-        assert found[:, [0, -1]] == pytest.approx(expected[:, [0, -1]], abs=1e-12)
-        assert found == pytest.approx(expected, abs=0.015)
+        assert found == pytest.approx(_expected(ns, column), abs=1e-12)
+
+
+def test_subsets_that_are_more_are_drawn() -> None:
+    ns = [1, 2, 4, 6, 9]
+    votes = vote(_ballot(), ns, WEIGHTS, seed=0, subsets=100)
+    drawn = tally(_ballot(), draw_orders(_ballot(), 4, seed=0, subsets=100), [4], WEIGHTS)
+    assert votes.majority[2] == drawn.majority[0] and votes.weighted[:, 2].tolist() == drawn.weighted[:, 0].tolist()
+    for column in range(2):
+        found = np.array([votes.majority, votes.weighted[column], votes.weighted_mean[column]])
+        assert found[:, [0, 1, 3, 4]] == pytest.approx(_expected(ns, column)[:, [0, 1, 3, 4]], abs=1e-12)
+
+
+def test_drawn_subsets_come_close_to_all() -> None:
+    ns = [2, 4, 6]
+    votes = tally(_ballot(), draw_orders(_ballot(), 6, seed=0, subsets=20_000), ns, WEIGHTS)
+    for column in range(2):
+        found = np.array([votes.majority, votes.weighted[column], votes.weighted_mean[column]])
+        assert found == pytest.approx(_expected(ns, column), abs=0.015)
 
 
 def test_every_order_is_of_the_candidates_and_each_is_as_likely() -> None:
