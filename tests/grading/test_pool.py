@@ -195,18 +195,16 @@ def test_async_code_may_grade() -> None:
     assert asyncio.run(both()) == (True, True)
 
 
-def test_closing_leaves_no_process(pool: AlgebraPool) -> None:
-    own = AlgebraPool(1)
-    own.compare(*EASY, deadline=30)
-    assert own._process is not None
-    nursery_number, worker = own._process.pid, own._idle[0].number
+def test_closing_leaves_no_process(single: AlgebraPool) -> None:
+    single.compare(*EASY, deadline=30)
+    assert single._process is not None
+    nursery_number, worker = single._process.pid, single._idle[0].number
     before = descriptors()
-    own.close()
+    single.close()
     assert nursery_number not in children(os.getpid())
     assert is_gone(worker)
     assert descriptors() < before
-    assert own.compare(*EASY, deadline=30)[0]
-    own.close()
+    assert single.compare(*EASY, deadline=30)[0]
 
 
 PROGRAMS = {
@@ -237,7 +235,7 @@ PROGRAMS = {
 
 @pytest.mark.parametrize(
     "program",
-    [one if one == "fork after use" else pytest.param(one, marks=pytest.mark.slow) for one in sorted(PROGRAMS)],
+    [one if one == "daemonic child" else pytest.param(one, marks=pytest.mark.slow) for one in sorted(PROGRAMS)],
 )
 def test_it_works_in(program: str) -> None:
     ran = subprocess.run(
