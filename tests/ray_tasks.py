@@ -22,7 +22,7 @@ def write(unit: str, folder: Path) -> dict[str, Any]:
 
 def refuse(unit: str, folder: Path) -> dict[str, Any]:
     """Meets a user's mistake."""
-    raise StepwardError(f"{unit}: row 3: mend it")
+    raise StepwardError(f"{unit}: row 3: mend it", code="bad_value", row=3, field=unit)
 
 
 def stumble(unit: str, folder: Path) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
 
-from stepward.errors import StepwardError
 from stepward.labelling.filters import (
     NO_ERROR,
     Filtered,
@@ -88,7 +88,7 @@ def test_one_threshold_leaves_nothing_out() -> None:
 
 @pytest.mark.parametrize(("above", "low"), [(1.0, None), (-0.1, None), (0.2, 0.3), (float("nan"), None)])
 def test_thresholds_that_cannot_be_are_refused(above: float, low: float | None) -> None:
-    with pytest.raises(StepwardError, match="expected 0 <= wrong_up_to <= above < 1"):
+    with refused("bad_value", field="above"):
         thresholded([labels(1.0)], above, low)
 
 
@@ -125,14 +125,14 @@ def test_labels_of_wide_intervals_go() -> None:
 
 @pytest.mark.parametrize(("width", "level"), [(0.0, 0.9), (1.5, 0.9), (0.2, 0.0), (0.2, 1.0)])
 def test_a_width_or_level_that_cannot_be_is_refused(width: float, level: float) -> None:
-    with pytest.raises(StepwardError, match="expected a width"):
+    with refused("bad_value", field="width"):
         certain([SOLUTION], [labels(1.0, 0.5, 0.0)], {}, width, level)
 
 
 def test_labels_of_another_solution_are_refused_with_its_name() -> None:
-    with pytest.raises(StepwardError, match=r"soft labels of solution p/else: no such solution"):
+    with refused("missing", field="p/else", names=("soft",)):
         drawn_enough([SOLUTION], [StepLabels("p/else", "p", "soft", (1.0,))], {}, 1)
-    with pytest.raises(StepwardError, match="2 labels for 3 steps"):
+    with refused("mismatch", names=(2, 3)):
         drawn_enough([SOLUTION], [labels(1.0, 1.0)], {}, 1)
 
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from raising import refused
 
-from stepward.errors import StepwardError
 from stepward.labelling.labels import oracle_labels, outcome_labels, reward, rollout_labels
 from stepward.labelling.rewards import entropy_regularised
 from stepward.records import Solution, StepLabels, StepRollouts, prefix_id
@@ -37,12 +37,12 @@ def test_a_steps_label_is_its_prefixs_reward_and_the_lasts_the_grade(kind: str, 
 
 
 def test_a_solution_without_rollouts_is_named() -> None:
-    with pytest.raises(StepwardError, match=f"solution {RIGHT.id}: no rollouts for its prefix of 2 steps"):
+    with refused("missing", field=RIGHT.id, names=(2,)):
         rollout_labels([RIGHT], {key: one for key, one in COUNTS.items() if len(one.steps) == 1}, "soft")
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(StepwardError, match="'medium': expected hard, soft or er"):
+    with refused("unknown_name", field="kind", names=("'medium'",)):
         reward(1, 2, "medium")
 
 
@@ -84,7 +84,7 @@ def test_soft_labels_are_the_estimate_that_the_rule_allows() -> None:
         (1.0, 1.0, 1.0), (0.0, 1.0, 1.0), (0.0, 1.0, 1.0),
     ]  # fmt: skip
     impossible = replace(early[0], drawn=5)
-    with pytest.raises(StepwardError, match="never comes to 1 right of 5"):
+    with refused("mismatch", names=("1 right of 5",)):
         rollout_labels([RIGHT], rollouts | {impossible.id: impossible}, "soft")
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from raising import refused
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
-from stepward.errors import StepwardError
 from stepward.labelling.nli import EntailmentModel, nli_labels
 from stepward.records import Solution, solution_id
 
@@ -84,27 +84,27 @@ def test_the_label_is_found_in_the_config_or_named(folder: Path, tmp_path: Path)
     others = EntailmentModel(folder, "NEUTRAL").probabilities(PAIRS)
     assert others != given
     unnamed = with_labels(folder, tmp_path / "unnamed", ["LABEL_0", "LABEL_1", "LABEL_2"])
-    with pytest.raises(StepwardError, match=r"can't be told \(LABEL_0, LABEL_1, LABEL_2\); name it"):
+    with refused("ambiguous", field="entailment", names=("LABEL_0, LABEL_1, LABEL_2",)):
         EntailmentModel(unnamed)
     assert EntailmentModel(unnamed, "LABEL_2").probabilities(PAIRS) == given
     two = with_labels(folder, tmp_path / "two", ["not_entailment", "neutral", "entailment"])
     assert EntailmentModel(two).probabilities(PAIRS) == given
-    with pytest.raises(StepwardError, match="no label 'entails' in its config; expected one of CONTRADICTION"):
+    with refused("unknown_name", file=folder, field="entailment", names=("'entails'", "CONTRADICTION")):
         EntailmentModel(folder, "entails")
 
 
 def test_a_folder_that_is_no_classifier_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(StepwardError, match="no such folder"):
+    with refused("file_not_found", names=(tmp_path / "none",)):
         EntailmentModel(tmp_path / "none")
     torn = with_labels(folder, tmp_path / "torn", list(MNLI.values()))
     (torn / "model.safetensors").write_bytes(b"torn")
-    with pytest.raises(StepwardError, match="no sequence-classification model in safetensors"):
+    with refused("unreadable", file=torn):
         EntailmentModel(torn)
     from transformers import BertModel
 
     headless = with_labels(folder, tmp_path / "headless", list(MNLI.values()))
     BertModel(BertConfig.from_pretrained(folder)).save_pretrained(headless)
-    with pytest.raises(StepwardError, match=r"its weights lack classifier\.bias"):
+    with refused("unreadable", file=headless, names=("classifier.bias",)):
         EntailmentModel(headless)
 
 
@@ -135,5 +135,5 @@ def test_a_step_that_could_not_be_read_has_no_label(folder: Path) -> None:
 
 
 def test_a_threshold_that_cannot_be_is_refused(folder: Path) -> None:
-    with pytest.raises(StepwardError, match=r"threshold: 1, expected a number in \[0, 1\)"):
+    with refused("bad_value", field="threshold", names=(1,)):
         nli_labels([], EntailmentModel(folder), 1.0)

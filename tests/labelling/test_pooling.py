@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 from labelling.completers import OTHER, PROBLEM, SAMPLING, ChanceCompleter, attempt, same
+from raising import refused
 
-from stepward.errors import StepwardError
 from stepward.labelling.estimates import estimate
 from stepward.labelling.labels import rollout_labels
 from stepward.labelling.pooling import merge, pool
@@ -48,7 +48,7 @@ def test_whole_solutions_and_single_completers_stay_as_they_are() -> None:
     graded = [StepRollouts("p//x", "p", ("x",), 1, 1, True, name) for name in ("one", "two")]
     assert pool(graded) == graded[:1]
     assert pool([counted("a", "one", 1, 4)]) == [counted("a", "one", 1, 4)]
-    with pytest.raises(StepwardError, match="completer 'one' has two records; merge them first"):
+    with refused("duplicate", names=("'one'",)):
         pool([counted("a", "one", 1, 4)] * 2)
 
 
@@ -77,11 +77,11 @@ def test_two_machines_parts_are_the_whole(rule: Stopping) -> None:
 def test_the_longer_of_a_grown_record_is_kept_and_another_seed_refused() -> None:
     small, large = draw(SOLUTIONS, All(4)), draw(SOLUTIONS, All(8))
     assert merge(small, large) == merge(large, small) == large
-    with pytest.raises(StepwardError, match="of completer 'chance': two runs differ in right"):
+    with refused("mismatch", names=("'chance'", "right")):
         merge(draw(SOLUTIONS, All(8)), draw(SOLUTIONS, All(8), seed=2))
-    with pytest.raises(StepwardError, match="two runs differ in drawn, right"):
+    with refused("mismatch", names=("drawn, right",)):
         merge([counted("a", "one", 3, 4)], [counted("a", "one", 2, 8)])
-    with pytest.raises(StepwardError, match="two runs differ in drawn, right"):
+    with refused("mismatch", names=("drawn, right",)):
         merge([counted("a", "one", 0, 4)], [counted("a", "one", 6, 8)])
 
 
@@ -90,7 +90,7 @@ def test_other_completers_records_stay_and_a_graded_prefix_needs_no_counts() -> 
     assert merge([one], [other], [one]) == [one, other]
     whole = StepRollouts(one.id, "p", one.steps, 1, 1, True, "one")
     assert merge([one], [whole]) == merge([whole], [one]) == [whole]
-    with pytest.raises(StepwardError, match="two runs differ in right"):
+    with refused("mismatch", field=whole.id, names=("right",)):
         merge([whole], [replace(whole, right=0)])
 
 

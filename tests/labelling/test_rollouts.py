@@ -5,8 +5,8 @@ from itertools import permutations
 
 import pytest
 from labelling.completers import OTHER, PROBLEM, SAMPLING, ChanceCompleter, ScriptedCompleter, attempt, same, whole
+from raising import refused
 
-from stepward.errors import StepwardError
 from stepward.generation.protocol import Completion, Prompt, Sampling
 from stepward.labelling.rollouts import completion_answer, draw_rollouts
 from stepward.labelling.stopping import All, FirstRight, Interval, Stopping
@@ -163,9 +163,9 @@ def test_completions_that_were_left_out_failed() -> None:
 
 def test_completions_or_prefixes_that_can_not_be_told_apart_are_refused() -> None:
     solutions = [attempt("a", "The answer is 6.", answer="6")]
-    with pytest.raises(StepwardError, match=f"5 completions for prefix {prefix_id('p', ('a',))}, 4 asked"):
+    with refused("server_incompatible", field="script", names=(prefix_id("p", ("a",)), 5, 4)):
         roll_out(solutions, Careless(1))
-    with pytest.raises(StepwardError, match="completer script: 0 prefixes completed of 1 asked"):
+    with refused("server_incompatible", field="script", names=(0, 1)):
         roll_out(solutions, Careless(0, -1))
 
 
@@ -200,5 +200,5 @@ def test_first_right_gives_the_hard_labels_of_all() -> None:
 def test_another_completers_counts_are_not_gone_on_from() -> None:
     solutions = [attempt("a", "The answer is 6.", answer="6")]
     before = roll_out(solutions, ScriptedCompleter({}))
-    with pytest.raises(StepwardError, match="drawn by 'script', and 'chance' shall go on"):
+    with refused("mismatch", names=("'script'", "'chance'")):
         roll_out(solutions, ChanceCompleter(chance), before=before)

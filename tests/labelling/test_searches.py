@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from labelling.completers import OTHER, PROBLEM, SAMPLING, ChanceCompleter, attempt, same
+from raising import refused
 
-from stepward.errors import StepwardError
 from stepward.labelling.labels import rollout_labels
 from stepward.labelling.rollouts import draw_rollouts
 from stepward.labelling.searches import Every, FirstError, Search, search_of
@@ -194,5 +194,5 @@ def test_a_shorter_solution_is_known_without_drawing() -> None:
 
 def test_a_recipes_search_by_name() -> None:
     assert isinstance(search_of("every"), Every) and isinstance(search_of("first_error"), FirstError)
-    with pytest.raises(StepwardError, match="'tree': expected every or first_error; a tree is grown by grow_trees"):
+    with refused("unknown_name", field="search", names=("'tree'", "every", "first_error")):
         search_of("tree")

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from raising import refused
 from small_runs import ARITHMETIC, Stepward, content
 
-from stepward.errors import StepwardError
 from stepward.pipeline.run import Ways
 
 SAMPLED = ("problems/", "solutions/", "rollouts/")
@@ -85,15 +85,15 @@ def test_another_completer_is_drawn_beside_the_first_and_pooled(
 
 
 @pytest.mark.parametrize(
-    ("words", "field"),
+    ("words", "code", "field"),
     [
-        ({"until": "rolouts"}, "--until"),
-        ({"part": (3, 2)}, "--part"),
-        ({"part": (1, 2), "until": "labels"}, "--until"),
+        ({"until": "rolouts"}, "unknown_name", "--until"),
+        ({"part": (3, 2)}, "bad_value", "--part"),
+        ({"part": (1, 2), "until": "labels"}, "conflict", "--until"),
     ],
 )
-def test_a_stage_or_part_that_there_is_not_is_refused(words: dict[str, object], field: str) -> None:
-    with pytest.raises(StepwardError, match=field):
+def test_a_stage_or_part_that_there_is_not_is_refused(words: dict[str, object], code: str, field: str) -> None:
+    with refused(code, field=field):
         Ways(**words)  # type: ignore[arg-type]
 
 
