@@ -49,6 +49,7 @@ def run_inside(*words: object, input: str | None = None) -> subprocess.Completed
         for name, value in (("COLUMNS", "100"), ("NO_COLOR", "1"), ("STEPWARD_DEBUG", "")):
             patch.setenv(name, value)
         patch.setattr(Ways, "pool", lambda ways, folder: Here(1))
+        patch.setattr(sys, "argv", ["stepward", *map(str, words)])  # a manifest notes it
         patch.setattr(sys, "stdin", io.StringIO(input or ""))
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained):
             code = _guarded(lambda: app([str(word) for word in words]))
