@@ -157,6 +157,12 @@ def test_the_runs_folder_may_be_no_file(refused: Refused, tmp_path: Path) -> Non
     assert code_of(refused("run", "tiny-cpu")) == "unwritable"
 
 
+def test_a_generator_takes_no_model_s_place(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    said = refused("demo-generator", tmp_path)
+    assert names(said, tmp_path, "config.json") and code_of(said) == "file_exists"
+
+
 def test_two_at_once_are_refused(refused: Refused, tmp_path: Path) -> None:
     from stepward.store import locked
 

@@ -42,7 +42,9 @@ def convert(
     from stepward.formats.converting import convert as convert_source
 
     if neutral not in ("positive", "negative", "drop"):
-        raise StepwardError(f"--neutral: expected positive, negative or drop, found {neutral}", field="--neutral")
+        raise StepwardError(
+            f"--neutral: expected positive, negative or drop, found {neutral}", code="bad_value", field="--neutral"
+        )
     choices = Choices(neutral, threshold, cut, chat)  # type: ignore[arg-type]  # checked above
     with _reading_bar() as start:
         done = convert_source(

@@ -139,7 +139,9 @@ def split(
     folder = Path(folder)
     if without_question not in get_args(Unasked):
         raise StepwardError(
-            f"--without-question: expected refuse or whole, found {without_question!r}", field="--without-question"
+            f"--without-question: expected refuse or whole, found {without_question!r}",
+            code="bad_value",
+            field="--without-question",
         )
     _refuse_filled(folder)
     part_sizes(parts, 10**9, str(source))  # a mistake in them should not wait for the first pass
