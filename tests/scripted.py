@@ -11,8 +11,9 @@ from rich.console import Console
 from stepward.generation.protocol import Completion, Meter, Prompt, Sampling
 from stepward.manifest import Manifest
 from stepward.pipeline import tasks
-from stepward.pipeline.run import Ways, run_recipe
+from stepward.pipeline.run import run_recipe
 from stepward.pipeline.training_run import Here
+from stepward.pipeline.ways import Ways
 from stepward.recipes.load import load_recipe
 from stepward.recipes.schema import Recipe
 

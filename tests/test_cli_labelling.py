@@ -62,12 +62,12 @@ def test_labels_of_few_completions_are_dropped(run: Path, said: Said, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("words", "why"),
+    ("words", "code", "name"),
     [
-        (("--above", 0.5), "--to: name the file for filtered labels"),
-        (("--wrong-up-to", 0.2, "--to", "x.parquet"), "--wrong-up-to: give --above too"),
-        (("--above", 1.5, "--to", "x.parquet"), "expected 0 <= wrong_up_to <= above < 1"),
-        (("--within", 2, "--to", "x.parquet"), "expected a width in (0, 1]"),
+        (("--above", 0.5), "missing", "--to"),
+        (("--wrong-up-to", 0.2, "--to", "x.parquet"), "missing", "--above"),
+        (("--above", 1.5, "--to", "x.parquet"), "bad_value", "1.5"),
+        (("--within", 2, "--to", "x.parquet"), "bad_value", "width 2"),
     ],
     ids=["no-file", "no-above", "threshold", "width"],
 )
@@ -76,10 +76,12 @@ def test_filters_that_cannot_be_are_refused(
     said: Said,
     monkeypatch: pytest.MonkeyPatch,
     words: tuple[object, ...],
-    why: str,
+    code: str,
+    name: str,
 ) -> None:
     monkeypatch.chdir(run)
-    assert why in said("label", "--from-rollouts", run, *words, code=1)
+    text = said("label", "--from-rollouts", run, *words, code=1)
+    assert name in text and f"[{code}]" in text
     assert not (run / "x.parquet").exists()
 
 
@@ -102,13 +104,13 @@ def test_labels_are_held_against_better_ones(run: Path, said: Said, tmp_path: Pa
     assert sum(cases.values()) == len(truth) == noise["solutions"] and f"{len(truth)} solutions of 12 problems" in text
     pairs = tmp_path / "pairs.jsonl"
     pairs.write_text('{"chosen": "a", "rejected": "b"}\n')
-    assert "rows have no step labels" in said("evaluate", "label-noise", pairs, f"{run}#oracle", code=1)
+    assert "[wrong_type]" in said("evaluate", "label-noise", pairs, f"{run}#oracle", code=1)
     # Neither a file of a run, nor one that is given itself, is written over.
     for words, read in (((f"{run}#hard", f"{run}#oracle"), layout.shard("labels", "hard")), ((pairs, run), pairs)):
         before = read.read_bytes()
-        assert "take the place of what is read" in said("evaluate", "label-noise", *words, "--json", read, code=1)
+        assert "[file_exists]" in said("evaluate", "label-noise", *words, "--json", read, code=1)
         assert read.read_bytes() == before
     for option in ("--above", "--true-above"):
         for value in ("nan", "7", "-0.5"):
             text = said("evaluate", "label-noise", f"{run}#hard", f"{run}#oracle", option, value, code=1)
-            assert f"{option} {value}: expected a number from 0 to 1" in text
+            assert f"{option} {value}" in text and "[bad_value]" in text

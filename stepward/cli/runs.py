@@ -36,8 +36,9 @@ def run(
 ) -> None:
     """Run a recipe from its problems to its report; run it again to go on where it stopped."""
     from stepward.evaluation.folder import read
-    from stepward.pipeline.run import Ways, run_recipe
+    from stepward.pipeline.run import run_recipe
     from stepward.pipeline.set_aside import told
+    from stepward.pipeline.ways import Ways
     from stepward.recipes.load import load_recipe
     from stepward.report.terminal import summary_table
     from stepward.report.wording import headline

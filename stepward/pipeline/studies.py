@@ -17,8 +17,9 @@ from stepward.pipeline.borrowing import lender_of
 from stepward.pipeline.branching import Shelf
 from stepward.pipeline.inputs import check_models
 from stepward.pipeline.layout import Layout
-from stepward.pipeline.run import Ways, run_recipe
+from stepward.pipeline.run import run_recipe
 from stepward.pipeline.study_figures import Finished, is_finished
+from stepward.pipeline.ways import Ways
 from stepward.pipeline.workers import Workers
 from stepward.recipes.load import of_run
 from stepward.recipes.schema import Recipe
@@ -62,7 +63,7 @@ def run_study(
                 _take_title(where, cell.recipe)
                 manifest, worked = run_recipe(cell.recipe, where, console, ways, pool=pool, shelf=shelf)
             except StepwardError as error:
-                raise StepwardError(f"cell {cell.name}: {error}") from error
+                raise _of_cell(cell, error) from error
             shelf.add(where)
             console.print(f"    {_said(manifest, worked)}", highlight=False)
     return tabulate_study(plan, folder)
@@ -80,7 +81,9 @@ def _shelf(plan: Plan, folder: Path) -> Shelf:
             other = Layout(folder / cell.name).other(cell.source)
             if not (other / "manifest.json").is_file():
                 raise StepwardError(
-                    f"cells.{cell.name}.from: {cell.source}: no run there, beside the cell or as a path"
+                    f"cells.{cell.name}.from: {cell.source}: no run there, beside the cell or as a path",
+                    code="file_not_found",
+                    field=f"cells.{cell.name}.from",
                 )
             shelf.add(other)
     return shelf
@@ -93,9 +96,15 @@ def _check_models(plan: Plan, folder: Path) -> None:
             try:
                 check_models(cell.recipe)
             except StepwardError as error:
-                raise StepwardError(
-                    f"cell {cell.name}: {error}. `make study-bases` makes those of Stepward's own studies"
-                ) from error
+                raise _of_cell(cell, error, ". `make study-bases` makes those of Stepward's own studies") from error
+
+
+def _of_cell(cell: Cell, error: StepwardError, advice: str = "") -> StepwardError:
+    """The error of a run, with the cell's name."""
+    return StepwardError(
+        f"cell {cell.name}: {error}{advice}",
+        code=error.code, file=error.file, row=error.row, field=error.field, faults=error.faults,
+    )  # fmt: skip
 
 
 def _take_title(folder: Path, recipe: Recipe) -> None:
@@ -118,7 +127,10 @@ def _check_recipe(folder: Path, cell: Cell) -> None:
     if (folder / "manifest.json").is_file() and (changed := _changed(Manifest.read(folder), cell.recipe)):
         raise StepwardError(
             f"cell {cell.name}: {folder} was run with another recipe; changed: {'; '.join(changed)}. Give the study "
-            "another name (name=...), or the fields as they were"
+            "another name (name=...), or the fields as they were",
+            code="changed",
+            file=folder,
+            field="name",
         )
 
 

@@ -17,8 +17,9 @@ from stepward.manifest import Manifest
 from stepward.pipeline import branching
 from stepward.pipeline.branching import Shelf, link
 from stepward.pipeline.layout import Layout
-from stepward.pipeline.run import Ways, run_recipe
+from stepward.pipeline.run import run_recipe
 from stepward.pipeline.training_run import Here
+from stepward.pipeline.ways import Ways
 from stepward.recipes.load import load_recipe
 from stepward.recipes.schema import Recipe
 from stepward.records import Problem

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from small_runs import Stepward
+from small_runs import Stepward, run_stepward
 
 from stepward.problems import arithmetic
 
@@ -121,7 +121,7 @@ def test_too_many_candidates_asked_of_published_solutions_is_said_before_trainin
 
 
 @pytest.mark.slow
-def test_a_recipe_takes_the_users_grader(stepward: Stepward, tmp_path: Path) -> None:
+def test_a_recipe_takes_the_users_grader(tmp_path: Path) -> None:
     (tmp_path / "strange_grader.py").write_text("def even(reference, answer):\n    return answer[-1] in '02468'\n")
     (tmp_path / "mine.yaml").write_text(
         "grader: strange_grader:even\n"
@@ -131,12 +131,14 @@ def test_a_recipe_takes_the_users_grader(stepward: Stepward, tmp_path: Path) -> 
         "rewards: {seeds: [0], epochs: 1}\n"
         "evaluation: {ns: [1, 2], subsets: 10}\n"
     )
-    ended = stepward("run", "mine.yaml", "--runs", tmp_path, "--workers", 1, cwd=tmp_path)
+    ended = run_stepward("run", "mine.yaml", "--runs", tmp_path, "--workers", 1, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     solutions = shards(tmp_path / "mine", "solutions")
     answers = [solution for solution in solutions if solution["answer"] is not None]
     assert {solution["correct"] for solution in answers} == {True, False}
     assert all(solution["correct"] == (solution["answer"][-1] in "02468") for solution in answers)
-    refused = stepward("run", "mine.yaml", "grader=strange_grader:none", "name=other", "--runs", tmp_path, cwd=tmp_path)
+    refused = run_stepward(
+        "run", "mine.yaml", "grader=strange_grader:none", "name=other", "--runs", tmp_path, cwd=tmp_path
+    )
     assert refused.returncode == 1
     assert "strange_grader:none" in refused.stderr and "Traceback" not in refused.stderr
