@@ -48,7 +48,7 @@ def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
 def _row(path: LabelledSolution, choices: Choices) -> dict[str, Any]:
     need_texts(path, NAME)
     if path.reference is None:
-        raise NotWritable(f"no reference answer is stated, and {NAME} needs one (target)")
+        raise NotWritable(f"no reference answer is stated, and {NAME} needs one (target)", "missing", "reference")
     return {
         "input": path.question,
         "steps": list(path.steps),

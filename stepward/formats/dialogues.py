@@ -24,7 +24,9 @@ def turns(value: Any, field: str, role: str, content: str) -> Turns:
         content: The name of the key that says what.
     """
     if not isinstance(value, list) or not value:
-        raise RowFault(field, f"expected a list of messages, found {kind(value) if value != [] else 'an empty one'}")
+        raise RowFault(
+            field, f"expected a list of messages, found {kind(value) if value != [] else 'an empty one'}", "wrong_type"
+        )
     return tuple(turn(one, f"{field}[{index}]", role, content) for index, one in enumerate(value))
 
 
@@ -32,19 +34,19 @@ def turn(value: Any, field: str, role: str, content: str) -> Message:
     """One message; RowFault where it has other keys than the two, or no text in them."""
     if not isinstance(value, dict) or value.keys() != {role, content}:
         found = ", ".join(value) or "no keys" if isinstance(value, dict) else kind(value)
-        raise RowFault(field, f"expected a message with {role} and {content} alone, found {found}")
+        raise RowFault(field, f"expected a message with {role} and {content} alone, found {found}", "wrong_type")
     for name in (role, content):
         if not isinstance(value[name], str):
-            raise RowFault(f"{field}.{name}", f"expected text, found {kind(value[name])}")
+            raise RowFault(f"{field}.{name}", f"expected text, found {kind(value[name])}", "wrong_type")
     if not value[role]:
-        raise RowFault(f"{field}.{role}", "empty; expected who speaks")
+        raise RowFault(f"{field}.{role}", "empty; expected who speaks", "empty")
     return Message(value[role], value[content])
 
 
 def differing(chosen: Turns, rejected: Turns) -> None:
     """RowFault where the two are the same: such a row prefers nothing."""
     if chosen == rejected:
-        raise RowFault("rejected", "the same as chosen; expected two answers that differ")
+        raise RowFault("rejected", "the same as chosen; expected two answers that differ", "duplicate")
 
 
 def is_plain(said: Turns) -> bool:
@@ -73,7 +75,9 @@ def as_chat(preference: Preference) -> Preference:
     if not is_plain(preference.chosen):
         return preference
     if not preference.prompt:
-        raise NotWritable("chosen and rejected are plain texts without a prompt; their turns can't be told apart")
+        raise NotWritable(
+            "chosen and rejected are plain texts without a prompt; their turns can't be told apart", "missing", "prompt"
+        )
     spoken = [
         tuple(Message(role, one.content) for one in said)
         for role, said in ((USER, preference.prompt), (ASSISTANT, preference.chosen), (ASSISTANT, preference.rejected))
@@ -106,6 +110,10 @@ def as_text(preference: Preference) -> Preference:
     said = (whole.prompt, whole.chosen, whole.rejected)
     roles = [[one.role for one in part] for part in said]
     if roles != [[USER], [ASSISTANT], [ASSISTANT]]:
-        raise NotWritable("a dialogue of several turns is one text by a chat template only; write it as chat")
+        raise NotWritable(
+            "a dialogue of several turns is one text by a chat template only; write it as chat",
+            "not_writable",
+            "prompt",
+        )
     texts = [(Message(PLAIN, part[0].content),) for part in said]
     return replace(preference, prompt=texts[0], chosen=texts[1], rejected=texts[2])

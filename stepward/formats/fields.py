@@ -9,9 +9,9 @@ def text(fields: dict[str, Any], name: str, *, empty: bool = False) -> str:
     """The field's text, as it stands; RowFault where it is missing, no text, or (unless `empty`) white space alone."""
     value = _there(fields, name)
     if not isinstance(value, str):
-        raise RowFault(name, f"expected text, found {kind(value)}")
+        raise RowFault(name, f"expected text, found {kind(value)}", "wrong_type")
     if not empty and not value.strip():
-        raise RowFault(name, "empty; expected text")
+        raise RowFault(name, "empty; expected text", "empty")
     return value
 
 
@@ -19,7 +19,7 @@ def optional_text(fields: dict[str, Any], name: str) -> str | None:
     """The field's text, or None where it is missing or null."""
     value = fields.get(name)
     if value is not None and not isinstance(value, str):
-        raise RowFault(name, f"expected text or null, found {kind(value)}")
+        raise RowFault(name, f"expected text or null, found {kind(value)}", "wrong_type")
     return value
 
 
@@ -27,12 +27,12 @@ def texts(fields: dict[str, Any], name: str, *, empty: bool = False) -> tuple[st
     """The field's list of texts, at least one, none of them (unless `empty`) white space alone."""
     found = items(fields, name)
     if not found:
-        raise RowFault(name, "empty; expected at least one step")
+        raise RowFault(name, "empty; expected at least one step", "empty")
     for index, value in enumerate(found):
         if not isinstance(value, str):
-            raise RowFault(f"{name}[{index}]", f"expected text, found {kind(value)}")
+            raise RowFault(f"{name}[{index}]", f"expected text, found {kind(value)}", "wrong_type")
         if not empty and not value.strip():
-            raise RowFault(f"{name}[{index}]", "empty; expected a step's text")
+            raise RowFault(f"{name}[{index}]", "empty; expected a step's text", "empty")
     return tuple(found)
 
 
@@ -40,7 +40,7 @@ def items(fields: dict[str, Any], name: str) -> list[Any]:
     """The field's list."""
     value = _there(fields, name)
     if not isinstance(value, list):
-        raise RowFault(name, f"expected a list, found {kind(value)}")
+        raise RowFault(name, f"expected a list, found {kind(value)}", "wrong_type")
     return value
 
 
@@ -52,9 +52,9 @@ def shares(fields: dict[str, Any], name: str) -> tuple[float, ...]:
 def share(value: Any, name: str) -> float:
     """A label in [0, 1]: a number, or true or false."""
     if not isinstance(value, int | float):
-        raise RowFault(name, f"expected a label from 0 to 1, found {kind(value)}")
+        raise RowFault(name, f"expected a label from 0 to 1, found {kind(value)}", "wrong_type")
     if not 0 <= value <= 1:
-        raise RowFault(name, f"{value} is outside 0 to 1")
+        raise RowFault(name, f"{value} is outside 0 to 1", "bad_value")
     return float(value)
 
 
@@ -62,7 +62,7 @@ def whole(fields: dict[str, Any], name: str) -> int:
     """The field's whole number."""
     value = _there(fields, name)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise RowFault(name, f"expected a whole number, found {kind(value)}")
+        raise RowFault(name, f"expected a whole number, found {kind(value)}", "wrong_type")
     return value
 
 
@@ -70,17 +70,17 @@ def truth(fields: dict[str, Any], name: str) -> bool:
     """The field's true or false."""
     value = _there(fields, name)
     if not isinstance(value, bool):
-        raise RowFault(name, f"expected true or false, found {kind(value)}")
+        raise RowFault(name, f"expected true or false, found {kind(value)}", "wrong_type")
     return value
 
 
 def same_count(steps: int, labels: int, name: str) -> None:
     """RowFault where there is not one label a step."""
     if steps != labels:
-        raise RowFault(name, f"{labels} labels for {steps} steps; expected one a step")
+        raise RowFault(name, f"{labels} labels for {steps} steps; expected one a step", "mismatch")
 
 
 def _there(fields: dict[str, Any], name: str) -> Any:
     if name not in fields:
-        raise RowFault(name, f"missing; found {', '.join(fields) or 'no fields'}")
+        raise RowFault(name, f"missing; found {', '.join(fields) or 'no fields'}", "missing")
     return fields[name]

@@ -19,7 +19,9 @@ def labels_from(index: int | None, steps: int, field: str) -> tuple[float | None
     if index is None:
         return (1.0,) * steps
     if not 0 <= index < steps:
-        raise RowFault(field, f"step {index} of {steps} steps, counted from 0; expected the index of one of them")
+        raise RowFault(
+            field, f"step {index} of {steps} steps, counted from 0; expected the index of one of them", "bad_value"
+        )
     return (1.0,) * index + (0.0,) + (None,) * (steps - index - 1)
 
 
@@ -32,7 +34,11 @@ def first_error(record: LabelledSolution, choices: Choices, name: str) -> int | 
     """
     for index, label in enumerate(decided(record, choices)):
         if label is None:
-            raise NotWritable(f"step {index + 1} has no label, and {name} needs one up to the first error")
+            raise NotWritable(
+                f"step {index + 1} has no label, and {name} needs one up to the first error",
+                "missing",
+                f"labels[{index}]",
+            )
         if not positive(label, choices, name):
             return index
     return None

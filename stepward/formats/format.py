@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import orjson
 
-from stepward.errors import StepwardError
+from stepward.errors import Code, StepwardError
 from stepward.records import LabelledSolution, Preference, Problem, Scores, Solution, StepLabels, StepRollouts
 from stepward.rows import Row, RowFault
 
@@ -39,7 +39,18 @@ class Choices:
 
 
 class NotWritable(Exception):
-    """A record can't be said in a format; the reason says why, and what to do where something can be done."""
+    """A record can't be said in a format.
+
+    Args:
+        reason: Why, and what to do where something can be done.
+        code: What kind of thing is wrong.
+        field: The record's field at fault.
+    """
+
+    def __init__(self, reason: str, code: Code, field: str) -> None:
+        super().__init__(reason)
+        self.code: Code = code
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +103,7 @@ def dump_extra(extra: Mapping[str, Any]) -> str:
     try:
         return json.dumps(extra, ensure_ascii=False, allow_nan=False)
     except RecursionError:
-        raise RowFault("", "nested too deeply to be kept; expected fewer than 1,000 levels") from None
+        raise RowFault("", "nested too deeply to be kept; expected fewer than 1,000 levels", "too_large") from None
 
 
 def load_extra(record: LabelledSolution | Preference, source: str) -> dict[str, Any]:
@@ -114,9 +125,11 @@ def decided(record: LabelledSolution, choices: Choices) -> tuple[float | None, .
 def need_texts(record: LabelledSolution, name: str) -> None:
     """NotWritable where a record has no steps, or no question apart from them, for a format that needs both."""
     if not record.steps:
-        raise NotWritable("it has no steps")
+        raise NotWritable("it has no steps", "empty", "steps")
     if not record.question.strip():
-        raise NotWritable(f"its question is not parted from its first step, and {name} needs it apart")
+        raise NotWritable(
+            f"its question is not parted from its first step, and {name} needs it apart", "missing", "question"
+        )
 
 
 def every_label(record: LabelledSolution, choices: Choices, name: str) -> list[float]:
@@ -128,7 +141,9 @@ def every_label(record: LabelledSolution, choices: Choices, name: str) -> list[f
     labels = decided(record, choices)
     for index, label in enumerate(labels):
         if label is None:
-            raise NotWritable(f"step {index + 1} has no label, and {name} needs one at every step")
+            raise NotWritable(
+                f"step {index + 1} has no label, and {name} needs one at every step", "missing", f"labels[{index}]"
+            )
     return [label for label in labels if label is not None]
 
 
@@ -143,6 +158,8 @@ def positive(label: float, choices: Choices, name: str) -> bool:
     if label not in (0.0, 1.0):
         raise StepwardError(
             f"{name} holds positive and negative labels alone, and a label is {label:g}: choose a threshold, "
-            "0 for any completion right (Math-Shepherd's hard labels) or 0.5 for most of them (--threshold)"
+            "0 for any completion right (Math-Shepherd's hard labels) or 0.5 for most of them (--threshold)",
+            code="missing",
+            field="--threshold",
         )
     return label == 1.0

@@ -25,7 +25,7 @@ def read(row: Row) -> Problem:
     question, worked = text(row.fields, "question"), text(row.fields, "answer")
     reference = extract_answer(worked, "gsm8k")
     if reference is None:
-        raise RowFault("answer", f"no reference answer; expected a line '{MARK} <answer>'")
+        raise RowFault("answer", f"no reference answer; expected a line '{MARK} <answer>'", "missing")
     return Problem(question_id(question), question, reference, source=NAME)
 
 
@@ -33,7 +33,9 @@ def write(problem: Problem, choices: Choices) -> list[dict[str, Any]]:
     """The problem's row, its answer without a worked solution."""
     answer = f"{MARK} {problem.reference}"
     if extract_answer(answer, "gsm8k") != problem.reference:
-        raise NotWritable(f"the reference {problem.reference!r:.40} can't stand behind {MARK} on one line")
+        raise NotWritable(
+            f"the reference {problem.reference!r:.40} can't stand behind {MARK} on one line", "bad_value", "reference"
+        )
     return [{"question": problem.question, "answer": answer}]
 
 

@@ -58,9 +58,9 @@ def read_published_rows(path: Path) -> list[PublishedRow]:
         try:
             published = _published(row)
             if first.setdefault(published.question, row.number) != row.number:
-                raise RowFault("question", f"the same as row {first[published.question]}'s; keep one")
+                raise RowFault("question", f"the same as row {first[published.question]}'s; keep one", "duplicate")
         except RowFault as fault:
-            bad.add(row.number, fault.field, fault.reason)
+            bad.add(row.number, fault.field, fault.reason, fault.code)
         else:
             rows.append(published)
     bad.refuse()
@@ -110,13 +110,21 @@ def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
     names = extra.get("generators", [])
     branches = _branches(record)
     if not names or len(names) != len(branches):
-        raise NotWritable(f"{NAME} rows hold the solutions of several generators by name, and this record has no such")
+        raise NotWritable(
+            f"{NAME} rows hold the solutions of several generators by name, and this record has no such",
+            "mismatch",
+            "extra",
+        )
     labels = decided(record, choices)
     row = {"question": record.question, "ground_truth": extra["ground_truth"]}
     for name, branch in zip(names, branches, strict=True):
         label = labels[branch[-1]]
         if label is None:
-            raise NotWritable(f"the last step of {name}'s solution has no label, and {NAME} needs its grade there")
+            raise NotWritable(
+                f"the last step of {name}'s solution has no label, and {NAME} needs its grade there",
+                "missing",
+                "labels",
+            )
         written = tuple(record.steps[index] for index in branch)
         stated = extra.get("texts", {}).get(name, "")
         solution = stated if steps.split(stated) == written else steps.join(written)
@@ -135,25 +143,25 @@ def _published(row: Row) -> PublishedRow:
 def _reference(fields: dict[str, Any]) -> str:
     reference = extract_answer(text(fields, "ground_truth"), "a_line")
     if reference is None:
-        raise RowFault("ground_truth", "no reference answer; expected a line 'A: <answer>'")
+        raise RowFault("ground_truth", "no reference answer; expected a line 'A: <answer>'", "missing")
     return reference
 
 
 def _solutions(fields: dict[str, Any]) -> list[PublishedSolution]:
     names = [name for name in fields if name not in _NOT_GENERATORS]
     if not names:
-        raise RowFault("", "no solutions; expected a field a model, such as 6b_finetuning")
+        raise RowFault("", "no solutions; expected a field a model, such as 6b_finetuning", "missing")
     return [_solution(name, fields[name]) for name in names]
 
 
 def _solution(name: str, value: Any) -> PublishedSolution:
     if not isinstance(value, dict) or value.keys() - {"is_correct", "solution"}:
         found = ", ".join(value) if isinstance(value, dict) else kind(value)
-        raise RowFault(name, f"expected an object with is_correct and solution, found {found}")
+        raise RowFault(name, f"expected an object with is_correct and solution, found {found}", "wrong_type")
     try:
         return PublishedSolution(name, text(value, "solution"), truth(value, "is_correct"))
     except RowFault as fault:
-        raise RowFault(f"{name}.{fault.field}", fault.reason) from None
+        raise RowFault(f"{name}.{fault.field}", fault.reason, fault.code) from None
 
 
 def _unusual(solution: PublishedSolution, branch: tuple[str, ...]) -> bool:

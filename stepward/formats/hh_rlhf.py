@@ -33,12 +33,14 @@ def read(row: Row) -> Preference:
     texts = {name: text(row.fields, name) for name in _FIELDS}
     for name, value in texts.items():
         if not value.startswith(STARTS):
-            raise RowFault(name, f"starts with {value[:20]!r}; expected a dialogue that starts with '\\n\\nHuman:'")
+            raise RowFault(
+                name, f"starts with {value[:20]!r}; expected a dialogue that starts with '\\n\\nHuman:'", "bad_value"
+            )
     chosen, rejected = (_turns(value) for value in texts.values())
     differing(chosen, rejected)
     count = shared(chosen, rejected)
     if count == 0:
-        raise RowFault("rejected", "shares no turn with chosen; expected two answers to one dialogue")
+        raise RowFault("rejected", "shares no turn with chosen; expected two answers to one dialogue", "mismatch")
     # A dialogue with a space behind each mark needs no more than its turns to be written again.
     parts = zip(texts.items(), (chosen, rejected), strict=True)
     unusual = {name: value for (name, value), said in parts if dialogue(said) != value}
@@ -54,14 +56,20 @@ def write(preference: Preference, choices: Choices) -> list[dict[str, Any]]:
     """The preference's row; the margin is lost."""
     whole = parted(as_chat(preference))
     if not whole.prompt:
-        raise NotWritable(f"chosen and rejected share no turn, and {NAME} holds answers to one dialogue")
+        raise NotWritable(
+            f"chosen and rejected share no turn, and {NAME} holds answers to one dialogue", "mismatch", "rejected"
+        )
     row = load_extra(preference, NAME)
     for name, answer in (("chosen", whole.chosen), ("rejected", whole.rejected)):
         said = whole.prompt + answer
         if name not in row or _turns(row[name]) != said:
             row[name] = dialogue(said)
             if _turns(row[name]) != said:
-                raise NotWritable(f"a turn holds a mark of {NAME} itself, '\\n\\nHuman:' or '\\n\\nAssistant:'")
+                raise NotWritable(
+                    f"a turn holds a mark of {NAME} itself, '\\n\\nHuman:' or '\\n\\nAssistant:'",
+                    "bad_value",
+                    "messages",
+                )
     return [row]
 
 
@@ -81,7 +89,9 @@ def dialogue(said: Turns) -> str:
     """
     unknown = next((one.role for one in said if one.role not in _SPEAKERS), None)
     if unknown is not None:
-        raise NotWritable(f"{NAME} knows Human and Assistant alone, and a turn is of role {unknown!r}")
+        raise NotWritable(
+            f"{NAME} knows Human and Assistant alone, and a turn is of role {unknown!r}", "unknown_name", "role"
+        )
     return "".join(f"\n\n{_SPEAKERS[one.role]}: {one.content}" for one in said)
 
 

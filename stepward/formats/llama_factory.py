@@ -25,7 +25,7 @@ def read(row: Row) -> Preference:
     """The row's preference, as a dialogue."""
     missing = next((name for name in _FIELDS if name not in row.fields), None)
     if missing is not None:
-        raise RowFault(missing, f"missing; found {', '.join(row.fields) or 'no fields'}")
+        raise RowFault(missing, f"missing; found {', '.join(row.fields) or 'no fields'}", "missing")
     prompt = _named(turns(row.fields["conversations"], "conversations", "from", "value"), "conversations[{}]")
     chosen, rejected = (
         _named((turn(row.fields[name], name, "from", "value"),), name) for name in ("chosen", "rejected")
@@ -41,9 +41,9 @@ def write(preference: Preference, choices: Choices) -> list[dict[str, Any]]:
     """The preference's row; the margin is lost."""
     whole = parted(as_chat(preference))
     if not whole.prompt:
-        raise NotWritable(f"chosen and rejected share no turn, and {NAME} needs a prompt")
+        raise NotWritable(f"chosen and rejected share no turn, and {NAME} needs a prompt", "mismatch", "rejected")
     if len(whole.chosen) != 1 or len(whole.rejected) != 1:
-        raise NotWritable(f"an answer has several turns, and {NAME} holds one of each")
+        raise NotWritable(f"an answer has several turns, and {NAME} holds one of each", "not_writable", "chosen")
     return [
         {
             "conversations": [_message(one) for one in whole.prompt],
@@ -57,13 +57,17 @@ def write(preference: Preference, choices: Choices) -> list[dict[str, Any]]:
 def _named(said: Turns, field: str) -> Turns:
     for index, one in enumerate(said):
         if one.role not in _ROLES:
-            raise RowFault(f"{field.format(index)}.from", f"{one.role!r} is none of {', '.join(_ROLES)}")
+            raise RowFault(
+                f"{field.format(index)}.from", f"{one.role!r} is none of {', '.join(_ROLES)}", "unknown_name"
+            )
     return tuple(Message(_ROLES[one.role], one.content) for one in said)
 
 
 def _message(one: Message) -> dict[str, str]:
     if one.role not in _SPEAKERS:
-        raise NotWritable(f"{NAME} knows no role {one.role!r}; expected one of {', '.join(_SPEAKERS)}")
+        raise NotWritable(
+            f"{NAME} knows no role {one.role!r}; expected one of {', '.join(_SPEAKERS)}", "unknown_name", "role"
+        )
     return {"from": _SPEAKERS[one.role], "value": one.content}
 
 

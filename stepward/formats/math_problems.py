@@ -50,7 +50,7 @@ def _reference(fields: dict[str, Any]) -> str:
         return text(fields, bare)
     reference = extract_answer(text(fields, "solution"), "boxed")
     if reference is None:
-        raise RowFault("solution", "no reference answer; expected it in a \\boxed{}")
+        raise RowFault("solution", "no reference answer; expected it in a \\boxed{}", "missing")
     return reference
 
 
@@ -64,7 +64,9 @@ def _level(value: Any) -> int | None:
     # A level is a digit in MATH; three of them keep a text of digits from becoming a number without an end.
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 3):
         raise RowFault(
-            "level", f'expected a whole number below 1,000 or "{_LEVEL}3", found {kind(value)} {value!r:.40}'
+            "level",
+            f'expected a whole number below 1,000 or "{_LEVEL}3", found {kind(value)} {value!r:.40}',
+            "bad_value",
         )
     return int(digits)
 

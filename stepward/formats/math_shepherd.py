@@ -39,7 +39,9 @@ def read(row: Row) -> LabelledSolution:
     tagged, signed = text(row.fields, "input"), text(row.fields, "label")
     *parts, rest = tagged.split(TAG)
     if parts and rest.strip():
-        raise RowFault("input", f"text after the last step tag ({rest.strip()[:40]!r}); expected {TAG} at the end")
+        raise RowFault(
+            "input", f"text after the last step tag ({rest.strip()[:40]!r}); expected {TAG} at the end", "bad_value"
+        )
     question, steps = part_steps(parts, "input")
     labels = _labels(parts, rest, signed)
     # A row that is laid out as nearly all are needs no more than its steps to be written again.
@@ -64,11 +66,11 @@ def part_question(text: str) -> tuple[str, str]:
 def part_steps(parts: list[str], name: str) -> tuple[str, tuple[str, ...]]:
     """The question and the steps of the texts before each tag; RowFault, naming the field, where a step is empty."""
     if not parts:
-        raise RowFault(name, f"no step tag; expected {TAG} after each step")
+        raise RowFault(name, f"no step tag; expected {TAG} after each step", "bad_value")
     question, first = part_question(parts[0])
     steps = (first.strip(), *[part.strip() for part in parts[1:]])
     if "" in steps:
-        raise RowFault(name, f"step {steps.index('') + 1} is empty; expected text before its tag")
+        raise RowFault(name, f"step {steps.index('') + 1} is empty; expected text before its tag", "empty")
     return question, steps
 
 
@@ -85,12 +87,12 @@ def lay_out(path: LabelledSolution, as_read: str | None) -> str:
         NotWritable: There are no steps, or a text holds the tag itself.
     """
     if not path.steps:
-        raise NotWritable("it has no steps")
+        raise NotWritable("it has no steps", "empty", "steps")
     if as_read is not None and part_steps(tagged_parts(as_read), "") == (path.question, path.steps):
         return as_read
     tagged = join_steps(path.question, path.steps)
     if tagged.count(TAG) != len(path.steps):
-        raise NotWritable(f"the question or a step holds the tag {TAG} itself")
+        raise NotWritable(f"the question or a step holds the tag {TAG} itself", "bad_value", "steps")
     return tagged
 
 
@@ -109,12 +111,16 @@ def _labels(parts: list[str], rest: str, signed: str) -> tuple[float, ...]:
         label = _SIGNS.get(signed[end : end + 1])
         if label is None or not signed.startswith(part, at):
             raise RowFault(
-                "label", f"differs from input at step {len(labels) + 1}; expected its text with + or - for {TAG}"
+                "label",
+                f"differs from input at step {len(labels) + 1}; expected its text with + or - for {TAG}",
+                "mismatch",
             )
         labels.append(label)
         at = end + 1
     if signed[at:] != rest:
-        raise RowFault("label", f"differs from input after the last step; expected its text with + or - for {TAG}")
+        raise RowFault(
+            "label", f"differs from input after the last step; expected its text with + or - for {TAG}", "mismatch"
+        )
     return tuple(labels)
 
 

@@ -13,13 +13,13 @@ def inside(where: str) -> Iterator[None]:
     try:
         yield
     except RowFault as fault:
-        raise RowFault(f"{where}.{fault.field}", fault.reason) from None
+        raise RowFault(f"{where}.{fault.field}", fault.reason, fault.code) from None
 
 
 def an_object(value: Any, where: str) -> dict[str, Any]:
     """The value, where it is an object; RowFault otherwise."""
     if not isinstance(value, dict):
-        raise RowFault(where, f"expected an object, found {kind(value)}")
+        raise RowFault(where, f"expected an object, found {kind(value)}", "wrong_type")
     return value
 
 
@@ -27,5 +27,7 @@ def exactly(value: Any, names: tuple[str, ...], where: str) -> dict[str, Any]:
     """The value, where it is an object of these fields and no other, as a record has no place for others."""
     fields = an_object(value, where)
     if set(fields) != set(names):
-        raise RowFault(where, f"found the fields {', '.join(fields)[:200] or '(none)'}; expected {', '.join(names)}")
+        raise RowFault(
+            where, f"found the fields {', '.join(fields)[:200] or '(none)'}; expected {', '.join(names)}", "mismatch"
+        )
     return fields

@@ -49,7 +49,9 @@ def read(row: Row) -> LabelledSolution:
     steps = [step.strip() for step in added]
     if "" in steps:
         at = steps.index("") + len(own)
-        raise RowFault(f"reasoning_steps[{at}].solution_prefix", "adds only white space; expected a step's text")
+        raise RowFault(
+            f"reasoning_steps[{at}].solution_prefix", "adds only white space; expected a step's text", "bad_value"
+        )
     spaces = {str(index): _space(step) for index, step in enumerate(added) if _space(step) != _SPACE}
     return tree_record(row, FLAT, steps, labels, parents, own | ({"spaces": spaces} if spaces else {}))
 
@@ -115,7 +117,9 @@ def _parents(question: str, prefixes: list[str], first: int) -> list[int]:
     for index, prefix in enumerate(prefixes):
         if not prefix.startswith(question) or prefix == question:
             where = f"reasoning_steps[{index + first}].solution_prefix"
-            raise RowFault(where, "expected the question, and a step after it; the question alone may come first")
+            raise RowFault(
+                where, "expected the question, and a step after it; the question alone may come first", "bad_value"
+            )
         if prefix in last:
             parents.append(parents[last[prefix]])
         else:

@@ -30,7 +30,7 @@ def read(row: Row) -> LabelledSolution:
     root = exactly(row.fields.get("reasoning_steps"), _NODE, "reasoning_steps")
     with inside("reasoning_steps"):
         if text(root, "text") != question:
-            raise RowFault("text", "differs from the question; expected the question in the root")
+            raise RowFault("text", "differs from the question; expected the question in the root", "mismatch")
         own = {} if root["mc_value"] is None else {"mc_value": share(root["mc_value"], "mc_value")}
         pending = [(child, -1) for child in reversed(items(root, "children"))]
     steps: list[str] = []
@@ -61,7 +61,11 @@ def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
         depths.append(1 if up < 0 else depths[up] + 1)
         (root if up < 0 else nodes[up])["children"].append(nodes[-1])
     if max(depths, default=0) > DEEPEST:
-        raise NotWritable(f"{max(depths)} steps follow one another, and {TREE} nests {DEEPEST} at most; write {FLAT}")
+        raise NotWritable(
+            f"{max(depths)} steps follow one another, and {TREE} nests {DEEPEST} at most; write {FLAT}",
+            "too_large",
+            "steps",
+        )
     return [tree_row(record, root, kept.get("rest", {}))]
 
 

@@ -49,15 +49,17 @@ def read(row: Row) -> Any:
     else:
         found = _kind_of(row.fields)
         if found is None:
-            raise RowFault("record", f"missing, and the columns are no record's; expected {', '.join(_NAMED)}")
+            raise RowFault(
+                "record", f"missing, and the columns are no record's; expected {', '.join(_NAMED)}", "missing"
+            )
         wanted, fields = found, row.fields
     checkers = _CHECKERS[wanted]
     unknown = next((name for name in fields if name not in checkers), None)
     if unknown is not None:
-        raise RowFault(unknown, f"{wanted.__name__} has no such field; it has {', '.join(checkers)}")
+        raise RowFault(unknown, f"{wanted.__name__} has no such field; it has {', '.join(checkers)}", "unknown_name")
     missing = next((name for name in checkers if name in _NEEDED[wanted] and name not in fields), None)
     if missing is not None:
-        raise RowFault(missing, f"missing; {wanted.__name__} needs it")
+        raise RowFault(missing, f"missing; {wanted.__name__} needs it", "missing")
     checked = {name: checkers[name](value, name) for name, value in fields.items()}
     record = _MAKERS[wanted](checked)
     _check(record)
@@ -78,10 +80,10 @@ def shard(row: Fields) -> type[Any]:
 def _kind_named(fields: Fields) -> type[Any]:
     named = fields["record"]
     if not isinstance(named, str) or named not in _NAMED:
-        raise RowFault("record", f"{named!r:.40} is none of {', '.join(_NAMED)}")
+        raise RowFault("record", f"{named!r:.40} is none of {', '.join(_NAMED)}", "unknown_name")
     schema = fields.get("schema")
     if schema != SCHEMA_VERSION or isinstance(schema, bool):
-        raise RowFault("schema", f"{schema!r:.40}; this Stepward reads schema {SCHEMA_VERSION}")
+        raise RowFault("schema", f"{schema!r:.40}; this Stepward reads schema {SCHEMA_VERSION}", "wrong_version")
     return _NAMED[named]
 
 
@@ -107,22 +109,22 @@ def _checker(hint: Any) -> Checker:
 
 def _list(value: Any, name: str) -> list[Any]:
     if not isinstance(value, list):
-        raise RowFault(name, f"expected a list, found {kind(value)}")
+        raise RowFault(name, f"expected a list, found {kind(value)}", "wrong_type")
     return value
 
 
 def _object(value: Any, parts: Iterable[str], name: str) -> dict[str, Any]:
     if not isinstance(value, dict) or value.keys() != set(parts):
-        raise RowFault(name, f"expected an object with {' and '.join(parts)}, found {kind(value)}")
+        raise RowFault(name, f"expected an object with {' and '.join(parts)}, found {kind(value)}", "wrong_type")
     return value
 
 
 def _number(value: Any, hint: type, name: str) -> Any:
     """A whole number, or a float that is written as one; RowFault for anything else."""
     if type(value) is not int or hint not in (int, float):
-        raise RowFault(name, f"expected {_SCALARS[hint]}, found {kind(value)}")
+        raise RowFault(name, f"expected {_SCALARS[hint]}, found {kind(value)}", "wrong_type")
     if abs(value) >= (2**63 if hint is int else 2**53):
-        raise RowFault(name, "a number of more bits than it can have here; expected a smaller one")
+        raise RowFault(name, "a number of more bits than it can have here; expected a smaller one", "bad_value")
     return hint(value)
 
 
@@ -136,7 +138,9 @@ def _check(record: Any) -> None:
         for index, score in enumerate(record.scores):
             share(score, f"scores[{index}]")
     if isinstance(record, StepRollouts) and not 0 <= record.right <= record.drawn:
-        raise RowFault("right", f"{record.right} of {record.drawn} drawn; expected from none of them to all")
+        raise RowFault(
+            "right", f"{record.right} of {record.drawn} drawn; expected from none of them to all", "bad_value"
+        )
     if isinstance(record, LabelledSolution):
         _check_solution(record)
 
@@ -146,12 +150,18 @@ def _check_solution(record: LabelledSolution) -> None:
     same_count(count, len(record.labels), "labels")
     for index in record.neutral:
         if not 0 <= index < count or record.labels[index] is not None:
-            raise RowFault("neutral", f"step {index} of {count}, counted from 0; expected a step without a label")
+            raise RowFault(
+                "neutral", f"step {index} of {count}, counted from 0; expected a step without a label", "bad_value"
+            )
     if record.parents and len(record.parents) != count:
-        raise RowFault("parents", f"{len(record.parents)} parents for {count} steps; expected one a step, or none")
+        raise RowFault(
+            "parents", f"{len(record.parents)} parents for {count} steps; expected one a step, or none", "mismatch"
+        )
     for index, parent in enumerate(record.parents):
         if not -1 <= parent < index:
-            raise RowFault(f"parents[{index}]", f"{parent}; expected -1 or the index of a step before {index}")
+            raise RowFault(
+                f"parents[{index}]", f"{parent}; expected -1 or the index of a step before {index}", "bad_value"
+            )
 
 
 _CHECKERS = {one: {name: _checker(hint) for name, hint in typing.get_type_hints(one).items()} for one in KINDS}

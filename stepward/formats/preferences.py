@@ -28,13 +28,13 @@ def read(row: Row) -> Preference:
     fields = row.fields
     chosen, rejected = _said(fields, "chosen"), _said(fields, "rejected")
     if is_plain(chosen) != is_plain(rejected):
-        raise RowFault("rejected", "text or chat, but chosen is the other; expected both alike")
+        raise RowFault("rejected", "text or chat, but chosen is the other; expected both alike", "mismatch")
     differing(chosen, rejected)
     # A first turn that stands in `prompt` once more (as in ultrafeedback_binarized) is no second prompt.
     stands_twice = isinstance(fields.get("prompt"), str) and _starts(fields["prompt"], chosen, rejected)
     prompt = () if stands_twice or fields.get("prompt") is None else _said(fields, "prompt")
     if prompt and is_plain(prompt) != is_plain(chosen):
-        raise RowFault("prompt", "text or chat, but chosen is the other; expected all alike")
+        raise RowFault("prompt", "text or chat, but chosen is the other; expected all alike", "mismatch")
     kept = {
         name: value
         for name, value in fields.items()
@@ -63,13 +63,13 @@ def write(preference: Preference, choices: Choices) -> list[dict[str, Any]]:
 def _said(fields: dict[str, Any], name: str) -> Turns:
     """The field's text or messages."""
     if name not in fields:
-        raise RowFault(name, f"missing; found {', '.join(fields) or 'no fields'}")
+        raise RowFault(name, f"missing; found {', '.join(fields) or 'no fields'}", "missing")
     value = fields[name]
     if isinstance(value, str):
         return (Message(PLAIN, value),)
     if isinstance(value, list):
         return turns(value, name, "role", "content")
-    raise RowFault(name, f"expected text or a list of messages, found {kind(value)}")
+    raise RowFault(name, f"expected text or a list of messages, found {kind(value)}", "wrong_type")
 
 
 def _starts(prompt: str, chosen: Turns, rejected: Turns) -> bool:
@@ -82,9 +82,9 @@ def _margin(value: Any) -> float | None:
     if value is None:
         return None
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise RowFault("margin", f"expected a number, found {kind(value)}")
+        raise RowFault("margin", f"expected a number, found {kind(value)}", "wrong_type")
     if isinstance(value, int) and abs(value) > LARGEST_MARGIN:
-        raise RowFault("margin", "a whole number that no float holds exactly; expected a smaller one")
+        raise RowFault("margin", "a whole number that no float holds exactly; expected a smaller one", "bad_value")
     return float(value)
 
 

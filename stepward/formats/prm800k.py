@@ -39,7 +39,9 @@ def read(row: Row) -> LabelledSolution:
     with inside("label"):
         reason = label.get("finish_reason")
         if reason is not None and reason not in _REASONS:
-            raise RowFault("finish_reason", f"found {str(reason)[:40]!r}; expected one of {', '.join(_REASONS)}")
+            raise RowFault(
+                "finish_reason", f"found {str(reason)[:40]!r}; expected one of {', '.join(_REASONS)}", "bad_value"
+            )
         stages = items(label, "steps")
     for index, stage in enumerate(stages):
         _check(stage, f"label.steps[{index}]")
@@ -76,7 +78,9 @@ def _check(value: Any, where: str) -> None:
         chosen, human = stage.get("chosen_completion"), stage.get("human_completion")
         if chosen is not None and (type(chosen) is not int or not 0 <= chosen < len(completions)):
             found = f"found {chosen if type(chosen) is int else kind(chosen)}"
-            raise RowFault("chosen_completion", f"{found}; expected null or an index of the {len(completions)}")
+            raise RowFault(
+                "chosen_completion", f"{found}; expected null or an index of the {len(completions)}", "bad_value"
+            )
         for index, completion in enumerate(completions):
             _check_node(completion, f"completions[{index}]")
         if human is not None:
@@ -88,10 +92,10 @@ def _check_node(value: Any, where: str) -> None:
     with inside(where):
         text(node, "text")
         if "rating" not in node:
-            raise RowFault("rating", "missing; expected -1, 0, 1 or null")
+            raise RowFault("rating", "missing; expected -1, 0, 1 or null", "missing")
         rating = node["rating"]
         if isinstance(rating, bool) or rating not in (-1, 0, 1, None):
-            raise RowFault("rating", f"unknown rating {str(rating)[:40]!r}; expected -1, 0, 1 or null")
+            raise RowFault("rating", f"unknown rating {str(rating)[:40]!r}; expected -1, 0, 1 or null", "bad_value")
 
 
 def _nodes(stage: dict[str, Any]) -> list[Node]:
@@ -114,7 +118,9 @@ def _parents(stages: list[dict[str, Any]]) -> tuple[int, ...]:
     for index, stage in enumerate(stages):
         nodes = _nodes(stage)
         if nodes and before is None:
-            raise RowFault(f"label.steps[{index}]", "has steps, and none was chosen in the stage before; expected one")
+            raise RowFault(
+                f"label.steps[{index}]", "has steps, and none was chosen in the stage before; expected one", "bad_value"
+            )
         first, chosen = len(parents), stage.get("chosen_completion")
         parents += [-1 if before is None else before] * len(nodes)
         if chosen is None:
@@ -140,7 +146,11 @@ def _again(record: LabelledSolution, row: dict[str, Any], choices: Choices) -> d
     stages = row["label"]["steps"]
     nodes = [node for stage in stages for node in _nodes(stage)]
     if len(nodes) != len(record.steps) or _parents(stages) != record.parents:
-        raise NotWritable("its steps don't fit the row it was read from any more; clear `extra` to write a new row")
+        raise NotWritable(
+            "its steps don't fit the row it was read from any more; clear `extra` to write a new row",
+            "mismatch",
+            "extra",
+        )
     refilled = iter([_refilled(node, record, index, choices) for index, node in enumerate(nodes)])
     for stage in stages:
         if stage["completions"] is not None:

@@ -61,7 +61,9 @@ def _refuse_rest(record: LabelledSolution, nodes: list[int]) -> None:
         if record.parents or record.labels[node] is not None or node in record.neutral:
             raise NotWritable(
                 f"step {node + 1} follows the first wrong one, and {NAME} holds no such steps with labels or "
-                "alternatives: take away its label, or the step"
+                "alternatives: take away its label, or the step",
+                "conflict",
+                "labels",
             )
 
 
@@ -77,7 +79,11 @@ def _trunk(record: LabelledSolution) -> list[tuple[list[int], int | None]]:
         nodes = following[before]
         followed = [node for node in nodes if node in following]
         if len(followed) > 1:
-            raise NotWritable(f"it branches at step {nodes[0] + 1}, and {NAME} goes on from one alternative alone")
+            raise NotWritable(
+                f"it branches at step {nodes[0] + 1}, and {NAME} goes on from one alternative alone",
+                "not_writable",
+                "parents",
+            )
         before = followed[0] if followed else None
         trunk.append((nodes, before))
     return trunk

@@ -39,7 +39,11 @@ def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
     """The record's row, for a record that was read from PRMBench."""
     extra = load_extra(record, NAME)
     if "original_process" not in extra:
-        raise NotWritable(f"{NAME} rows hold a right solution beside the one with errors, and this record has no such")
+        raise NotWritable(
+            f"{NAME} rows hold a right solution beside the one with errors, and this record has no such",
+            "mismatch",
+            "extra",
+        )
     labels = every_label(record, choices, NAME)
     errors = [number for number, label in enumerate(labels, start=1) if not positive(label, choices, NAME)]
     stated = extra.pop(_ERRORS, errors)
@@ -59,11 +63,13 @@ def _errors(fields: dict[str, Any], steps: int) -> list[int]:
     for index, number in enumerate(errors):
         field = f"{_ERRORS}[{index}]"
         if not isinstance(number, int) or isinstance(number, bool):
-            raise RowFault(field, f"expected a whole number, found {kind(number)}")
+            raise RowFault(field, f"expected a whole number, found {kind(number)}", "wrong_type")
         if number > steps:
-            raise RowFault(field, f"{number} points past the end of the {steps} steps; expected 1 to {steps}")
+            raise RowFault(
+                field, f"{number} points past the end of the {steps} steps; expected 1 to {steps}", "bad_value"
+            )
         if number < 1:
-            raise RowFault(field, f"{number} is no step; expected 1 to {steps}, counted from 1")
+            raise RowFault(field, f"{number} is no step; expected 1 to {steps}, counted from 1", "bad_value")
     return errors
 
 

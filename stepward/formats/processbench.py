@@ -43,7 +43,9 @@ def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
 def _row(path: LabelledSolution, choices: Choices) -> dict[str, Any]:
     need_texts(path, NAME)
     if path.correct is None:
-        raise NotWritable("whether the final answer is right is not stated; grade the solutions first")
+        raise NotWritable(
+            "whether the final answer is right is not stated; grade the solutions first", "missing", "correct"
+        )
     error = first_error(path, choices, NAME)
     return {
         "id": path.id,

@@ -8,7 +8,7 @@ from pathlib import Path
 from stepward.errors import StepwardError
 from stepward.formats.format import Format, Record
 from stepward.formats.registry import FORMATS, guess, guess_source, named
-from stepward.rows import BadRows, Fault, Meter, Row, RowFault, find_rows
+from stepward.rows import BadRows, Fault, Meter, Row, RowFault, find_rows, pinned_source
 
 
 class Reading(Iterator[Record]):
@@ -39,12 +39,13 @@ class Reading(Iterator[Record]):
         if form is not None and form.rows is not None:
             self.source, rows = form.rows(source)
         else:
+            self.source = source = pinned_source(source) if isinstance(source, str) else source
             rows = find_rows(source, self.bad, self.meter)
         if form is None:
             first = next(rows, None)
             if first is None:
                 self.bad.refuse()
-                raise StepwardError(f"{source}: no rows in it")
+                raise StepwardError(f"{source}: no rows in it", code="empty", file=source)
             form = _guessed(source, first)
             rows = chain([first], rows)
         self.format = form
@@ -60,7 +61,7 @@ class Reading(Iterator[Record]):
                 record = read(row)
             except RowFault as fault:
                 self.bad.at(row.file, row.number, row.fields)
-                self.bad.add(row.number, fault.field, fault.reason)
+                self.bad.add(row.number, fault.field, fault.reason, fault.code)
                 continue
             self.rows += 1
             self.row = row
@@ -107,6 +108,9 @@ def _guessed(source: Path | str, row: Row) -> Format:
     if found is None:
         raise StepwardError(
             f"{source}: row {row.number}: no known format has the fields {', '.join(row.fields) or '(none)'}; name the "
-            f"format if it is one of {', '.join(FORMATS)}, or mend the fields (docs/formats.md)"
+            f"format if it is one of {', '.join(FORMATS)}, or mend the fields (docs/formats.md)",
+            code="ambiguous",
+            file=source,
+            row=row.number,
         )
     return found

@@ -64,7 +64,9 @@ def named(name: str) -> Format:
     if name not in FORMATS:
         near = difflib.get_close_matches(name, FORMATS, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise StepwardError(f"unknown format {name!r}; expected one of {', '.join(FORMATS)}{hint}")
+        raise StepwardError(
+            f"unknown format {name!r}; expected one of {', '.join(FORMATS)}{hint}", code="unknown_name", field="format"
+        )
     return FORMATS[name]
 
 

@@ -31,7 +31,9 @@ def read(row: Row) -> LabelledSolution:
     """The row's whole solution as one step; its label is its grade."""
     said, labels = read_turns(row.fields)
     if len(said) != 1:
-        raise RowFault("conversations", f"{2 * len(said)} turns; expected one turn and its sign ({PRM} has more)")
+        raise RowFault(
+            "conversations", f"{2 * len(said)} turns; expected one turn and its sign ({PRM} has more)", "mismatch"
+        )
     question, solution = _part_solution(said[0])
     return LabelledSolution(
         question, (solution,), labels, correct=labels[0] == 1.0,
@@ -54,7 +56,7 @@ def _part_solution(text: str) -> tuple[str, str]:
 
 def _row(path: LabelledSolution, choices: Choices) -> dict[str, Any]:
     if not path.steps:
-        raise NotWritable("it has no steps")
+        raise NotWritable("it has no steps", "empty", "steps")
     extra = load_extra(path, NAME)
     solution = "\n".join(path.steps)
     opening = extra.pop("conversations", None)
@@ -68,10 +70,10 @@ def _is_right(path: LabelledSolution, choices: Choices) -> bool:
     if path.correct is not None:
         # In a row of this format the two are one sign; elsewhere wrong steps may well end in a right answer.
         if path.source == NAME and label != float(path.correct):
-            raise NotWritable("its label and `correct` say different things; change both")
+            raise NotWritable("its label and `correct` say different things; change both", "mismatch", "correct")
         return path.correct
     if label is None:
-        raise NotWritable("neither `correct` nor its last step's label says whether it is right")
+        raise NotWritable("neither `correct` nor its last step's label says whether it is right", "missing", "correct")
     return positive(label, choices, NAME)
 
 

@@ -57,17 +57,19 @@ def read_turns(fields: dict[str, Any]) -> tuple[list[str], tuple[float, ...]]:
     """What the user says, and the label of each of those turns."""
     turns = items(fields, "conversations")
     if not turns or len(turns) % 2:
-        raise RowFault("conversations", f"{len(turns)} turns; expected a sign after each of the user's turns")
+        raise RowFault(
+            "conversations", f"{len(turns)} turns; expected a sign after each of the user's turns", "mismatch"
+        )
     said = []
     for index, value in enumerate(turns):
         where = f"conversations[{index}]"
         turn = exactly(value, ("role", "content"), where)
         with inside(where):
             if turn["role"] != _ROLES[index % 2]:
-                raise RowFault("role", f"found {str(turn['role'])[:40]!r}; expected {_ROLES[index % 2]!r}")
+                raise RowFault("role", f"found {str(turn['role'])[:40]!r}; expected {_ROLES[index % 2]!r}", "bad_value")
             content = text(turn, "content")
             if index % 2 and content not in _SIGNS:
-                raise RowFault("content", f"found {content[:40]!r}; expected + or -")
+                raise RowFault("content", f"found {content[:40]!r}; expected + or -", "bad_value")
         said.append(content)
     return said[::2], tuple(_SIGNS[sign] for sign in said[1::2])
 
@@ -95,7 +97,7 @@ def extra_of_conversation(fields: dict[str, Any], joined: str) -> str:
 
 def _row(path: LabelledSolution, choices: Choices) -> dict[str, Any]:
     if not path.steps:
-        raise NotWritable("it has no steps")
+        raise NotWritable("it has no steps", "empty", "steps")
     signs = [positive(label, choices, NAME) for label in every_label(path, choices, NAME)]
     extra = load_extra(path, NAME)
     # The first turn as it was read is written where it still says the same.

@@ -36,7 +36,7 @@ def read(row: Row) -> LabelledSolution:
     question, steps = text(row.fields, "prompt", empty=True), texts(row.fields, "completions")
     labels = shares(row.fields, "labels")
     if not steps:
-        raise RowFault("completions", "empty; expected at least one step")
+        raise RowFault("completions", "empty; expected at least one step", "empty")
     same_count(len(steps), len(labels), "labels")
     extra = {name: value for name, value in row.fields.items() if name not in _FIELDS}
     if not any(isinstance(label, bool) for label in row.fields["labels"]):
@@ -51,7 +51,7 @@ def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
 
 def _row(path: LabelledSolution, choices: Choices) -> dict[str, Any]:
     if not path.steps:
-        raise NotWritable("it has no steps")
+        raise NotWritable("it has no steps", "empty", "steps")
     labels, extra = every_label(path, choices, NAME), load_extra(path, NAME)
     numbers = extra.pop("labels", None) == "numbers" or any(label not in (0.0, 1.0) for label in labels)
     hard = choices.threshold is not None or not numbers

@@ -65,9 +65,15 @@ def write(
     path = Path(path)
     form = named(format)
     if form.write is None:
-        raise StepwardError(f"{format}: Stepward reads this format and doesn't write it")
+        raise StepwardError(
+            f"{format}: Stepward reads this format and doesn't write it", code="unsupported", field="--to"
+        )
     if not path.name.endswith(SUFFIXES):
-        raise StepwardError(f"{path}: unknown kind of file; expected a name that ends in one of {', '.join(SUFFIXES)}")
+        raise StepwardError(
+            f"{path}: unknown kind of file; expected a name that ends in one of {', '.join(SUFFIXES)}",
+            code="bad_value",
+            file=path,
+        )
     counts = Written()
     rows = _rows(records, form, choices or Choices(), on_refusal, counts)
     with atomic(path) as file:
@@ -92,13 +98,17 @@ def _rows(
         try:
             if not isinstance(record, form.kind):
                 held = " or ".join(kind.__name__ for kind in form.kinds)
-                raise StepwardError(f"{form.name} holds {held} records, not {type(record).__name__} ones")
+                raise StepwardError(
+                    f"{form.name} holds {held} records, not {type(record).__name__} ones", code="mismatch"
+                )
             if choices.cut and isinstance(record, LabelledSolution):
                 record = cut(record)
             rows = form.write(record, choices)
         except NotWritable as error:
             if on_refusal is None:
-                raise StepwardError(f"record {getattr(record, 'id', '')}: {error}") from None
+                raise StepwardError(
+                    f"record {getattr(record, 'id', '')}: {error}", code=error.code, field=error.field
+                ) from None
             counts.refused += 1
             on_refusal(record, str(error))
             continue
@@ -131,7 +141,9 @@ def _write_parquet(rows: Iterator[dict[str, Any]], file: IO[bytes], path: Path, 
 
     first = list(islice(rows, _BATCH))
     if not first:
-        raise StepwardError(f"{path}: no records to write; a Parquet file's columns come from its rows")
+        raise StepwardError(
+            f"{path}: no records to write; a Parquet file's columns come from its rows", code="empty", file=path
+        )
     try:
         # pyarrow looks at the first row alone for the columns; a later row may have more of them.
         names = list(dict.fromkeys(name for row in first for name in row))
@@ -141,13 +153,23 @@ def _write_parquet(rows: Iterator[dict[str, Any]], file: IO[bytes], path: Path, 
             batch = first
             while batch:
                 if form.shard and any(form.shard(row) is not kind for row in batch):
-                    raise StepwardError(f"{path}: records of several types fit no one table; write .jsonl instead")
+                    raise StepwardError(
+                        f"{path}: records of several types fit no one table; write .jsonl instead",
+                        code="not_writable",
+                        file=path,
+                    )
                 if unknown := next((name for row in batch for name in row if name not in names), None):
-                    raise StepwardError(f"{path}: field {unknown!r} stands in a later row alone; write .jsonl instead")
+                    raise StepwardError(
+                        f"{path}: field {unknown!r} stands in a later row alone; write .jsonl instead",
+                        code="not_writable",
+                        file=path,
+                    )
                 writer.write_table(pa.Table.from_pylist(batch, schema=schema))
                 batch = list(islice(rows, _BATCH))
     except pa.ArrowException as error:
-        raise StepwardError(f"{path}: these rows fit no one table ({error}); write .jsonl instead") from None
+        raise StepwardError(
+            f"{path}: these rows fit no one table ({error}); write .jsonl instead", code="not_writable", file=path
+        ) from None
 
 
 def _inferred(names: list[str], rows: list[dict[str, Any]]) -> Any:

@@ -10,6 +10,7 @@ import pytest
 from formats.bad_fields import GOOD
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
 
 from stepward import formats
 from stepward.errors import StepwardError
@@ -86,11 +87,11 @@ def check_kept(record: Any, again: list[Any], to: str) -> None:
 
 def test_records_of_another_kind_are_refused_as_a_whole(tmp_path: Path) -> None:
     path = written(tmp_path / "in.jsonl", GOOD["scan"])
-    with pytest.raises(StepwardError, match="hh-rlhf holds Preference records, not LabelledSolution ones"):
+    with refused("mismatch", names=("hh-rlhf", "Preference", "LabelledSolution")):
         convert(path, tmp_path / "out.jsonl", to_format="hh-rlhf")
-    with pytest.raises(StepwardError, match="Stepward reads this format and doesn't write it"):
+    with refused("unsupported", names=("stepward-run",)):
         convert(path, tmp_path / "out.jsonl", to_format="stepward-run")
-    with pytest.raises(StepwardError, match="unknown format 'other'; expected one of stepward"):
+    with refused("unknown_name", field="format", names=("other",)):
         convert(path, tmp_path / "out.jsonl", to_format="other")
     assert [one.name for one in tmp_path.iterdir()] == ["in.jsonl"]
 
@@ -129,7 +130,7 @@ def test_cut_leaves_out_the_steps_after_the_first_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("threshold", "signs"), [(0, "++-"), (0.5, "+--"), (1, "---")])
 def test_a_threshold_makes_labels_hard(threshold: float, signs: str, tmp_path: Path) -> None:
     path, out = written(tmp_path / "in.jsonl", GOOD["scan"]), tmp_path / "out.jsonl"
-    with pytest.raises(StepwardError, match=r"a label is 0\.5: choose a threshold"):
+    with refused("missing", field="--threshold"):
         convert(path, out, to_format="rlhflow-prm")
     assert not out.exists()
     convert(path, out, to_format="rlhflow-prm", choices=Choices(threshold=threshold))
@@ -171,7 +172,7 @@ def test_bad_rows_and_unwritable_ones_stand_in_one_file_in_order(tmp_path: Path)
 @pytest.mark.parametrize("row", [{**GOOD["processbench"], "label": 7}, GOOD["processbench"]], ids=["bad", "unwritable"])
 def test_strict_refuses_either_and_leaves_no_file(row: dict[str, Any], tmp_path: Path) -> None:
     path = written(tmp_path / "in.jsonl", {**row, "label": -1}, row)
-    with pytest.raises(StepwardError, match=r"step 7 of 3 steps|step 3 has no label"):
+    with pytest.raises(StepwardError):
         convert(path, tmp_path / "out.jsonl", to_format="scan", strict=True)
     assert not (tmp_path / "out.jsonl").exists()
     (tmp_path / "out.jsonl").write_text("older")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
 
-from stepward.errors import StepwardError
 from stepward.formats import FORMATS, Choices, NotWritable, read
 from stepward.formats.math_shepherd import TAG, part_question, write
 from stepward.formats.math_shepherd import read as read_row
@@ -73,39 +73,39 @@ def test_the_question_ends_at_the_last_step_1_before_the_first_tag() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "field", "reason"),
+    ("change", "field", "code"),
     [
-        ({"input": "Q? Step 1: a", "label": "Q? Step 1: a +"}, "input", "no step tag"),
-        ({"input": f"Q? Step 1: a {TAG} and", "label": "Q? Step 1: a + and"}, "input", "text after the last step tag"),
-        ({"input": f"Q? {TAG}\n{TAG}", "label": "Q? +\n+"}, "input", "step 2 is empty"),
-        ({"label": ROW["label"].replace("She", "He")}, "label", "differs from input at step 1"),
-        ({"label": ROW["label"][:-1] + "?"}, "label", "differs from input at step 2"),
-        ({"label": ROW["label"] + " +"}, "label", "differs from input after the last step"),
-        ({"label": ROW["label"][: ROW["label"].index("+") + 1]}, "label", "differs from input at step 2"),
-        ({"label": None}, "label", "expected text, found null"),
+        ({"input": "Q? Step 1: a", "label": "Q? Step 1: a +"}, "input", "bad_value"),
+        ({"input": f"Q? Step 1: a {TAG} and", "label": "Q? Step 1: a + and"}, "input", "bad_value"),
+        ({"input": f"Q? {TAG}\n{TAG}", "label": "Q? +\n+"}, "input", "empty"),
+        ({"label": ROW["label"].replace("She", "He")}, "label", "mismatch"),
+        ({"label": ROW["label"][:-1] + "?"}, "label", "mismatch"),
+        ({"label": ROW["label"] + " +"}, "label", "mismatch"),
+        ({"label": ROW["label"][: ROW["label"].index("+") + 1]}, "label", "mismatch"),
+        ({"label": None}, "label", "wrong_type"),
         ({"input": " "}, "input", "empty"),
     ],
 )
-def test_a_bad_row_is_refused_with_its_reason(change: dict[str, Any], field: str, reason: str) -> None:
+def test_a_bad_row_is_refused_with_its_reason(change: dict[str, Any], field: str, code: str) -> None:
     with pytest.raises(RowFault) as raised:
         read_row(row({**ROW, **change}))
     assert raised.value.field == field
-    assert raised.value.reason.startswith(reason)
+    assert raised.value.code == code
 
 
 def test_a_missing_field_is_named() -> None:
-    with pytest.raises(RowFault, match="missing; found input"):
+    with refused("missing", field="label", error=RowFault):
         read_row(row({"input": ROW["input"]}))
 
 
 def test_what_the_format_cannot_hold() -> None:
-    with pytest.raises(NotWritable, match="step 2 has no label"):
+    with refused("missing", field="labels[1]", error=NotWritable):
         write(plain(1.0, None), HARD)
-    with pytest.raises(NotWritable, match="no steps"):
+    with refused("empty", field="steps", error=NotWritable):
         write(plain(), HARD)
-    with pytest.raises(NotWritable, match="holds the tag"):
+    with refused("bad_value", field="steps", error=NotWritable):
         write(replace(plain(1.0), question=f"What is {TAG}?"), HARD)
-    with pytest.raises(StepwardError, match="choose a threshold"):
+    with refused("missing", field="--threshold"):
         write(plain(0.5), HARD)
     (back,) = write(plain(0.5, 0.25), Choices(threshold=0.25))
     assert back["label"] == "Q? Step 1: s +\nStep 2: s -"
@@ -117,7 +117,7 @@ def test_neutral_is_decided_at_writing() -> None:
         choice: write(record, Choices(neutral=choice))[0]["label"].split()[4] for choice in ("positive", "negative")
     }
     assert signs == {"positive": "+", "negative": "-"}
-    with pytest.raises(NotWritable, match="step 1 has no label"):
+    with refused("missing", field="labels[0]", error=NotWritable):
         write(record, Choices(neutral="drop"))
 
 
