@@ -2,12 +2,15 @@
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from raising import holds
 from tiny_hub import SAVERS
+from typer.testing import CliRunner
 
 import stepward
 from stepward.cli import program as cli
@@ -18,6 +21,11 @@ QUESTION = "She has 16 eggs and eats 3. How many are left?"
 Said = Callable[..., str]
 
 
+def numbers(text: str, without: Path) -> list[int]:
+    """The whole numbers that a text says, but for those of a path."""
+    return [int(one) for one in re.findall(r"[0-9]+", text.replace(str(without), ""))]
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     torch.manual_seed(0)
@@ -26,16 +34,21 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Said:
-    """Runs the command line in this process; what it says, or its message where it is refused."""
+    """Runs the command line in this process; what it says."""
     monkeypatch.setenv("COLUMNS", "80")
 
-    def run(*words: object, code: int = 0) -> str:
-        assert cli._guarded(lambda: cli.app(args=[str(word) for word in words])) == code
+    def run(*words: object) -> str:
+        assert cli._guarded(lambda: cli.app(args=[str(word) for word in words])) == 0
         out, err = capsys.readouterr()
         assert "Traceback" not in err and "unforeseen" not in err
-        return err if code else out
+        return out
 
     return run
+
+
+def refusal(*words: object) -> BaseException | None:
+    """What a command is refused with."""
+    return CliRunner().invoke(cli.app, [str(word) for word in words]).exception
 
 
 @pytest.mark.parametrize("name", sorted(CONVENTIONS))
@@ -75,17 +88,16 @@ def test_a_file_of_candidates_can_be_evaluated(folders: dict[str, Path], said: S
     source, to = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     words = ["score", folders["skywork"], "--file", source, "--to", to, "--name", "skywork", "--batch-tokens", 200]
-    assert "8 rows scored, 16 scores: " in said(*words)
-    assert "8 rows scored, 8 of them before, 16 scores: " in said(*words)
+    assert numbers(said(*words), to) == [8, 16]
+    assert numbers(said(*words), to) == [8, 8, 16], "the second is those that were scored before"
     scored = [json.loads(line) for line in to.read_text().splitlines()]
     assert [{**row, "model": "skywork"} for row in rows] == [
         {name: value for name, value in row.items() if name != "step_scores"} for row in scored
     ]
     for other in (["--dtype", "bfloat16"], ["--batch-tokens", "300"], ["--device", "cpu:0"]):
-        refused = said(*words, *other, code=1)
-        assert "out.jsonl is there already, from another scoring" in refused
+        holds(refusal(*words, *other), "file_exists", file=to)
     if not torch.cuda.is_available():
-        assert "8 of them before" in said(*words, "--device", "cpu")
+        assert numbers(said(*words, "--device", "cpu"), to) == [8, 8, 16]
 
 
 def test_bad_rows_are_refused_or_set_aside(folders: dict[str, Path], said: Said, tmp_path: Path) -> None:
@@ -93,9 +105,10 @@ def test_bad_rows_are_refused_or_set_aside(folders: dict[str, Path], said: Said,
     good = {"id": "a", "problem": QUESTION, "steps": ["13"]}
     source.write_text(json.dumps(good) + "\n" + json.dumps({**good, "steps": []}) + "\n")
     words = ["score", folders["trl"], "--file", source, "--to", tmp_path / "out.jsonl"]
-    assert "row 2, field 'steps': empty" in said(*words, code=1)
-    text = said(*words, "--set-aside")
-    assert "1 rows scored" in text and "Set aside: 1 rows, with their reasons in " in text
+    holds(refusal(*words), "bad_rows", row=2, field="steps")
+    scored, aside = said(*words, "--set-aside").splitlines()
+    assert numbers(scored, tmp_path) == numbers(aside, tmp_path)[:1] * 2 == [1, 1]
+    assert str(tmp_path / "out.jsonl.rejected.jsonl") in aside
 
 
 def test_words_that_do_not_fit_are_refused(folders: dict[str, Path], said: Said, tmp_path: Path) -> None:
@@ -104,17 +117,18 @@ def test_words_that_do_not_fit_are_refused(folders: dict[str, Path], said: Said,
         [model], [model, "--problem", "x", "--file", "in.jsonl", "--to", "out"], [model, "--file", "in.jsonl"],
         [model, "--problem", "x", "--to", "out"],
     ):  # fmt: skip
-        assert "expected either --problem" in said("score", *words, code=1)
+        holds(refusal("score", *words), "conflict", field="--problem")
     words = [model, "--problem", "x", "--solution", "y"]
-    assert "doesn't tell how this reward model is asked" in said("score", *words, code=1)
-    assert "did you mean math-shepherd?" in said("score", *words, "--scorer", "math-shephard", code=1)
-    assert "--split words: expected lines or paragraphs" in said("score", *words, "--split", "words", code=1)
-    assert "a separator of '\\n\\n' can't be had" in said(
-        "score", *words, "--scorer", "math-shepherd", "--separator", "\\n\\n", code=1
+    holds(refusal("score", *words), "ambiguous")
+    holds(refusal("score", *words, "--scorer", "math-shephard"), "unknown_name", names=("math-shepherd",))
+    holds(refusal("score", *words, "--split", "words"), "bad_value", field="--split", names=("words",))
+    separated = refusal("score", *words, "--scorer", "math-shepherd", "--separator", "\\n\\n")
+    holds(separated, "conflict", field="separator", names=(repr("\n\n"), "math-shepherd"))
+    holds(
+        refusal("score", model, "--scorer", "er-prm", "--problem", "ки", "--solution", "y"), "bad_value", names=("ки",)
     )
-    assert "the step tag" in said("score", model, "--scorer", "er-prm", "--problem", "ки", "--solution", "y", code=1)
-    said_of_none = said("score", tmp_path / "none", "--problem", "x", "--solution", "y", code=1)
-    assert "none is not a reward model" in said_of_none
+    none = refusal("score", tmp_path / "none", "--problem", "x", "--solution", "y")
+    holds(none, "file_not_found", names=(tmp_path / "none",))
 
 
 def test_the_conventions_are_listed(said: Said) -> None:

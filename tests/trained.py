@@ -89,15 +89,15 @@ def metrics(base: Path, folder: Path, kind: Kind, streamed: bool = False, **chan
     return {name: value for name, value in found.items() if not name.endswith(("runtime", "per_second", "time"))}
 
 
-def two_processes(base: str, folder: str) -> None:
-    """The same of each kind by two processes over gloo, with eight rows in all; process 0 writes what it found."""
+def two_processes(base: str, folder: str, kinds: tuple[Kind, ...]) -> None:
+    """The same of some kinds by two processes over gloo, with eight rows in all; process 0 writes what it found."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.spawn(_process, (base, folder, port), nprocs=2)
+    multiprocessing.spawn(_process, (base, folder, port, kinds), nprocs=2)
 
 
-def _process(rank: int, base: str, folder: str, port: int) -> None:
+def _process(rank: int, base: str, folder: str, port: int, kinds: tuple[Kind, ...]) -> None:
     torch.set_num_threads(1)
     os.environ |= {
         "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
@@ -105,12 +105,13 @@ def _process(rank: int, base: str, folder: str, port: int) -> None:
     }  # fmt: skip
     found = {
         (kind, passes): gradients(Path(base), Path(folder), kind, 4 // passes, passes, ddp_backend="gloo")
-        for kind in KINDS
+        for kind in kinds
         for passes in (1, 2)
     }
     evaluated = {
         (kind, streamed): metrics(Path(base), Path(folder), kind, streamed, ddp_backend="gloo")
         for kind, streamed in EVALUATED
+        if kind in kinds
     }
     if rank == 0:
         torch.save(found, Path(folder) / "found.pt")

@@ -42,9 +42,13 @@ def score(
 ) -> None:
     """Score one solution, step by step, or a file of solutions; go on where an earlier call stopped."""
     if (file is None) == (problem is None) or (file is None) != (to is None):
-        raise StepwardError("expected either --problem, with --solution, or both --file IN.jsonl and --to OUT.jsonl")
+        raise StepwardError(
+            "expected either --problem, with --solution, or both --file IN.jsonl and --to OUT.jsonl",
+            code="conflict",
+            field="--problem",
+        )
     if split not in (None, *_SPLITS):
-        raise StepwardError(f"--split {split}: expected {' or '.join(_SPLITS)}")
+        raise StepwardError(f"--split {split}: expected {' or '.join(_SPLITS)}", code="bad_value", field="--split")
     loaded = _load(model, scorer, separator, device, dtype)
     loaded.batch_tokens = batch_tokens
     if file is None or to is None:

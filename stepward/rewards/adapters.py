@@ -27,9 +27,15 @@ def with_adapter(model: Any, peft_config: Any, head: Head, args: RewardConfig) -
     try:
         from peft import PeftModel, get_peft_model, prepare_model_for_kbit_training
     except ImportError as error:
-        raise StepwardError("peft_config is given: pip install peft") from error
+        raise StepwardError(
+            "peft_config is given: pip install peft", code="missing_dependency", field="peft_config"
+        ) from error
     if isinstance(model, PeftModel):
-        raise StepwardError("the model has an adapter, and peft_config asks for another: give one of the two")
+        raise StepwardError(
+            "the model has an adapter, and peft_config asks for another: give one of the two",
+            code="conflict",
+            field="peft_config",
+        )
     if getattr(model, "is_loaded_in_4bit", False) or getattr(model, "is_loaded_in_8bit", False):
         checkpointing = args.gradient_checkpointing
         model = prepare_model_for_kbit_training(model, checkpointing)  # type: ignore[no-untyped-call]

@@ -66,6 +66,8 @@ def card_named(name: str) -> Card:
         near = difflib.get_close_matches(name.lower(), CARDS, n=1)
         raise StepwardError(
             f"card {name}: not known{f'; did you mean {near[0]}?' if near else ''}; known: {', '.join(CARDS)}. "
-            "For another give --memory (GiB) and --tflops (dense bf16)"
+            "For another give --memory (GiB) and --tflops (dense bf16)",
+            code="unknown_name",
+            field="--card",
         )
     return found

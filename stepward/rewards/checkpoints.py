@@ -26,7 +26,10 @@ def checkpoint_of(asked: str | Path | bool | None, folder: str) -> Path | None:
     last = get_last_checkpoint(folder) if Path(folder).is_dir() else None
     if last is None:
         raise StepwardError(
-            f"{folder} has no checkpoint to go on from: leave resume_from_checkpoint out, or give a checkpoint's folder"
+            f"{folder} has no checkpoint to go on from: leave resume_from_checkpoint out, or give a checkpoint's",
+            code="file_not_found",
+            file=folder,
+            field="resume_from_checkpoint",
         )
     return Path(last)
 
@@ -47,4 +50,6 @@ def read_losses(checkpoint: Path) -> list[float]:
     try:
         return [float(loss) for loss in json.loads(path.read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError) as error:
-        raise StepwardError(f"{path} can't be read ({error}): go on from another checkpoint") from None
+        raise StepwardError(
+            f"{path} can't be read ({error}): go on from another checkpoint", code="unreadable", file=path
+        ) from None

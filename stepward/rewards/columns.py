@@ -10,16 +10,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stepward import steps as one_text
 from stepward.errors import StepwardError
-from stepward.records import question_id
 from stepward.rendering import Renderer
 from stepward.rewards.answer_tokens import Form, answer_tokens, form_of
 from stepward.rewards.configs import ORMConfig, PreferenceConfig, PRMConfig, StepConfig
 from stepward.rewards.losses import up_to_first_error
-
-IGNORED = -100
-"""The label of a token that has none, in tokenised rows."""
+from stepward.rewards.row_fields import group_of, label_of, listed, outcome, text, token_ids, tokenised
 
 NEUTRAL_LABEL = -1.0
 """A neutral step's label where neutral is a class of its own."""
@@ -113,7 +109,7 @@ class StepFeatures(Features):
 
     def _add(self, made: Made, row: Mapping[str, Any]) -> None:
         if "input_ids" in row:
-            ids, marks, labels, prompt = _tokenised(row)
+            ids, marks, labels, prompt = tokenised(row)
             bound = self.longest
         else:
             ids, marks, labels, prompt = self._rendered(row)
@@ -121,7 +117,11 @@ class StepFeatures(Features):
         fate = KEPT
         if len(ids) > bound:
             if self.config.too_long == "refuse":
-                raise StepwardError(self._refusal(len(ids), bound, len(prompt)))
+                raise StepwardError(
+                    self._refusal(len(ids), bound, len(prompt)),
+                    code="too_large",
+                    field="max_length" if bound == self.longest else "max_completion_length",
+                )
             fits = sum(mark < bound for mark in marks) if self.config.too_long == "cut" else 0
             fate = CUT if any(label is not None for label in labels[:fits]) else TOO_LONG
             marks, labels = marks[:fits], labels[:fits]
@@ -132,8 +132,8 @@ class StepFeatures(Features):
         made["input_ids"].append(list(ids))
         made["marks"].append([mark for mark, _ in pairs])
         made["labels"].append([label for _, label in pairs])
-        made["correct"].append(_label(row.get("correct"), "correct"))
-        made["group"].append(_group(row, prompt))
+        made["correct"].append(label_of(row.get("correct"), "correct"))
+        made["group"].append(group_of(row, prompt))
         made["fate"].append(fate)
 
     def _refusal(self, tokens: int, bound: int, prompt: int) -> str:
@@ -164,16 +164,24 @@ class StepFeatures(Features):
     def _labelled(self, row: Mapping[str, Any]) -> tuple[str, list[str], list[float | None]]:
         """The question, the steps, and a label a step as they are trained on."""
         if isinstance(self.config, ORMConfig):
-            return _outcome(row, self.whole)
-        question, steps = _text(row, "prompt"), list(_list(row, "completions"))
-        labels = [_label(value, f"labels[{place}]") for place, value in enumerate(_list(row, "labels"))]
+            return outcome(row, self.whole)
+        question, steps = text(row, "prompt"), list(listed(row, "completions"))
+        labels = [label_of(value, f"labels[{place}]") for place, value in enumerate(listed(row, "labels"))]
         if len(steps) != len(labels):
-            raise StepwardError(f"{len(steps)} completions and {len(labels)} labels: expected one label a completion")
+            raise StepwardError(
+                f"{len(steps)} completions and {len(labels)} labels: expected one label a completion",
+                code="mismatch",
+                field="labels",
+            )
         if not steps:
-            raise StepwardError("no completions: expected at least one step")
+            raise StepwardError("no completions: expected at least one step", code="empty", field="completions")
         for place in row.get("neutral") or ():
             if not 0 <= place < len(labels):
-                raise StepwardError(f"neutral names step index {place}, but there are {len(labels)} steps")
+                raise StepwardError(
+                    f"neutral names step index {place}, but there are {len(labels)} steps",
+                    code="bad_value",
+                    field="neutral",
+                )
             labels[place] = {"positive": 1.0, "negative": 0.0, "drop": None, "class": NEUTRAL_LABEL}[
                 self.config.neutral
             ]
@@ -213,13 +221,19 @@ class PreferenceFeatures(Features):
         chosen, rejected = (self._ids(row, side) for side in ("chosen", "rejected"))
         margin = row.get("margin")
         if margin is not None and (not isinstance(margin, int | float) or not math.isfinite(margin)):
-            raise StepwardError(f"margin is {margin!r}: expected a finite number, or null")
+            raise StepwardError(
+                f"margin is {margin!r}: expected a finite number, or null",
+                code="not_finite" if isinstance(margin, float) else "wrong_type",
+                field="margin",
+            )
         fate = KEPT
         if (longest := max(len(chosen), len(rejected))) > self.longest:
             if self.config.too_long == "refuse":
                 raise StepwardError(
                     f"an answer has {longest} tokens with its prompt, more than {self.longest}: raise max_length, or "
-                    "set too_long to drop"
+                    "set too_long to drop",
+                    code="too_large",
+                    field="max_length",
                 )
             fate = TOO_LONG
         shared = next((at for at, (a, b) in enumerate(zip(chosen, rejected, strict=False)) if a != b), 0)
@@ -228,12 +242,12 @@ class PreferenceFeatures(Features):
         made["margin"].append(float(margin or 0.0))
         made["weight"].append(1.0)
         prompt = row.get("prompt")
-        made["group"].append(_group(row, prompt if prompt is not None else chosen[:shared]))
+        made["group"].append(group_of(row, prompt if prompt is not None else chosen[:shared]))
         made["fate"].append(fate)
 
     def _ids(self, row: Mapping[str, Any], side: str) -> list[int]:
         if f"{side}_ids" in row:
-            return _token_ids(row, f"{side}_ids")
+            return token_ids(row, f"{side}_ids")
         found = form_of(row.get("prompt"), row.get(side))
         if self.form is not None and found != self.form and not {found, self.form} <= {"text", "answer"}:
             raise StepwardError(
@@ -252,63 +266,3 @@ def _texts(columns: Columns) -> list[str]:
         for value in columns.get(name, ()):
             texts.update(part for part in (value if isinstance(value, list) else [value]) if isinstance(part, str))
     return sorted(texts)
-
-
-def _outcome(row: Mapping[str, Any], whole: bool | None) -> tuple[str, list[str], list[float | None]]:
-    """An outcome row's question, steps and its label at each; `completion` is one step, if it is not to be split."""
-    if "completion" in row:
-        steps = [_text(row, "completion")] if whole is not False else list(one_text.split(_text(row, "completion")))
-    else:
-        steps = list(_list(row, "completions"))
-        steps = [one_text.join(steps)] if whole and steps else steps
-    if not steps:
-        raise StepwardError("no completions: expected at least one step")
-    name = "label" if "label" in row else "correct"
-    label = _label(row.get(name), name)
-    return _text(row, "prompt"), steps, [label] * len(steps)
-
-
-def _tokenised(row: Mapping[str, Any]) -> tuple[list[int], list[int], list[float | None], list[int]]:
-    """A row that is tokenised already: `labels` has one a token, `IGNORED` where there is none."""
-    ids, labels = _token_ids(row, "input_ids"), _list(row, "labels")
-    if len(ids) != len(labels):
-        raise StepwardError(
-            f"{len(ids)} input_ids and {len(labels)} labels: expected one label a token, {IGNORED} for none"
-        )
-    marks = [place for place, label in enumerate(labels) if label != IGNORED]
-    return ids, marks, [_label(labels[mark], f"labels[{mark}]") for mark in marks], ids[: marks[0] if marks else 0]
-
-
-def _token_ids(row: Mapping[str, Any], name: str) -> list[int]:
-    ids = list(_list(row, name))
-    if not ids or not all(isinstance(id_, int) and id_ >= 0 for id_ in ids):
-        raise StepwardError(f"{name} is {ids!r:.60}: expected token ids, at least one")
-    return ids
-
-
-def _label(value: Any, name: str) -> float | None:
-    if value is None:
-        return None
-    if not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise StepwardError(f"{name} is {value!r}: expected true, false, a number from 0 to 1, or null")
-    return float(value)
-
-
-def _group(row: Mapping[str, Any], prompt: Any) -> int:
-    """A number that rows of one prompt have in common, the same in every process; a row may name its own `group`."""
-    named = row.get("group")
-    return int(question_id(str(prompt if named is None else named))[:15], 16)
-
-
-def _text(row: Mapping[str, Any], name: str) -> str:
-    value = row.get(name)
-    if not isinstance(value, str):
-        raise StepwardError(f"{name} is {value!r:.60}: expected text; the row has {', '.join(row) or 'no columns'}")
-    return value
-
-
-def _list(row: Mapping[str, Any], name: str) -> Sequence[Any]:
-    value = row.get(name)
-    if not isinstance(value, list | tuple):
-        raise StepwardError(f"{name} is {value!r:.60}: expected a list; the row has {', '.join(row) or 'no columns'}")
-    return value

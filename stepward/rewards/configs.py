@@ -53,12 +53,20 @@ class RewardConfig(TrainingArguments):
             self.bf16 = not self.fp16 and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
         super().__post_init__()  # type: ignore[no-untyped-call]
         if self.remove_unused_columns:
-            raise StepwardError("remove_unused_columns is True: the columns made here would be removed; leave it False")
+            raise StepwardError(
+                "remove_unused_columns is True: the columns made here would be removed; leave it False",
+                code="conflict",
+                field="remove_unused_columns",
+            )
         # An iterable's batch would be taken apart by its rows, which ours don't have.
         self.accelerator_config.dispatch_batches = False  # type: ignore[union-attr]
         for name, good, expected in self._checks():
             if not good:
-                raise StepwardError(f"training setting {name} is {getattr(self, name)!r}: expected {expected}")
+                raise StepwardError(
+                    f"training setting {name} is {getattr(self, name)!r}: expected {expected}",
+                    code="bad_value",
+                    field=name,
+                )
 
     def get_warmup_steps(self, num_training_steps: int) -> int:
         """Steps of the warm-up: fewer than there are, since the learning rate of its first one is 0."""

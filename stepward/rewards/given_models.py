@@ -34,7 +34,11 @@ def tokenizer_of(model: Any) -> Any:
     """
     name = model if isinstance(model, str | Path) else base_of(model).config._name_or_path
     if not name:
-        raise StepwardError("the model doesn't say where its tokenizer is: give processing_class")
+        raise StepwardError(
+            "the model doesn't say where its tokenizer is: give processing_class",
+            code="missing",
+            field="processing_class",
+        )
     return load_tokenizer(name)
 
 

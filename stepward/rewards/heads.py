@@ -48,12 +48,18 @@ class Head:
         ):
             raise StepwardError(
                 f"label_tokens {self.label_tokens} with {self.classes} classes: expected two different tokens, "
-                "right and wrong, or three, with neutral last"
+                "right and wrong, or three, with neutral last",
+                code="bad_value",
+                field="label_tokens",
             )
         if self.kind == "linear" and self.classes not in (1, 2, 3):
-            raise StepwardError(f"a linear head of {self.classes} classes: expected 1, 2 or 3")
+            raise StepwardError(
+                f"a linear head of {self.classes} classes: expected 1, 2 or 3", code="bad_value", field="num_labels"
+            )
         if self.kind == "scalar" and self.classes != 1:
-            raise StepwardError(f"a scalar head of {self.classes} classes: expected 1")
+            raise StepwardError(
+                f"a scalar head of {self.classes} classes: expected 1", code="bad_value", field="num_labels"
+            )
 
 
 def margins(logits: Tensor) -> Tensor:
@@ -123,7 +129,10 @@ def one_token_id(tokenizer: Any, text: str) -> int:
     ids = tokenizer.encode(text, add_special_tokens=False)
     if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
         unknown = " (unknown)" if len(ids) == 1 else ""
-        raise StepwardError(f"{text!r} is {len(ids)} tokens to this tokenizer{unknown}: expected one; choose another")
+        raise StepwardError(
+            f"{text!r} is {len(ids)} tokens to this tokenizer{unknown}: expected one; choose another",
+            code="unsupported",
+        )
     return int(ids[0])
 
 
@@ -150,7 +159,9 @@ def head_name(model: PreTrainedModel, head: Head) -> str:
         if not names or not isinstance(module, torch.nn.Linear):
             raise StepwardError(
                 f"{type(model).__name__} has no output matrix to read label tokens with: expected a causal language "
-                "model, or set head to linear"
+                "model, or set head to linear",
+                code="unsupported",
+                field="head",
             )
         return names[0]
     for name in ("score", "classifier"):
@@ -158,11 +169,17 @@ def head_name(model: PreTrainedModel, head: Head) -> str:
         if isinstance(module, torch.nn.Module):
             found = getattr(module, "out_features", head.classes)
             if found != head.classes:
-                raise StepwardError(f"{type(model).__name__} has {found} classes, but {head.classes} are asked for")
+                raise StepwardError(
+                    f"{type(model).__name__} has {found} classes, but {head.classes} are asked for",
+                    code="mismatch",
+                    field="num_labels",
+                )
             return name
     raise StepwardError(
         f"{type(model).__name__} has no classification head: expected a token or sequence classifier, or set head to "
-        "label_tokens for a causal language model"
+        "label_tokens for a causal language model",
+        code="unsupported",
+        field="head",
     )
 
 

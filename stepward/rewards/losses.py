@@ -168,7 +168,9 @@ def class_weights(targets: Tensor, weights: Tensor) -> Tensor:
         absent = (mass <= 0).nonzero()[0].item()
         raise StepwardError(
             f"classes can't be weighed against each other: no label of class {absent} of {len(mass)} in the training "
-            "set; train without class weighting, or add such labels"
+            "set; train without class weighting, or add such labels",
+            code="degenerate",
+            field="class_weight",
         )
     return (mass.sum() / (len(mass) * mass)).float()
 

@@ -267,13 +267,19 @@ def _numbers(name: str, values: ArrayLike, low: float = -np.inf, high: float = n
     bad = np.flatnonzero(~(np.isfinite(numbers) & (numbers >= low) & (numbers <= high)))
     if len(bad):
         bounds = "" if low == -np.inf else f" of at least {low:g}" if high == np.inf else f" from {low:g} to {high:g}"
-        raise StepwardError(f"{name}[{bad[0]}] is {numbers[bad[0]]}: expected a finite number{bounds}")
+        raise StepwardError(
+            f"{name}[{bad[0]}] is {numbers[bad[0]]}: expected a finite number{bounds}",
+            code="bad_value" if np.isfinite(numbers[bad[0]]) else "not_finite",
+            field=name,
+        )
     return numbers
 
 
 def _same_length(name: str, values: NDArray[np.generic], others: Floats) -> None:
     if values.shape != others.shape:
-        raise StepwardError(f"{name} has shape {values.shape}: expected {others.shape}, one for each score")
+        raise StepwardError(
+            f"{name} has shape {values.shape}: expected {others.shape}, one for each score", code="mismatch", field=name
+        )
 
 
 def _mean(

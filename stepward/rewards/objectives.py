@@ -56,6 +56,10 @@ def weights_of_classes(asked: str | float | None, classes: int, rows: Any) -> tu
     if asked != "balanced":
         return (float(asked), *[1.0] * (max(classes, 2) - 1))
     if rows is None or is_streamed(rows):
-        raise StepwardError("class_weight balanced needs all labels before training: give a number for streamed rows")
+        raise StepwardError(
+            "class_weight balanced needs all labels before training: give a number for streamed rows",
+            code="conflict",
+            field="class_weight",
+        )
     labels = torch.tensor([label for row in rows["labels"] for label in row])
     return tuple(class_weights(class_targets(labels, classes), torch.ones_like(labels)).tolist())

@@ -60,7 +60,11 @@ class PreferenceTrainer(RewardTrainer):
         if self.args.pair_weight == "pair":
             return made
         if is_streamed(made):
-            raise StepwardError("pair_weight prompt counts each prompt's pairs: rows can't be streamed")
+            raise StepwardError(
+                "pair_weight prompt counts each prompt's pairs: rows can't be streamed",
+                code="conflict",
+                field="pair_weight",
+            )
         pairs = Counter(made["group"])
         return made.remove_columns("weight").add_column("weight", [1 / pairs[group] for group in made["group"]])
 

@@ -60,7 +60,11 @@ class TrainingSettings:
         ]
         for name, good, expected in checks:
             if not good:
-                raise StepwardError(f"training setting {name} is {getattr(self, name)!r}: expected {expected}")
+                raise StepwardError(
+                    f"training setting {name} is {getattr(self, name)!r}: expected {expected}",
+                    code="bad_value",
+                    field=name,
+                )
 
     def config(self, folder: Path, seed: int) -> PRMConfig | ORMConfig:
         """The trainer's settings that say the same; nothing is logged or saved on the way."""

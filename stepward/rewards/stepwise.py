@@ -12,13 +12,14 @@ from stepward.errors import StepwardError
 from stepward.rendering import Renderer
 from stepward.rewards.answer_tokens import Form
 from stepward.rewards.collation import Batch, StepCollator
-from stepward.rewards.columns import IGNORED, Features, StepFeatures
+from stepward.rewards.columns import Features, StepFeatures
 from stepward.rewards.configs import ORMConfig, PRMConfig, StepConfig
 from stepward.rewards.degenerate import check_labels
 from stepward.rewards.folder import Description
 from stepward.rewards.heads import Head, head_of, probabilities
 from stepward.rewards.metrics import best_of_n, step_metrics
 from stepward.rewards.objectives import step_loss, step_units, weights_of_classes
+from stepward.rewards.row_fields import IGNORED
 from stepward.rewards.tables import columns_of, is_streamed
 from stepward.rewards.training import RewardTrainer, Rows
 
@@ -152,5 +153,7 @@ def _check_step_token(tokenizer: Any, token: str) -> None:
     ids = tokenizer.encode(token, add_special_tokens=False)
     if not ids or tokenizer.unk_token_id in ids:
         raise StepwardError(
-            f"the tokenizer has no token for step_token {token!r}: set add_step_token, or choose text that it has"
+            f"the tokenizer has no token for step_token {token!r}: set add_step_token, or choose text that it has",
+            code="unsupported",
+            field="step_token",
         )

@@ -103,7 +103,9 @@ def make_features(rows: Any, make: Features, name: str, processes: int | None) -
         )
     else:
         raise StepwardError(
-            f"the {name} data is {type(rows).__name__}: expected a data set of `datasets`, or a list of rows"
+            f"the {name} data is {type(rows).__name__}: expected a data set of `datasets`, or a list of rows",
+            code="wrong_type",
+            field=f"{name}_dataset",
         )
     fates = made["fate"] if len(made) else []
     first: dict[str, list[int]] = {}
@@ -134,7 +136,11 @@ def all_read(rows: Any, counts: Counts) -> Any:
 
 def _check_kept(counts: Counts) -> None:
     if not counts.kept:
-        raise StepwardError(f"nothing to use: {counts.sentence()}; expected rows with at least one label that fits")
+        raise StepwardError(
+            f"nothing to use: {counts.sentence()}; expected rows with at least one label that fits",
+            code="empty",
+            field=f"{counts.name}_dataset",
+        )
 
 
 def is_streamed(rows: Any) -> bool:

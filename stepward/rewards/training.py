@@ -251,7 +251,11 @@ class RewardTrainer(Trainer):
         if self.accelerator.num_processes > 1:
             units = self.accelerator.gather(units.reshape(1)).sum()
         if not float(units) > 0:
-            raise StepwardError("a batch without any label: nothing could be learnt from it, and its loss would be 0")
+            raise StepwardError(
+                "a batch without any label: nothing could be learnt from it, and its loss would be 0",
+                code="empty",
+                field="labels",
+            )
         return batches, units
 
     def compute_loss(
@@ -285,7 +289,9 @@ class RewardTrainer(Trainer):
         if value != value or value in (float("inf"), float("-inf")):
             raise StepwardError(
                 f"the loss is {value} at optimiser step {step + 1}: lower learning_rate (now {self.args.learning_rate})"
-                " or max_grad_norm, or train in another precision"
+                " or max_grad_norm, or train in another precision",
+                code="not_finite",
+                field="loss",
             )
         self.losses += [0.0] * (step + 1 - len(self.losses))
         self.losses[step] += value

@@ -45,6 +45,7 @@ def as_columns(source: Path) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.mark.slow
 def test_32_rows_of_prm800ks_shape_are_learnt_by_heart(tmp_path: Path) -> None:
     random = Random(0)
     source = tmp_path / "rows.jsonl"

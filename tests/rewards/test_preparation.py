@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from raising import refused
 
-from stepward.errors import StepwardError
+from stepward.errors import Code
 from stepward.records import Problem, Solution, StepLabels
 from stepward.rewards.preparation import labelled_rows
 from stepward.rewards.settings import TrainingSettings
@@ -35,30 +36,30 @@ def second(**changes: object) -> list[StepLabels]:
 
 
 Records = tuple[list[Problem], list[Solution], list[StepLabels]]
-BAD: dict[str, tuple[str, Records]] = {
-    "count": ("s2 has 2 steps and 1 labels", ([PROBLEM], SOLUTIONS, second(labels=(0.5,)))),
-    "above one": (r"s2, step 2: label 1\.5", ([PROBLEM], SOLUTIONS, second(labels=(0.5, 1.5)))),
-    "nan": ("s2, step 1: label nan", ([PROBLEM], SOLUTIONS, second(labels=(float("nan"), 1.0)))),
-    "kind": ("s2 are of kind 'hard'", ([PROBLEM], SOLUTIONS, second(kind="hard"))),
-    "eta": ("more than one eta", ([PROBLEM], SOLUTIONS, second(eta=2.0))),
-    "unlabelled": ("s2 has no labels", ([PROBLEM], SOLUTIONS, LABELS[1:])),
-    "surplus": ("labels of solution s2", ([PROBLEM], SOLUTIONS[:1], LABELS)),
-    "labelled twice": ("s1 is labelled twice", ([PROBLEM], SOLUTIONS, [*LABELS, LABELS[1]])),
-    "solution twice": ("s1 is there twice", ([PROBLEM], [*SOLUTIONS, SOLUTIONS[0]], LABELS)),
-    "no problem": ("s1: its problem 'p' is not", ([], SOLUTIONS, LABELS)),
+BAD: dict[str, tuple[Code, str, tuple[object, ...], Records]] = {
+    "count": ("mismatch", "labels", ("s2", 2, 1), ([PROBLEM], SOLUTIONS, second(labels=(0.5,)))),
+    "above one": ("bad_value", "labels", ("s2", 2, 1.5), ([PROBLEM], SOLUTIONS, second(labels=(0.5, 1.5)))),
+    "nan": ("bad_value", "labels", ("s2", 1, "nan"), ([PROBLEM], SOLUTIONS, second(labels=(float("nan"), 1.0)))),
+    "kind": ("mismatch", "kind", ("s2", "hard", "soft"), ([PROBLEM], SOLUTIONS, second(kind="hard"))),
+    "eta": ("conflict", "eta", (2.0,), ([PROBLEM], SOLUTIONS, second(eta=2.0))),
+    "unlabelled": ("missing", "labels", ("s2",), ([PROBLEM], SOLUTIONS, LABELS[1:])),
+    "surplus": ("missing", "solution_id", ("s2",), ([PROBLEM], SOLUTIONS[:1], LABELS)),
+    "labelled twice": ("duplicate", "solution_id", ("s1",), ([PROBLEM], SOLUTIONS, [*LABELS, LABELS[1]])),
+    "solution twice": ("duplicate", "id", ("s1",), ([PROBLEM], [*SOLUTIONS, SOLUTIONS[0]], LABELS)),
+    "no problem": ("missing", "problem_id", ("s1", "p"), ([], SOLUTIONS, LABELS)),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_bad_records_are_named(case: str) -> None:
-    message, records = BAD[case]
-    with pytest.raises(StepwardError, match=message):
+    code, field, names, records = BAD[case]
+    with refused(code, field=field, names=names):
         labelled_rows(*records, "soft")
 
 
 def test_outcome_labels_that_differ_within_a_solution_are_refused() -> None:
     labels = [StepLabels("s1", "p", "orm", (1.0, 1.0)), StepLabels("s2", "p", "orm", (1.0, 0.0))]
-    with pytest.raises(StepwardError, match="s2: orm labels"):
+    with refused("mismatch", field="labels", names=("s2", "orm")):
         labelled_rows([PROBLEM], SOLUTIONS, labels, "orm")
 
 
@@ -67,5 +68,5 @@ def test_outcome_labels_that_differ_within_a_solution_are_refused() -> None:
     [("kind", "best"), ("epochs", 0), ("learning_rate", float("nan")), ("warmup", 1.0), ("too_long", "cut")],
 )
 def test_settings_that_make_no_sense_are_named(field: str, value: object) -> None:
-    with pytest.raises(StepwardError, match=f"training setting {field} is"):
+    with refused("bad_value", field=field, names=(value,)):
         TrainingSettings(**({"kind": "soft"} | {field: value}))  # type: ignore[arg-type]

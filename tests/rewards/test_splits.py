@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 import torch
 from tiny_world import save_base
-from trained import EVALUATED, KINDS, Kind, gradients, metrics
+from trained import KINDS, Kind, gradients, metrics
 
 HERE = Path(__file__).parent
+FAST: tuple[Kind, ...] = ("prm", "bt")
+"""Kinds that every change trains in each layout, and by two processes; the others are slow."""
+
 SPLITS = [(8, 1), (2, 4), (1, 8)]
 LAID = {
     "tree": {},
@@ -47,8 +50,14 @@ def test_rows_and_accumulation(
     check(gradients(base, tmp_path, kind, rows, passes), reference[kind])
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("laid", LAID)
+@pytest.mark.parametrize(
+    ("laid", "kind"),
+    [
+        pytest.param(laid, kind, marks=() if laid == "tree" or kind in FAST else pytest.mark.slow)
+        for laid in LAID
+        for kind in KINDS
+    ],
+)
 def test_layouts(base: Path, tmp_path: Path, reference: dict[str, Any], kind: Kind, laid: str) -> None:
     check(gradients(base, tmp_path, kind, 4, 2, **LAID[laid]), reference[kind])
 
@@ -61,11 +70,14 @@ def test_fewer_tokens_are_computed_where_rows_share_them(base: Path, tmp_path: P
     )
 
 
-@pytest.fixture(scope="module")
-def by_two(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+LANES = [FAST, pytest.param(tuple(kind for kind in KINDS if kind not in FAST), marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=LANES, ids=["fast", "slow"])
+def by_two(request: pytest.FixtureRequest, base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of what two processes found."""
     folder = tmp_path_factory.mktemp("two")
-    script = f"from trained import two_processes; two_processes({str(base)!r}, {str(folder)!r})"
+    script = f"from trained import two_processes; two_processes({str(base)!r}, {str(folder)!r}, {request.param!r})"
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
@@ -73,17 +85,17 @@ def by_two(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("passes", [1, 2])
-def test_two_processes(by_two: Path, reference: dict[str, Any], kind: Kind, passes: int) -> None:
-    check(torch.load(by_two / "found.pt", weights_only=True)[kind, passes], reference[kind])
+def test_two_processes(by_two: Path, reference: dict[str, Any]) -> None:
+    found = torch.load(by_two / "found.pt", weights_only=True)
+    assert found
+    for (kind, _), gradient in found.items():
+        check(gradient, reference[kind])
 
 
-@pytest.mark.parametrize(("kind", "streamed"), EVALUATED)
-def test_two_processes_evaluate_as_one_does(
-    base: Path, tmp_path: Path, by_two: Path, kind: Kind, streamed: bool
-) -> None:
-    expected = metrics(base, tmp_path, kind)
-    assert {"eval_loss", "eval_pair_accuracy" if kind == "bt" else "eval_best_of_n_last"} <= set(expected)
-    found = torch.load(by_two / "metrics.pt", weights_only=True)[kind, streamed]
-    assert found == pytest.approx(expected, rel=1e-5)
+def test_two_processes_evaluate_as_one_does(base: Path, tmp_path: Path, by_two: Path) -> None:
+    evaluated = torch.load(by_two / "metrics.pt", weights_only=True)
+    assert evaluated
+    for (kind, _), found in evaluated.items():
+        expected = metrics(base, tmp_path, kind)
+        assert {"eval_loss", "eval_pair_accuracy" if kind == "bt" else "eval_best_of_n_last"} <= set(expected)
+        assert found == pytest.approx(expected, rel=1e-5)

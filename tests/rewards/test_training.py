@@ -10,6 +10,7 @@ import pytest
 import torch
 from datasets import Dataset, IterableDataset
 from peft import LoraConfig
+from raising import refused
 from tiny_world import make_tokenizer, save_base
 from trained import KINDS, QUIET, TRAINERS, Kind, rows_of, trainer_of
 from transformers import (
@@ -21,7 +22,6 @@ from transformers import (
 )
 
 from stepward import ORMConfig, ORMTrainer, PreferenceConfig, PreferenceTrainer, PRMConfig, PRMTrainer, load_scorer
-from stepward.errors import StepwardError
 from stepward.rewards.adapters import merged
 
 ROWS = rows_of("prm")
@@ -123,11 +123,14 @@ def losses_of(metrics: dict[str, float]) -> dict[str, float]:
 def test_rows_to_evaluate_are_checked_and_counted_as_those_to_train_on(base: Path, tmp_path: Path) -> None:
     trainer = PRMTrainer(base, config(tmp_path, max_length=100, too_long="drop"), train_dataset=ROWS[:3])
     long = {**ROWS[0], "completions": ["plus " * 200] * len(ROWS[0]["labels"])}
-    with pytest.warns(UserWarning, match=r"1 of 2 rows of the eval data are used, 1 left out as too long \(row 2\)"):
+    with pytest.warns(UserWarning) as said:
         trainer.evaluate([ROWS[0], long])
-    with pytest.raises(StepwardError, match=r"row 1 of the data: labels\[0\] is 7"):
+    counts = trainer.counts["eval"]
+    assert (counts.kept, counts.fates, counts.first) == (1, {"kept": 1, "too long": 1}, {"too long": [2]})
+    assert str(said[0].message) == counts.sentence()
+    with refused("bad_value", row=1, field="labels[0]", names=(7,)):
         trainer.predict([{**ROWS[0], "labels": [7] * len(ROWS[0]["labels"])}])
-    with pytest.raises(StepwardError, match="the eval data is int"):
+    with refused("wrong_type", field="eval_dataset", names=("int",)):
         trainer.evaluate(7)
 
 
@@ -173,11 +176,8 @@ def test_streamed_rows_that_are_left_out_are_said_and_counted(base: Path, tmp_pa
     with pytest.warns(UserWarning) as said:
         trainer.train()
     told = [str(one.message) for one in said if "streamed" in str(one.message)]
-    assert told[:2] == [
-        "row 2 of the streamed train data is left out as too long",
-        "row 3 of the streamed train data is left out as without a label",
-    ]
     assert len(told) == 3 and told[2] == trainer.counts["train"].sentence()
+    assert "row 2 " in told[0] and "too long" in told[0] and "row 3 " in told[1] and "without a label" in told[1]
     fates = trainer.counts["train"].fates
     assert fates["kept"] >= 6 and fates["too long"] == fates["without a label"] == 2, "three steps read the rows twice"
 
@@ -185,7 +185,7 @@ def test_streamed_rows_that_are_left_out_are_said_and_counted(base: Path, tmp_pa
 def test_several_gpus_in_one_process_are_one_and_that_is_said(base: Path, tmp_path: Path) -> None:
     args = config(tmp_path)
     args._n_gpu = 4
-    with pytest.warns(UserWarning, match="sees 4 GPUs and trains on one: .* torchrun or accelerate launch"):
+    with pytest.warns(UserWarning, match=r"\b4 GPUs\b"):
         trainer = PRMTrainer(base, args, train_dataset=ROWS)
     assert trainer.args.n_gpu == 1
 
@@ -257,7 +257,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(base: Path, tmp_path: Path) -
     PRMTrainer(base, config(tmp_path, save_strategy="steps", save_steps=1, max_steps=1), train_dataset=ROWS).train()
     other = PRMTrainer(base, config(tmp_path, step_token=""), train_dataset=ROWS)
     for asked in (str(tmp_path / "checkpoint-1"), tmp_path / "checkpoint-1", True):
-        with pytest.raises(StepwardError, match="checkpoint of another recipe: its rendering is"):
+        with refused("changed", file=tmp_path / "checkpoint-1", field="rendering"):
             other.train(resume_from_checkpoint=asked)
 
 
@@ -269,9 +269,9 @@ def test_the_last_checkpoint_is_found_and_none_is_said(base: Path, tmp_path: Pat
     again.train(resume_from_checkpoint=True)
     assert again.losses == pytest.approx(whole.losses, rel=1e-6)
     (tmp_path / "checkpoint-5" / "stepward_losses.json").unlink()
-    with pytest.raises(StepwardError, match=r"stepward_losses\.json can't be read"):
+    with refused("unreadable", file=tmp_path / "checkpoint-5" / "stepward_losses.json"):
         again.train(resume_from_checkpoint=True)
-    with pytest.raises(StepwardError, match="empty has no checkpoint to go on from"):
+    with refused("file_not_found", file=tmp_path / "empty", field="resume_from_checkpoint"):
         PRMTrainer(base, config(tmp_path / "empty"), train_dataset=ROWS).train(resume_from_checkpoint=True)
 
 
@@ -325,26 +325,26 @@ def test_without_settings_there_are_the_defaults(
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("settings", "code", "field"),
     [
-        ({"pack": "tree", "attention": "restarts"}, "training setting attention"),
-        ({"max_length": 0}, "training setting max_length"),
-        ({"num_labels": 5}, "training setting num_labels"),
-        ({"neutral": "class"}, "training setting neutral"),
-        ({"loss": "mse", "num_labels": 3}, "training setting loss"),
-        ({"class_weight": -1.0}, "training setting class_weight"),
-        ({"remove_unused_columns": True}, "remove_unused_columns"),
-        ({"add_step_token": True}, "training setting step_token"),
+        ({"pack": "tree", "attention": "restarts"}, "bad_value", "attention"),
+        ({"max_length": 0}, "bad_value", "max_length"),
+        ({"num_labels": 5}, "bad_value", "num_labels"),
+        ({"neutral": "class"}, "bad_value", "neutral"),
+        ({"loss": "mse", "num_labels": 3}, "bad_value", "loss"),
+        ({"class_weight": -1.0}, "bad_value", "class_weight"),
+        ({"remove_unused_columns": True}, "conflict", "remove_unused_columns"),
+        ({"add_step_token": True}, "bad_value", "step_token"),
     ],
 )
-def test_settings_that_make_no_sense_are_named(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(StepwardError, match=message):
+def test_settings_that_make_no_sense_are_named(tmp_path: Path, settings: dict[str, Any], code: str, field: str) -> None:
+    with refused(code, field=field):
         config(tmp_path, **settings)
 
 
 def test_a_loss_that_is_no_number_stops_the_training(base: Path, tmp_path: Path) -> None:
     trainer = PRMTrainer(base, config(tmp_path, learning_rate=1e38, max_grad_norm=1e38), train_dataset=ROWS)
-    with pytest.raises(StepwardError, match=r"the loss is (nan|inf) at optimiser step"):
+    with refused("not_finite", field="loss"):
         trainer.train()
 
 
@@ -357,12 +357,12 @@ def test_a_batch_without_labels_is_an_error_and_no_loss_of_0(base: Path, tmp_pat
         return {**batch, "weights": torch.zeros_like(batch["weights"])}
 
     trainer.data_collator = unlabelled
-    with pytest.raises(StepwardError, match="a batch without any label"):
+    with refused("empty", field="labels"):
         trainer.train()
 
 
 def test_what_is_left_out_is_said(base: Path, tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match=r"left out as too long \(row 2\)"):
+    with pytest.warns(UserWarning) as said:
         trainer = ORMTrainer(
             base,
             ORMConfig(str(tmp_path), max_length=40, **QUIET),
@@ -372,7 +372,8 @@ def test_what_is_left_out_is_said(base: Path, tmp_path: Path) -> None:
                 {"prompt": "Start", "completion": "wrong", "label": False},
             ],
         )
-    assert trainer.counts["train"].kept == 2
+    counts = trainer.counts["train"]
+    assert (counts.kept, counts.first) == (2, {"too long": [2]}) and str(said[0].message) == counts.sentence()
 
 
 def test_a_tokenizer_without_padding_or_end_will_do(base: Path, tmp_path: Path) -> None:
@@ -386,7 +387,7 @@ def test_a_tokenizer_without_padding_or_end_will_do(base: Path, tmp_path: Path) 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
     small = save_base(tmp_path / "small", vocab_size=50)
-    with pytest.raises(StepwardError, match="knows 50 tokens but its tokenizer gives id"):
+    with refused("mismatch", row=1, field="processing_class", names=(50,)):
         PRMTrainer(small, config(tmp_path), train_dataset=ROWS)
 
 
