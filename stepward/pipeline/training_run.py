@@ -44,7 +44,7 @@ def make_run(recipe: Recipe, folder: Path, console: Console) -> None:
     load_grader(recipe.grader)
     with locked(folder):
         manifest = begun(folder, recipe)
-        run = Run(recipe, folder, manifest, Here(1), console)
+        run = Run(recipe, folder, manifest, Here(1), console, training=False)
         run.remove_leftovers()
         for stage in STAGES:
             stage(run)
