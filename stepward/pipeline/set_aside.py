@@ -46,12 +46,12 @@ def without_rollouts(problems: list[Problem], counted: list[StepRollouts]) -> li
             given[one.problem_id] += one.drawn + one.empty
             failed[one.problem_id] += one.failed
             faults[one.problem_id] = one.fault or faults.get(one.problem_id, "")
-    found = []
+    found: list[FailedPrompt] = []
     for problem in problems:
         if failed[problem.id] and not given[problem.id]:
             lost = [Completion("", False, fault=faults[problem.id])] * failed[problem.id]
-            one = failed_prompt(Prompt(problem.id, problem.question, (), len(lost)), lost)
-            found += [one] if one is not None else []
+            record = failed_prompt(Prompt(problem.id, problem.question, (), len(lost)), lost)
+            found += [record] if record is not None else []
     return found
 
 

@@ -217,7 +217,7 @@ def test_files_are_linked_and_copied_where_they_cant_be(tmp_path: Path, monkeypa
         raise OSError(errno.ENOSPC, "no space")
 
     monkeypatch.setattr(os, "link", full)
-    with refused("unwritable", file=tmp_path / "none"):
+    with refused("unwritable", names=(tmp_path,)):
         link(source, tmp_path / "none")
     with refused("file_not_found", file=tmp_path / "gone"):
         link(tmp_path / "gone", tmp_path / "none")
