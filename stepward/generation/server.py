@@ -80,6 +80,26 @@ class ServerGenerator:
         """
         return _finish(self._complete(prompts, sampling, seed))
 
+    def try_prefixes(self, questions: Sequence[str], sampling: Sampling) -> None:
+        """Tries whether the server goes on from prefixes, as the first call of `complete` that has some does.
+
+        Args:
+            questions: Some that will be asked.
+            sampling: How they will be.
+
+        Raises:
+            StepwardError: It refuses prefixes, or writes solutions from their beginning again.
+        """
+
+        async def tried() -> None:
+            async with self._server.calls() as calls:
+                prompts = [Prompt(f"probe {number}", asked, ("",), 1) for number, asked in enumerate(questions)]
+                await probe(self._asking, calls, sampling, prompts)
+
+        self._check(sampling)
+        if self._asking.options.probe and not self._asking.continues:
+            _finish(tried())
+
     async def _complete(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
         self._check(sampling)
         most = self._asking.options.choices

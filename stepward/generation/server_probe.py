@@ -144,7 +144,7 @@ class _Try:
             self.sampling, self.refused = recipes, ""
             whole = await self._lines(())
         self.refused = ""
-        rest = await self._lines(whole[: max(1, len(whole) // 2)] or self.prompt.steps)
+        rest = await self._lines(whole[: max(1, len(whole) // 2)] or _PLAIN_PREFIX.steps)
         lines = [_plain(line) for line in whole]
         if not rest or len(lines) < 2 or lines[0] in lines[1:]:
             return None

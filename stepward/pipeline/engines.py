@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from stepward.errors import StepwardError
 from stepward.generation.prompting import Prompting
@@ -50,6 +51,25 @@ def engine_of(section: Generator, field: str) -> Engine:
     except StepwardError as error:
         where = f"{field}.{error.field}" if error.field else field
         raise StepwardError(f"{field}: {error}", code=error.code, file=error.file, field=where) from error
+
+
+def try_prefixes(recipe: Recipe, questions: Sequence[str]) -> None:
+    """Finds out before any solution is paid for whether the servers that are to complete prefixes go on from them.
+
+    Raises:
+        StepwardError: One does not; names the field.
+    """
+    for name, section in completers(recipe).items():
+        if section.engine == "server":
+            engine: Any = engine_of(section, completer_field(recipe, name))
+            engine.try_prefixes(questions, sampling_of(section))
+
+
+def completer_field(recipe: Recipe, name: str) -> str:
+    """The section of a completer by its name in `completers`."""
+    if name:
+        return f"rollouts.also.{name}"
+    return "generator" if recipe.rollouts.completer == GENERATOR else "rollouts.completer"
 
 
 @dataclass(frozen=True, slots=True)

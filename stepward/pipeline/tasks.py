@@ -20,7 +20,16 @@ from stepward.labelling.stopping import stopping_of
 from stepward.labelling.tree_search import TreeSettings, TreeState, grow_trees, tree_rollouts
 from stepward.pipeline.borrowing import lender_of
 from stepward.pipeline.drawing import Watched
-from stepward.pipeline.engines import GENERATOR, Named, completers, engine_of, sampling_of, seed_of
+from stepward.pipeline.engines import (
+    Named,
+    completer_field,
+    completers,
+    engine_of,
+    sampling_of,
+    seed_of,
+    try_prefixes,
+)
+from stepward.pipeline.inputs import needs_rollouts
 from stepward.pipeline.layout import BY, TREES, Layout, parted_model
 from stepward.pipeline.set_aside import facts_of, without_rollouts
 from stepward.pipeline.units import JUDGED
@@ -38,6 +47,8 @@ def solve(unit: str, folder: Path, recipe: Recipe) -> Facts:
     split, problems = layout.batch(unit, recipe.solutions.unit)
     generator = engine_of(recipe.generator, "generator")
     before = generator.meter.copy()
+    if needs_rollouts(recipe):
+        try_prefixes(recipe, [problem.question for problem in problems])
     count = getattr(recipe.solutions, split)
     found = draw_solutions(
         problems, generator, right_by(recipe.grader),
@@ -73,7 +84,7 @@ def roll_out(unit: str, folder: Path, recipe: Recipe) -> Facts:
     shards = layout.of_batch("solutions", unit, asked.unit, recipe.solutions.unit)
     solutions = [one for shard in shards for one in read_shard(shard, Solution) if one.problem_id in wanted]
     section = completers(recipe)[name]
-    completer = Watched(engine_of(section, f"rollouts.also.{name}" if name else _completer_field(recipe)))
+    completer = Watched(engine_of(section, completer_field(recipe, name)))
     before = completer.meter.copy()
     draw = _grow_trees if asked.search == "tree" else _draw_rollouts
     named = Named(completer, name) if name else completer
@@ -125,10 +136,6 @@ def _grow_trees(
     )  # fmt: skip
     write_shard(path, states, TreeState)
     return [*records_of(prefixes_of(solutions), {}, completer.name), *tree_rollouts(states)]
-
-
-def _completer_field(recipe: Recipe) -> str:
-    return "generator" if recipe.rollouts.completer == GENERATOR else "rollouts.completer"
 
 
 def _metered(meter: Meter) -> Facts:

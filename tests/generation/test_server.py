@@ -183,17 +183,18 @@ def test_a_server_that_refuses_its_list_is_refused(fake: FakeServer) -> None:
 
 
 def test_a_prompt_that_is_refused_is_a_fault_of_that_prompt(fake: FakeServer) -> None:
-    words = {1: "This model's maximum context length is 10 tokens", 2: "bad words", 3: ""}
+    # "What is 1 plus 1?" is what the server itself is tried with.
+    words = {2: "This model's maximum context length is 10 tokens", 3: "bad words", 4: ""}
 
     def picky(_: int, fields: dict[str, Any]) -> Way:
         asked = re.match(r"What is (\d+) plus", fields["prompt"])
         number = int(asked[1]) if asked else 0
-        return {"choices": [{"finish_reason": "content_filter", "text": ""}] * 8} if number == 3 else (
+        return {"choices": [{"finish_reason": "content_filter", "text": ""}] * 8} if number == 4 else (
             (400, words[number]) if number in words else "ok"
         )  # fmt: skip
 
     fake.misbehave = picky
-    found = engine(fake).complete(PROMPTS[:5], SAMPLING, seed=0)
+    found = engine(fake).complete(PROMPTS[1:6], SAMPLING, seed=0)
     assert [{one.fault for one in drawn} for drawn in found] == [
         {""}, {"context"}, {"refused: bad words"}, {"filtered"}, {""},
     ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Servers as people run them, by their quirks: each ends in what is right, or in a refusal that says why."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ from stepward.generation.finish_reasons import ending_of
 from stepward.generation.prompting import Prompting
 from stepward.generation.protocol import Completion, Prompt, Sampling, failed_prompt
 from stepward.generation.server import ServerGenerator
+from stepward.pipeline import tasks
+from stepward.recipes.schema import Recipe
+from stepward.records import Problem
 
 SAMPLING = Sampling(max_new_tokens=64)
 QUESTIONS = [f"What is {a} + {a + 1} * 3?" for a in range(2, 8)]
@@ -218,6 +222,21 @@ def test_the_probe_takes_no_right_server_for_a_wrong_one(way: str, fake: FakeSer
     drawn = engine(fake, chat=False).complete(PREFIXES, SAMPLING, seed=1)
     lost = [failed_prompt(prompt, each) for prompt, each in zip(PREFIXES, drawn, strict=True)]
     assert [one.id for one in lost if one] == (["p0/1"] if way == "one problem filtered" else [])
+
+
+def test_a_run_tries_prefixes_before_it_pays_for_a_solution(
+    fake: FakeServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    problems = [Problem(prompt.id, prompt.question, "1") for prompt in WHOLE]
+    monkeypatch.setattr(tasks.Layout, "batch", lambda *_: ("reward", problems))
+    fake.misbehave = lambda _, fields: solved(fields, restarts=True)
+    generator = {"engine": "server", "url": fake.url, "model": MODEL, "prompt": {"chat": True}}
+    recipe = Recipe.model_validate({"name": "r", "generator": generator, "labels": {"kinds": ["hard"]}})
+    with refused("server_incompatible", field="options.probe"):
+        tasks.solve("reward-0000", tmp_path, recipe)
+    assert {fields["n"] for fields in fake.asked} == {1}
+    whole = recipe.model_copy(update={"labels": recipe.labels.model_copy(update={"kinds": ("orm",)})})
+    assert tasks.solve("reward-0000", tmp_path, whole)["draws"] == 15 * 6
 
 
 def test_the_probe_is_asked_once_and_can_be_left_out(fake: FakeServer) -> None:

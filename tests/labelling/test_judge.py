@@ -159,7 +159,8 @@ def test_what_cannot_be_asked_is_refused() -> None:
 
 def test_a_judgement_of_another_solution_is_refused() -> None:
     solution = attempt("a", "b")
-    with pytest.raises(StepwardError, match="no such solution"):
+    with pytest.raises(StepwardError) as raised:
         judge_labels([solution], [Judgement("p/else", "p", 1, (1,), "j")])
+    assert "p/else" in str(raised.value)
     with refused("mismatch", field="first_error", names=(solution.id, "step 2 of 2")):
         judge_labels([solution], [Judgement(solution.id, "p", 2, (2,), "j")])
