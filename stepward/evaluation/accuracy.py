@@ -183,7 +183,9 @@ def _ballot(table: CandidateTable, row: int) -> Ballot:
     if (np.append(right, False)[answers] != correct).any():
         raise StepwardError(
             f"problem {problem}: one answer is graded right in one candidate and wrong in another, or a candidate "
-            "without an answer is graded right; grade the answers again"
+            "without an answer is graded right; grade the answers again",
+            code="mismatch",
+            field="correct",
         )
     return Ballot(problem, answers, right, np.array(table.copies[own], dtype=np.int64))
 
@@ -191,29 +193,47 @@ def _ballot(table: CandidateTable, row: int) -> Ballot:
 def _check(table: CandidateTable, models: Sequence[ModelScores], ns: tuple[int, ...]) -> None:
     """That every problem has enough candidates, and every candidate scores that can be aggregated and voted with."""
     if not ns or ns[0] < 1:
-        raise StepwardError(f"evaluation: the N to measure are {list(ns)}, expected at least one, each at least 1")
+        raise StepwardError(
+            f"evaluation: the N to measure are {list(ns)}, expected at least one, each at least 1",
+            code="bad_value",
+            field="ns",
+        )
     if not len(table.problems):
-        raise StepwardError("evaluation: there are no problems; expected at least one")
+        raise StepwardError("evaluation: there are no problems; expected at least one", code="empty", field="problems")
     if (np.diff(table.starts) < 1).any():
         problem = table.problems[int(np.argmax(np.diff(table.starts) < 1))]
-        raise StepwardError(f"problem {problem}: it has no candidates, expected at least {ns[-1]}")
+        raise StepwardError(
+            f"problem {problem}: it has no candidates, expected at least {ns[-1]}", code="too_few", field="candidates"
+        )
     drawn = np.add.reduceat(table.copies, table.starts[:-1])
     if (drawn < ns[-1]).any():
         short = int(np.argmax(drawn < ns[-1]))
         raise StepwardError(
             f"problem {table.problems[short]}: {drawn[short]} candidates, expected at least {ns[-1]}; "
-            "lower the largest N, or draw more"
+            "lower the largest N, or draw more",
+            code="too_few",
+            field="ns",
         )
     seen: set[tuple[str, int]] = set()
     for model in models:
         name = f"scores by {model.method}, seed {model.seed}"
         if (model.method, model.seed) in seen:
-            raise StepwardError(f"{name}: there twice; give each model its own name or seed")
+            raise StepwardError(
+                f"{name}: there twice; give each model its own name or seed", code="duplicate", field="seed"
+            )
         seen.add((model.method, model.seed))
         if len(model.starts) != len(table.answers) + 1 or model.starts[-1] != len(model.steps):
-            raise StepwardError(f"{name}: they are not one list a candidate; score every candidate once")
+            raise StepwardError(
+                f"{name}: they are not one list a candidate; score every candidate once",
+                code="mismatch",
+                field="scores",
+            )
         if (model.starts[1:] <= model.starts[:-1]).any():
-            raise StepwardError(f"{name}: a candidate has no step score; expected at least one")
+            raise StepwardError(
+                f"{name}: a candidate has no step score; expected at least one", code="missing", field="scores"
+            )
         # Both comparisons are false for NaN.
         if not (model.steps.min() >= 0.0 and model.steps.max() <= 1.0):
-            raise StepwardError(f"{name}: a step score is not in [0, 1]; the logistic of a reward is")
+            raise StepwardError(
+                f"{name}: a step score is not in [0, 1]; the logistic of a reward is", code="bad_value", field="scores"
+            )

@@ -39,7 +39,9 @@ def subset_shares(total: int, ns: tuple[int, ...]) -> Floats:
     for n in ns:
         if not 1 <= n <= total:
             raise StepwardError(
-                f"best of {n} needs 1 to {total} candidates, as many as were drawn; draw more or lower N"
+                f"best of {n} needs 1 to {total} candidates, as many as were drawn; draw more or lower N",
+                code="too_few",
+                field="ns",
             )
     # C(L - 1, N) / C(L, N) = (L - N) / L: downwards from 1, and never a binomial, which would not fit in a float.
     lengths = np.arange(total, 0, -1, dtype=np.float64)[:, None]

@@ -158,7 +158,9 @@ def compare_runs(
     for method in methods or ():
         if method not in listed:
             raise StepwardError(
-                f"--methods {method}: no such method; expected {', '.join(listed)}, or METHOD:VOTING:AGGREGATION"
+                f"--methods {method}: no such method; expected {', '.join(listed)}, or METHOD:VOTING:AGGREGATION",
+                code="unknown_name",
+                field="--methods",
             )
     kept = [method for method in listed if not methods or method in methods or method in WITHOUT_MODEL]
     if len(runs) == 1:
@@ -185,10 +187,16 @@ def _common_n(runs: Sequence[Measured], asked: int | None) -> int:
     common = set.intersection(*({row.n for row in run.rows} for run in runs))
     if asked is not None:
         if asked not in common:
-            raise StepwardError(f"--n {asked}: not measured by all; expected one of {_listed(common)}")
+            raise StepwardError(
+                f"--n {asked}: not measured by all; expected one of {_listed(common)}", code="unknown_name", field="--n"
+            )
         return asked
     if not common:
-        raise StepwardError("no N is common to these runs; measure them at the same ones (evaluation.ns, or --ns)")
+        raise StepwardError(
+            "no N is common to these runs; measure them at the same ones (evaluation.ns, or --ns)",
+            code="mismatch",
+            field="ns",
+        )
     own = {run.n for run in runs}
     return own.pop() if len(own) == 1 and own <= common else max(common)
 
@@ -202,10 +210,16 @@ def _within(run: Measured, methods: Sequence[str], n: int, seed: int) -> Pair:
     if run.accuracies is None:
         raise StepwardError(
             f"{run.name}: no accuracies by problem (evaluation/accuracies.parquet), so its methods can't be compared; "
-            "evaluate it again"
+            "evaluate it again",
+            code="unfinished",
+            file=run.name,
         )
     if len(methods) < 2:
-        raise StepwardError(f"--methods {', '.join(methods)}: of one run name two methods or more, to compare them")
+        raise StepwardError(
+            f"--methods {', '.join(methods)}: of one run name two methods or more, to compare them",
+            code="too_few",
+            field="--methods",
+        )
     found = _paired([*combinations([(run, method) for method in methods], 2)], n, seed)
     return Pair(run.name, run.name, "", tuple(found), ())
 

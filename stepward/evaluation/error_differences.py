@@ -56,7 +56,11 @@ def _numbers(benchmark: ErrorBenchmark, predictions: Sequence[Prediction], thres
         return np.asarray(found_errors(benchmark, predictions, threshold) == first, dtype=np.float64)[:, None]
     scores = [one.scores for one in predictions if one.scores is not None]
     if threshold.value is None or len(scores) < len(predictions):
-        raise StepwardError("PRMBench's score counts every step: give step_scores, 0 or 1 where a critic says no more")
+        raise StepwardError(
+            "PRMBench's score counts every step: give step_scores, 0 or 1 where a critic says no more",
+            code="missing",
+            field="step_scores",
+        )
     above = float(np.nextafter(threshold.value, np.inf))
     return row_kinds(scores, [row.labels for row in benchmark.rows], above)
 

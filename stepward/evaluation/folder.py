@@ -160,18 +160,26 @@ def read_accuracies(folder: Path) -> pa.Table:
     try:
         table = pq.read_table(path)
     except FileNotFoundError:
-        raise StepwardError(f"{path}: no such file; evaluate the run first") from None
+        raise StepwardError(f"{path}: no such file; evaluate the run first", code="unfinished", file=path) from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise StepwardError(f"{path}: not a whole Parquet file ({error}); evaluate the run again") from None
+        raise StepwardError(
+            f"{path}: not a whole Parquet file ({error}); evaluate the run again", code="unreadable", file=path
+        ) from None
     if not table.schema.equals(ACCURACIES):
-        raise StepwardError(f"{path}: expected columns {', '.join(ACCURACIES.names)}; evaluate the run again")
+        raise StepwardError(
+            f"{path}: expected columns {', '.join(ACCURACIES.names)}; evaluate the run again",
+            code="wrong_version",
+            file=path,
+        )
     return table
 
 
 def _facts(path: Path) -> dict[str, int]:
     content = _read(path)
     if not isinstance(content, dict) or not all(isinstance(value, int) for value in content.values()):
-        raise StepwardError(f"{path}: expected an object of whole numbers; evaluate the run again")
+        raise StepwardError(
+            f"{path}: expected an object of whole numbers; evaluate the run again", code="wrong_type", file=path
+        )
     return content
 
 
@@ -188,15 +196,21 @@ def _labels(path: Path) -> LabelQuality | None:
 def _rows(path: Path, record: type) -> list[dict[str, Any]]:
     content = _read(path)
     if not isinstance(content, list):
-        raise StepwardError(f"{path}: expected a list of rows; evaluate the run again")
-    return [_checked(row, record, path, f", row {number}") for number, row in enumerate(content, start=1)]
+        raise StepwardError(f"{path}: expected a list of rows; evaluate the run again", code="wrong_type", file=path)
+    return [_checked(row, record, path, f", row {number}", number) for number, row in enumerate(content, start=1)]
 
 
-def _checked(row: Any, record: type, path: Path, where: str) -> dict[str, Any]:
+def _checked(row: Any, record: type, path: Path, where: str, number: int | None = None) -> dict[str, Any]:
     expected = set(record.__dataclass_fields__)  # type: ignore[attr-defined]
     if not isinstance(row, dict) or set(row) != expected:
         odd = sorted(set(row) ^ expected) if isinstance(row, dict) else sorted(expected)
-        raise StepwardError(f"{path}{where}: missing or unknown fields {', '.join(odd)}; evaluate the run again")
+        raise StepwardError(
+            f"{path}{where}: missing or unknown fields {', '.join(odd)}; evaluate the run again",
+            code="wrong_version",
+            file=path,
+            row=number,
+            field=odd[0],
+        )
     return row
 
 
@@ -204,6 +218,8 @@ def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise StepwardError(f"{path}: no such file; evaluate the run first") from None
+        raise StepwardError(f"{path}: no such file; evaluate the run first", code="unfinished", file=path) from None
     except ValueError as error:
-        raise StepwardError(f"{path}: not JSON ({error}); evaluate the run again") from None
+        raise StepwardError(
+            f"{path}: not JSON ({error}); evaluate the run again", code="unreadable", file=path
+        ) from None

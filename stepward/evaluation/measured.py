@@ -62,7 +62,12 @@ class Measured:
         key = (self.kind(method), *self.way(method), n)
         found = next((row for row in self.rows if (row.method, row.voting, row.aggregation, row.n) == key), None)
         if found is None:
-            raise StepwardError(f"{self.name}: no row of {method} at N = {n}; evaluate it again, or give another --n")
+            raise StepwardError(
+                f"{self.name}: no row of {method} at N = {n}; evaluate it again, or give another --n",
+                code="missing",
+                file=self.name,
+                field="n",
+            )
         return found
 
     def methods(self) -> list[str]:

@@ -36,14 +36,22 @@ def compare_pairs(
         subset, name = min(odd)
         where = "the first" if (subset, name) in ours else "the other"
         of = f" of subset {subset}" if subset else ""
-        raise StepwardError(f"id {name!r}{of}: only in {where} of both files ({len(odd):,} such); score the same rows")
+        raise StepwardError(
+            f"id {name!r}{of}: only in {where} of both files ({len(odd):,} such); score the same rows",
+            code="mismatch",
+            field="id",
+        )
     rows: dict[Stratum, list[Pair]] = {}
     for one in first:
         if benchmark != "rewardbench2" or one.subset != TIES:
             section = (section_of(one.subset) if benchmark == "rewardbench" else None) or one.section
             rows.setdefault((section, one.subset), []).append(one)
     if not rows:
-        raise StepwardError("all rows are of the Ties subset, whose score is no share of wins: nothing to compare")
+        raise StepwardError(
+            "all rows are of the Ties subset, whose score is no share of wins: nothing to compare",
+            code="empty",
+            field="subset",
+        )
     numbers = {
         key: (
             np.array([[one.win] for one in members]),

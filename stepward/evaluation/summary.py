@@ -70,18 +70,34 @@ def evaluate(
     """
     sizes = tuple(sorted(set(ns)))
     if not sizes or sizes[0] < 1:
-        raise StepwardError(f"evaluation: the N to measure are {list(ns)}, expected at least one, each at least 1")
+        raise StepwardError(
+            f"evaluation: the N to measure are {list(ns)}, expected at least one, each at least 1",
+            code="bad_value",
+            field="ns",
+        )
     at = choose_at if choose_at is not None else n_of_choice(sizes)
     if at not in sizes:
-        raise StepwardError(f"evaluation: methods are to be chosen at N = {at}, which is not among {list(sizes)}")
+        raise StepwardError(
+            f"evaluation: methods are to be chosen at N = {at}, which is not among {list(sizes)}",
+            code="bad_value",
+            field="choose_at",
+        )
     test = gather(problems, solutions, at_least=sizes[-1], part="test")
     held = gather(validation[0], validation[1], at_least=at, part="validation")
     if both := {one.problem.id for one in test} & {one.problem.id for one in held}:
-        raise StepwardError(f"problem {min(both)}: it is both a test and a validation problem; split them apart")
+        raise StepwardError(
+            f"problem {min(both)}: it is both a test and a validation problem; split them apart",
+            code="conflict",
+            field="problems",
+        )
     table, held_table = tabulate(test, scores, part="test"), tabulate(held, validation[2], part="validation")
     names = [{f"{model.method}/seed-{model.seed}" for model in one} for one in (table, held_table)]
     if odd := names[0] ^ names[1]:
-        raise StepwardError(f"scores by {min(odd)}: only on the test or only on the validation candidates; score both")
+        raise StepwardError(
+            f"scores by {min(odd)}: only on the test or only on the validation candidates; score both",
+            code="mismatch",
+            field="scores",
+        )
     same = same_by(grader)
     columns = table_of(test, same)
     alone = {"answers_alone": same.alone} if same.alone else {}

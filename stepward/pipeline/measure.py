@@ -49,7 +49,9 @@ def evaluate_run(recipe: Recipe, layout: Layout, progress: Callable[[], None] = 
     for score in layout.scores():
         if score.solution_id not in split_of:
             raise StepwardError(
-                f"scores of solution {score.solution_id} by {score.model}: neither a validation nor a test solution"
+                f"scores of solution {score.solution_id} by {score.model}: neither a validation nor a test solution",
+                code="mismatch",
+                field="solution_id",
             )
         scores[split_of[score.solution_id]].append(score)
     manifest = Manifest.read(layout.folder)

@@ -64,7 +64,9 @@ def report_runs(
     from stepward.report.page import write_report
 
     if len({folder.resolve() for folder in folders}) < len(folders):
-        raise StepwardError(f"{', '.join(map(str, folders))}: a run stands twice; name each once")
+        raise StepwardError(
+            f"{', '.join(map(str, folders))}: a run stands twice; name each once", code="duplicate", field="RUN"
+        )
     recipes = [None if is_scores(folder) else of_run(folder) for folder in folders]
     names = [
         folder.resolve().name if recipe is None else recipe.name
@@ -131,7 +133,12 @@ def draw_picture(layout: Layout, path: Path) -> None:
 def check_picture(path: Path) -> None:
     """Refuses a picture's name that says it is something else than SVG."""
     if path.suffix.lower() != ".svg":
-        raise StepwardError(f"--picture {path}: the picture is SVG; give a name that ends in .svg")
+        raise StepwardError(
+            f"--picture {path}: the picture is SVG; give a name that ends in .svg",
+            code="bad_value",
+            file=path,
+            field="--picture",
+        )
 
 
 def _run(recipe: Recipe, layout: Layout, name: str | None = None) -> "RunReport":
@@ -170,7 +177,9 @@ def _calibration(path: Path) -> dict[str, Reliability]:
             for row in read_json(path)
         }
     except (KeyError, TypeError) as error:
-        raise StepwardError(f"{path}: a row lacks {error}; evaluate the run again") from None
+        raise StepwardError(
+            f"{path}: a row lacks {error}; evaluate the run again", code="wrong_version", file=path
+        ) from None
 
 
 def _errors(path: Path) -> "tuple[ErrorsFound, ...]":
@@ -191,7 +200,9 @@ def _errors(path: Path) -> "tuple[ErrorsFound, ...]":
             for kind in kinds
         )
     except (KeyError, TypeError) as error:
-        raise StepwardError(f"{path}: a row lacks {error}; evaluate the run again") from None
+        raise StepwardError(
+            f"{path}: a row lacks {error}; evaluate the run again", code="wrong_version", file=path
+        ) from None
 
 
 def _with_deviation(shares: Sequence[float | None]) -> str:

@@ -35,9 +35,11 @@ def draw_label_costs(costs: Sequence[LabelCost], path: Path) -> None:
         StepwardError: Another ending, nothing to draw, or the file can't be written.
     """
     if path.suffix not in SUFFIXES:
-        raise StepwardError(f"{path}: expected a name that ends in {' or '.join(SUFFIXES)}")
+        raise StepwardError(
+            f"{path}: expected a name that ends in {' or '.join(SUFFIXES)}", code="bad_value", file=path
+        )
     if not costs:
-        raise StepwardError(f"{path}: there are no rollouts to draw; give a run that has some")
+        raise StepwardError(f"{path}: there are no rollouts to draw; give a run that has some", code="empty", file=path)
     counted = all(one.tokens is not None for one in costs)
     series: defaultdict[str, list[LabelCost]] = defaultdict(list)
     for one in costs:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
 
-from stepward.errors import StepwardError
 from stepward.evaluation.best_of_n import best_of_n, chosen, pass_at_n, subset_shares
 
 CANDIDATES = st.lists(
@@ -107,5 +107,5 @@ def test_minus_infinity_is_a_score_like_any_other() -> None:
 
 @pytest.mark.parametrize("n", [0, 4])
 def test_n_outside_the_candidates_is_refused(n: int) -> None:
-    with pytest.raises(StepwardError, match=f"best of {n} needs 1 to 3 candidates"):
+    with refused("too_few", field="ns", names=(n, 3)):
         best_of_n(np.array([0.5]), np.array([True]), np.array([3]), (1, n))

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from raising import refused
 
-from stepward.errors import StepwardError
 from stepward.evaluation.accuracy import Accuracies
 from stepward.evaluation.folder import ACCURACIES, accuracies_of, read, read_accuracies, write, write_accuracies
 from stepward.evaluation.label_quality import Agreement, LabelQuality
@@ -70,15 +70,15 @@ def test_accuracies_of_every_method_n_and_seed_are_kept(tmp_path: Path) -> None:
 
 
 def test_broken_accuracies_are_named(tmp_path: Path) -> None:
-    with pytest.raises(StepwardError, match=r"accuracies.parquet: no such file"):
+    with refused("unfinished", file=tmp_path / "accuracies.parquet"):
         read_accuracies(tmp_path)
     write_accuracies(MEASURED, tmp_path)
     path = tmp_path / "accuracies.parquet"
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(StepwardError, match=r"accuracies.parquet: not a whole Parquet file"):
+    with refused("unreadable", file=path):
         read_accuracies(tmp_path)
     pq.write_table(pa.table({"problem_id": ["p1"]}), path)
-    with pytest.raises(StepwardError, match=r"accuracies.parquet: expected columns problem_id, method"):
+    with refused("wrong_version", file=path, names=ACCURACIES.names):
         read_accuracies(tmp_path)
 
 
@@ -99,21 +99,23 @@ def test_nan_is_refused_and_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "message"),
+    ("name", "text", "code", "row", "field"),
     [
-        ("summary.json", None, "no such file"),
-        ("summary.json", "[", "not JSON"),
-        ("summary.json", "{}", "expected a list"),
-        ("margins.json", '[{"method": "er"}]', "row 1: missing or unknown fields against"),
-        ("slices.json", None, "no such file"),
-        ("facts.json", '{"problems": "ten"}', "expected an object of whole numbers"),
-        ("chosen.json", "[3]", "row 1: missing or unknown fields"),
-        ("labels.json", '{"by_k": []}', "missing or unknown fields oracle_right"),
+        ("summary.json", None, "unfinished", None, None),
+        ("summary.json", "[", "unreadable", None, None),
+        ("summary.json", "{}", "wrong_type", None, None),
+        ("margins.json", '[{"method": "er"}]', "wrong_version", 1, "against"),
+        ("slices.json", None, "unfinished", None, None),
+        ("facts.json", '{"problems": "ten"}', "wrong_type", None, None),
+        ("chosen.json", "[3]", "wrong_version", 1, "aggregation"),
+        ("labels.json", '{"by_k": []}', "wrong_version", None, "oracle_right"),
     ],
 )
-def test_broken_files_are_named(tmp_path: Path, name: str, text: str | None, message: str) -> None:
+def test_broken_files_are_named(
+    tmp_path: Path, name: str, text: str | None, code: str, row: int | None, field: str | None
+) -> None:
     write(EVALUATION, LABELS, tmp_path)
     path = tmp_path / name
     path.unlink() if text is None else path.write_text(text)
-    with pytest.raises(StepwardError, match=f"{name}.*{message}"):
+    with refused(code, file=path, row=row, field=field):
         read(tmp_path)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from raising import holds
 from typer.testing import CliRunner
 
 from stepward.cli import app
-from stepward.errors import StepwardError
 from stepward.evaluation.compare import compare_runs
 from stepward.evaluation.external_folder import read_all
 from stepward.manifest import Manifest
@@ -78,24 +78,20 @@ def test_page_folder_and_picture_go_where_they_are_told(runs: list[Path], tmp_pa
 def test_a_picture_of_another_kind_is_refused_before_anything_is_drawn(runs: list[Path], tmp_path: Path) -> None:
     words = ["report", runs[0], "--to", tmp_path / "a.html", "--picture", tmp_path / "x.png"]
     done = CliRunner().invoke(app, [*map(str, words)])
-    assert done.exit_code != 0 and "x.png: the picture is SVG" in str(done.exception)
+    assert done.exit_code != 0
+    holds(done.exception, "bad_value", file=tmp_path / "x.png", field="--picture")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("words", [("report",), ("label", "--kind", "hard", "--from-rollouts")])
-def test_a_run_of_another_version_is_refused_in_words(
-    make_folder: Make, tmp_path: Path, words: tuple[str, ...]
-) -> None:
+def test_a_run_of_another_version_is_refused(make_folder: Make, tmp_path: Path, words: tuple[str, ...]) -> None:
     folder = make_folder(tmp_path / "old")
     content = json.loads((folder / "manifest.json").read_text())
     content["recipe"]["evaluation"]["bygone"] = 3
     content["stages"]["rollouts"] = {"units": {"reward-0000": {"path": "rollouts/reward-0000.parquet"}}}
     (folder / "manifest.json").write_text(json.dumps(content))
     done = CliRunner().invoke(app, [*words, str(folder)])
-    assert isinstance(done.exception, StepwardError)
-    said = f"{folder}: its recipe is of another version: unknown field evaluation.bygone"
-    assert str(done.exception).startswith(said)
-    assert str(done.exception).endswith("; run it again under another name")
+    holds(done.exception, "wrong_version", names=(folder, "evaluation.bygone"))
 
 
 def test_an_answer_counts_by_the_grader_not_by_its_text(make_folder: Make, tmp_path: Path) -> None:
@@ -124,7 +120,7 @@ def test_runs_are_compared_with_the_first(runs: list[Path], tmp_path: Path) -> N
     assert er.paired and er.p is not None
     points = f"{abs(100 * er.mean):.1f}"
     assert re.search(rf"second first ER-PRM 16 24 [+{MINUS}]{re.escape(points)} ", text)
-    assert re.search(r"other first ER-PRM 16 24 .{1,40} not paired", text)
+    assert re.search(r"other first ER-PRM 16 24 .{1,80} not paired", text)
     # Another number in each: a curve over it.
     assert "Accuracy over labels.eta" in text
     assert sorted(path.name for path in (tmp_path / "runs-data").glob("[!.]*")) == ["plots", "run-2", "run-3"]
@@ -150,7 +146,8 @@ def test_calibration_is_drawn_where_it_was_measured(runs: list[Path], tmp_path: 
     path.with_name("first-errors.json").unlink()
     write_json(path, [{"method": "er"}])
     done = CliRunner().invoke(app, ["report", str(runs[2])])
-    assert done.exit_code != 0 and "calibration.json: a row lacks" in str(done.exception)
+    assert done.exit_code != 0
+    holds(done.exception, "wrong_version", file=path)
     path.unlink()
 
 
@@ -162,6 +159,7 @@ def test_runs_of_one_name_are_told_apart_and_one_twice_is_refused(
     _report(runs[0], same, "--to", tmp_path / "runs.html")
     page = (tmp_path / "runs.html").read_text(encoding="utf-8")
     assert f">{same}, N = 16<" in page and f">{runs[0]}, N = 16<" in page
-    for words, said in (([runs[0], runs[0]], "stands twice"), ([tmp_path], "not a run")):
+    for words, code in (([runs[0], runs[0]], "duplicate"), ([tmp_path], "file_not_found")):
         done = CliRunner().invoke(app, ["report", *map(str, words)])
-        assert done.exit_code != 0 and said in str(done.exception)
+        assert done.exit_code != 0
+        holds(done.exception, code, names=words[:1])
