@@ -72,13 +72,23 @@ class QuestionIndex:
 
     def __init__(self, kinds: Sequence[Kind] = KINDS, ngram: int = 13, threshold: float = 0.8) -> None:
         if unknown := [kind for kind in kinds if kind not in KINDS]:
-            raise StepwardError(f"unknown kind of overlap {unknown[0]!r}; expected some of {', '.join(KINDS)}")
+            raise StepwardError(
+                f"unknown kind of overlap {unknown[0]!r}; expected some of {', '.join(KINDS)}",
+                code="unknown_name",
+                field="kinds",
+            )
         if not kinds:
-            raise StepwardError(f"no kind of overlap to look for; expected some of {', '.join(KINDS)}")
+            raise StepwardError(
+                f"no kind of overlap to look for; expected some of {', '.join(KINDS)}", code="empty", field="kinds"
+            )
         if ngram < 1:
-            raise StepwardError(f"--ngram: expected at least 1 word, found {ngram}")
+            raise StepwardError(f"--ngram: expected at least 1 word, found {ngram}", code="bad_value", field="--ngram")
         if not 0 < threshold <= 1:
-            raise StepwardError(f"--threshold: expected a share above 0 and at most 1, found {threshold:g}")
+            raise StepwardError(
+                f"--threshold: expected a share above 0 and at most 1, found {threshold:g}",
+                code="bad_value",
+                field="--threshold",
+            )
         self._kinds = frozenset(kinds)
         self._ngram = ngram
         self._threshold = threshold
@@ -161,7 +171,9 @@ def _minhash(threshold: float) -> tuple[Any, Any]:
     except ImportError as error:
         raise StepwardError(
             "near-duplicate questions need a library more: pip install 'stepward[data]', or leave minhash out of the "
-            "kinds"
+            "kinds",
+            code="missing_dependency",
+            field="kinds",
         ) from error
     signer = MinHash(num_perm=_PERMUTATIONS, seed=_SEED, hashfunc=zlib.crc32)
     return signer, MinHashLSH(num_perm=_PERMUTATIONS, params=bands(threshold))

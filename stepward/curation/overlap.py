@@ -168,7 +168,11 @@ def index_of(
         if not text.strip():
             raise StepwardError(
                 f"{row.file}: row {row.number}: no question to keep clean of; expected one in every row (a format that "
-                "doesn't part it from the first step can't be named here)"
+                "doesn't part it from the first step can't be named here)",
+                code="missing",
+                file=row.file,
+                row=row.number,
+                field="question",
             )
         index.add(Asked(_problem_id(record), str(row.file), row.number, text))
     return index
@@ -188,9 +192,13 @@ def write_clean(found: Overlap, path: Path) -> int:
         StepwardError: The name doesn't end in `.jsonl`, the source has changed, no row is left, or the disc is full.
     """
     if path.suffix != ".jsonl":
-        raise StepwardError(f"{path}: rows are written as JSON lines; expected a name that ends in .jsonl")
+        raise StepwardError(
+            f"{path}: rows are written as JSON lines; expected a name that ends in .jsonl", code="bad_value", file=path
+        )
     if sum(found.removed) == len(found.removed):
-        raise StepwardError(f"{found.source}: every row has a match; nothing would be left in {path}")
+        raise StepwardError(
+            f"{found.source}: every row has a match; nothing would be left in {path}", code="empty", file=found.source
+        )
     with atomic(path) as file:
         for place, row in enumerate(rows_again(found.source, found.format, len(found.removed))):
             if not found.removed[place]:

@@ -25,7 +25,10 @@ def with_rows(reading: Reading) -> Iterator[tuple[Row, Asking]]:
         if not isinstance(record, (LabelledSolution, Preference, Problem)):
             raise StepwardError(
                 f"{reading.source}: holds {type(record).__name__} records, which don't say what was asked; expected "
-                "labelled solutions, preferences or problems"
+                "labelled solutions, preferences or problems",
+                code="mismatch",
+                file=reading.source,
+                row=None if reading.row is None else reading.row.number,
             )
         yield reading.row, record
 
@@ -42,4 +45,6 @@ def rows_again(source: Path | str, format: str, expected: int) -> Iterator[Row]:
             break
         yield row
     if reading.rows != expected:
-        raise StepwardError(f"{source}: changed while it was read; {expected:,} rows were there. Run again")
+        raise StepwardError(
+            f"{source}: changed while it was read; {expected:,} rows were there. Run again", code="changed", file=source
+        )

@@ -27,9 +27,15 @@ def parse_parts(text: str) -> dict[str, str]:
     for piece in text.split(","):
         name, equals, size = (word.strip() for word in piece.partition("="))
         if not equals or not size:
-            raise StepwardError(f"--parts: expected NAME=SIZE,NAME=SIZE with shares or counts, found {piece.strip()!r}")
+            raise StepwardError(
+                f"--parts: expected NAME=SIZE,NAME=SIZE with shares or counts, found {piece.strip()!r}",
+                code="bad_value",
+                field="--parts",
+            )
         if name in parts:
-            raise StepwardError(f"--parts: {name!r} stands twice; name each part once")
+            raise StepwardError(
+                f"--parts: {name!r} stands twice; name each part once", code="duplicate", field="--parts"
+            )
         parts[name] = size
     return parts
 
@@ -49,17 +55,31 @@ def part_sizes(parts: Sizes, total: int, source: str) -> dict[str, int]:
     """
     asked = {name: _size(name, size) for name, size in parts.items()}
     if not asked:
-        raise StepwardError("--parts: no part named; expected NAME=SIZE,NAME=SIZE with shares or counts")
+        raise StepwardError(
+            "--parts: no part named; expected NAME=SIZE,NAME=SIZE with shares or counts", code="empty", field="--parts"
+        )
     shared = sum((size for size in asked.values() if isinstance(size, Fraction)), Fraction())
     if shared > 1:
-        raise StepwardError(f"--parts: the shares add up to {float(shared):g}; expected at most 1")
+        raise StepwardError(
+            f"--parts: the shares add up to {float(shared):g}; expected at most 1", code="bad_value", field="--parts"
+        )
     quotas = {name: size * total if isinstance(size, Fraction) else Fraction(size) for name, size in asked.items()}
     wanted = sum(quotas.values(), Fraction())
     if wanted > total:
-        raise StepwardError(f"{source}: {total:,} problems, but the parts ask for {float(wanted):,.6g}; lower them")
+        raise StepwardError(
+            f"{source}: {total:,} problems, but the parts ask for {float(wanted):,.6g}; lower them",
+            code="too_few",
+            file=source,
+            field="--parts",
+        )
     sizes = _largest_remainder(quotas | {LEFT_OUT: total - wanted}, total)
     if empty := next((name for name in asked if sizes[name] == 0), None):
-        raise StepwardError(f"{source}: part {empty!r} would get none of the {total:,} problems; make it larger")
+        raise StepwardError(
+            f"{source}: part {empty!r} would get none of the {total:,} problems; make it larger",
+            code="too_few",
+            file=source,
+            field=empty,
+        )
     return sizes
 
 
@@ -101,20 +121,32 @@ def names_part(name: str) -> bool:
 
 def _size(name: str, size: int | float | str) -> int | Fraction:
     if not names_part(name):
-        raise StepwardError(f"--parts: {name!r} can't name a part; expected letters, digits, '-', '_' and '.'")
+        raise StepwardError(
+            f"--parts: {name!r} can't name a part; expected letters, digits, '-', '_' and '.'",
+            code="bad_value",
+            field="--parts",
+        )
     text = str(size)
     try:
         number = Decimal(text.removesuffix("%"))
     except InvalidOperation:
         number = Decimal("NaN")
     if not number.is_finite() or number <= 0:
-        raise StepwardError(f"--parts: {name}={size}: expected a share such as 0.05 or 5%, or a count such as 500")
+        raise StepwardError(
+            f"--parts: {name}={size}: expected a share such as 0.05 or 5%, or a count such as 500",
+            code="bad_value",
+            field="--parts",
+        )
     if text.endswith("%"):
         return Fraction(number) / 100
     if isinstance(size, int) or text.isdecimal():
         return int(number)
     if number > 1:
-        raise StepwardError(f"--parts: {name}={size}: expected a share of at most 1, or a whole number of problems")
+        raise StepwardError(
+            f"--parts: {name}={size}: expected a share of at most 1, or a whole number of problems",
+            code="bad_value",
+            field="--parts",
+        )
     return Fraction(number)
 
 

@@ -75,7 +75,9 @@ def describe(
         StepwardError: The source can't be read, or a limit is below 1.
     """
     if low := [limit for limit in max_lengths if limit < 1]:
-        raise StepwardError(f"--max-length: expected at least 1, found {low[0]}")
+        raise StepwardError(
+            f"--max-length: expected at least 1, found {low[0]}", code="bad_value", field="--max-length"
+        )
     reading = formats.read(source, format, on_fault=on_fault)
     rows = Repeats()
     solutions, preferences = SolutionCounts(count_tokens), PreferenceCounts(count_tokens)

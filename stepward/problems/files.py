@@ -98,7 +98,10 @@ def _find_fields(
     raise StepwardError(
         f"{path}: row {number}: no known pair of fields; found {_names(row)}; expected one of {', '.join(questions)} "
         f"with one of {', '.join(references)}; name the fields with question=... and reference=... (in a recipe "
-        "problems.question and problems.reference)"
+        "problems.question and problems.reference)",
+        code="unknown_name",
+        file=path,
+        row=number,
     )
 
 
@@ -125,9 +128,9 @@ def _problem(
     if worked and not reference:
         mark = "a line '#### <answer>'" if fields.style == "gsm8k" else "a \\boxed{<answer>}"
         hint = f"where the field holds the bare answer, say reference={fields.reference}"
-        bad.add(number, fields.reference, f"no reference answer: expected {mark}; {hint}")
+        bad.add(number, fields.reference, f"no reference answer: expected {mark}; {hint}", "missing")
     if reference and (wrong := fault(reference)):
-        bad.add(number, fields.reference, f"{wrong}; expected an answer that others can be compared with")
+        bad.add(number, fields.reference, f"{wrong}; expected an answer that others can be compared with", "bad_value")
     level = _level(number, row.get("level"), bad)
     own = _own_id(number, row.get("id"), bad)
     if bad.count > before:
@@ -139,14 +142,14 @@ def _problem(
 def _text(number: int, row: dict[str, Any], field: str, bad: BadRows) -> str | None:
     """The field's text without surrounding white space, or None once its fault is noted."""
     if field not in row:
-        bad.add(number, field, f"missing; found {_names(row)}")
+        bad.add(number, field, f"missing; found {_names(row)}", "missing")
         return None
     value = row[field]
     if not isinstance(value, str):
-        bad.add(number, field, f"expected text, found {kind(value)}")
+        bad.add(number, field, f"expected text, found {kind(value)}", "wrong_type")
         return None
     if not value.strip():
-        bad.add(number, field, "empty; expected text")
+        bad.add(number, field, "empty; expected text", "empty")
     return value.strip()
 
 
@@ -165,7 +168,9 @@ def _level(number: int, value: Any, bad: BadRows) -> int | None:
         return value
     match = _LEVEL.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        bad.add(number, "level", f'expected a whole number or "Level 3", found {kind(value)} {value!r:.40}')
+        bad.add(
+            number, "level", f'expected a whole number or "Level 3", found {kind(value)} {value!r:.40}', "wrong_type"
+        )
         return None
     return int(match[1])
 
@@ -177,7 +182,7 @@ def _own_id(number: int, value: Any, bad: BadRows) -> str | None:
         return str(value)
     if isinstance(value, str) and value.strip():
         return value
-    bad.add(number, "id", f"expected text or a whole number, found {kind(value)} {value!r:.40}")
+    bad.add(number, "id", f"expected text or a whole number, found {kind(value)} {value!r:.40}", "wrong_type")
     return None
 
 
@@ -187,9 +192,9 @@ def _note_repeats(read: list[tuple[int, Problem]], bad: BadRows) -> None:
     ids: dict[str, int] = {}
     for number, problem in read:
         if problem.question in questions:
-            bad.add(number, "question", f"the same as row {questions[problem.question]}'s; keep one")
+            bad.add(number, "question", f"the same as row {questions[problem.question]}'s; keep one", "duplicate")
         elif problem.id in ids:
-            bad.add(number, "id", f"{problem.id!r} is also row {ids[problem.id]}'s; ids must differ")
+            bad.add(number, "id", f"{problem.id!r} is also row {ids[problem.id]}'s; ids must differ", "duplicate")
         questions.setdefault(problem.question, number)
         ids.setdefault(problem.id, number)
 

@@ -26,7 +26,10 @@ def cut(problems: Sequence[Problem], sizes: Mapping[str, int], seed: int, path: 
     if len(problems) < wanted:
         split = ", ".join(f"{name} {size}" for name, size in sizes.items())
         raise StepwardError(
-            f"{path}: {len(problems)} problems, but the recipe's problems ask for {wanted} ({split}): lower them"
+            f"{path}: {len(problems)} problems, but the recipe's problems ask for {wanted} ({split}): lower them",
+            code="too_few",
+            file=path,
+            field="problems",
         )
     dealt = sorted(problems, key=lambda problem: place(seed, problem.id))
     found, start = {}, 0

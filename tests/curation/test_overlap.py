@@ -5,10 +5,10 @@ from typing import Any
 
 import orjson
 import pytest
+from raising import refused
 
 from stepward.curation import passes
 from stepward.curation.overlap import Overlap, overlap, write_clean, write_matches
-from stepward.errors import StepwardError
 
 LONG = "A baker fills {} trays with nine rolls each and sells all but {} of them before noon. How many has she sold?"
 OTHER = "How many whole numbers below one hundred leave the same remainder when divided by six and by ten?"
@@ -95,23 +95,23 @@ def test_rows_without_a_question_match_nothing_and_are_counted(write: Any, tmp_p
     source = write(tagged, "tagged.jsonl")
     found = overlap(source, [write([_problem(OTHER)], "other.jsonl")])
     assert (found.unasked, found.problems, found.matches, list(found.removed)) == (2, 0, (), [0, 0])
-    with pytest.raises(StepwardError, match=r"tagged.jsonl: row 1: no question to keep clean of"):
+    with refused("missing", file=source, row=1, field="question"):
         overlap(source, [source])
 
 
 def test_records_that_ask_nothing_are_refused(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write([_problem(OTHER)])
     monkeypatch.setattr(passes, "Problem", int)
-    with pytest.raises(StepwardError, match="holds Problem records, which don't say what was asked"):
+    with refused("mismatch", file=source, row=1, names=("Problem",)):
         overlap(source)
 
 
 def test_a_clean_file_is_refused_where_it_makes_no_sense(write: Any, tmp_path: Path) -> None:
     source = write([_problem(OTHER)])
     found = overlap(source, [source])
-    with pytest.raises(StepwardError, match=r"ends in .jsonl"):
+    with refused("bad_value", file=tmp_path / "clean.parquet", names=(".jsonl",)):
         write_clean(found, tmp_path / "clean.parquet")
-    with pytest.raises(StepwardError, match="nothing would be left"):
+    with refused("empty", file=source, names=(tmp_path / "clean.jsonl",)):
         write_clean(found, tmp_path / "clean.jsonl")
     assert not (tmp_path / "clean.jsonl").exists()
 
@@ -120,7 +120,7 @@ def test_a_clean_file_is_refused_where_it_makes_no_sense(write: Any, tmp_path: P
 def test_a_source_that_changed_since_is_refused(write: Any, tmp_path: Path, rows: int) -> None:
     found = overlap(write([_problem(OTHER), _problem("Two?")]), [write([_problem("Two?")], "other.jsonl")])
     write([_problem(f"{number}?") for number in range(rows)])
-    with pytest.raises(StepwardError, match="changed while it was read"):
+    with refused("changed", names=(2,)):
         write_clean(found, tmp_path / "clean.jsonl")
     assert not (tmp_path / "clean.jsonl").exists()
 

@@ -10,13 +10,13 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
 
 from stepward.curation.label_balance import TAIL, Balance, LabelCounts, depths, first_error
 from stepward.curation.lengths import Cut
 from stepward.curation.preference_statistics import PreferenceCounts
 from stepward.curation.solution_statistics import FirstErrors, Grades, SolutionCounts
 from stepward.curation.statistics import describe
-from stepward.errors import StepwardError
 from stepward.records import LabelledSolution, Message, Preference
 
 LABELS = st.one_of(st.sampled_from([0.0, 1.0, None]), st.floats(0, 1))
@@ -207,7 +207,7 @@ def test_a_number_above_64_bits_does_not_stop_the_count_of_repeats(write: Any) -
 
 
 def test_a_limit_below_1_is_refused(write: Any) -> None:
-    with pytest.raises(StepwardError, match="--max-length: expected at least 1, found 0"):
+    with refused("bad_value", field="--max-length", names=(0,)):
         describe(write([]), max_lengths=[512, 0])
 
 

@@ -1,10 +1,9 @@
 """Problems of a file are dealt out by their ids: disjointly, and the same in any order of the file."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
 
-from stepward.errors import StepwardError
 from stepward.problems.splits import cut
 from stepward.records import Problem
 
@@ -28,5 +27,5 @@ def test_another_seed_deals_another_way() -> None:
 
 
 def test_too_few_problems_are_refused_with_what_was_asked() -> None:
-    with pytest.raises(StepwardError, match=r"p\.jsonl: 30 problems.* ask for 31 \(reward 21, test 10\)"):
+    with refused("too_few", file="p.jsonl", field="problems", names=(30, 31, "reward 21", "test 10")):
         cut(PROBLEMS, {"reward": 21, "test": 10}, 0, "p.jsonl")
