@@ -51,7 +51,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "sharp": {"title": "a larger eta", "labels.eta": 10},
             "away": {
                 "rewards.of": "home",
-                "problems": {"levels": [4], "reward": 0, "validation": 0},
+                "problems": {"levels": [2], "reward": 0, "validation": 0},
                 "generator.temperature": 0.9,
             },
         },
