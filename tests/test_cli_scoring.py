@@ -77,6 +77,19 @@ def test_a_solution_from_standard_input_and_its_usual_split(
         assert sum(line[:2] in ("0.", "1.") for line in text.splitlines()) == count
 
 
+def test_a_text_is_split_from_python_as_from_the_shell(folders: dict[str, Path]) -> None:
+    text = "16 - 3\n= 13\n\nThe answer is: 13\n"
+    for name, steps in (
+        ("qwen-prm", ["16 - 3\n= 13", "The answer is: 13"]),
+        ("trl", ["16 - 3", "= 13", "The answer is: 13"]),
+        ("bradley-terry", [text]),
+    ):
+        scorer = stepward.load_scorer(folders[name], name)
+        expected = pytest.approx(scorer.score(QUESTION, steps).steps, abs=1e-6)
+        assert scorer.score(QUESTION, text).steps == expected
+        assert scorer.score_many([(QUESTION, [text])])[0][0].steps == expected
+
+
 def test_a_file_of_candidates_can_be_evaluated(folders: dict[str, Path], said: Said, tmp_path: Path) -> None:
     rows = [
         {
@@ -125,7 +138,7 @@ def test_words_that_do_not_fit_are_refused(folders: dict[str, Path], said: Said,
     separated = refusal("score", *words, "--scorer", "math-shepherd", "--separator", "\\n\\n")
     holds(separated, "conflict", field="separator", names=(repr("\n\n"), "math-shepherd"))
     holds(
-        refusal("score", model, "--scorer", "er-prm", "--problem", "ки", "--solution", "y"), "bad_value", names=("ки",)
+        refusal("score", model, "--scorer", "er-prm", "--problem", "ки", "--solution", "y"), "conflict", names=("ки",)
     )
     none = refusal("score", tmp_path / "none", "--problem", "x", "--solution", "y")
     holds(none, "file_not_found", names=(tmp_path / "none",))

@@ -153,11 +153,11 @@ def _windowed(branches: Branches, window: int) -> list[Tensor | None]:
     ]
 
 
-def _padding_mask(*sizes: Any, attention_mask: Tensor | None = None, **named: Any) -> Tensor | None:
+def _padding_mask(*, attention_mask: Tensor | None = None, **named: Any) -> Tensor | None:
     """The mask that transformers makes for `attend`: of rows with padding alone."""
     if attention_mask is None or bool(attention_mask.all()):
         return None
-    found: Tensor | None = sdpa_mask(*sizes, attention_mask=attention_mask, **named)
+    found: Tensor | None = sdpa_mask(attention_mask=attention_mask, **named)
     return found
 
 

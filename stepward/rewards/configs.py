@@ -70,7 +70,7 @@ class RewardConfig(TrainingArguments):
 
     def get_warmup_steps(self, num_training_steps: int) -> int:
         """Steps of the warm-up: fewer than there are, since the learning rate of its first one is 0."""
-        asked: int = super().get_warmup_steps(num_training_steps)  # type: ignore[no-untyped-call]
+        asked: int = super().get_warmup_steps(num_training_steps)
         return max(min(asked, num_training_steps - 1), 0)
 
     def _checks(self) -> list[tuple[str, bool, str]]:

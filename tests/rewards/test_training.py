@@ -25,6 +25,7 @@ from stepward import ORMConfig, ORMTrainer, PreferenceConfig, PreferenceTrainer,
 from stepward.rewards.adapters import merged
 
 ROWS = rows_of("prm")
+LANES = [kind if kind in ("prm", "bt") else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]
 FLOATS = [{**row, "labels": [float(label) for label in row["labels"]]} for row in ROWS]
 
 
@@ -65,7 +66,7 @@ def test_the_first_loss_is_that_of_the_token_classifier(base: Path, tmp_path: Pa
     assert trainer.losses[0] == pytest.approx(sums / count, rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LANES)
 def test_evaluation_does_not_depend_on_batches_and_its_loss_is_the_training_loss(
     base: Path, tmp_path: Path, kind: Kind
 ) -> None:
@@ -241,7 +242,7 @@ def test_a_step_token_is_added_and_learnt(base: Path, tmp_path: Path) -> None:
     assert ids.count(new) == sum(len(row["labels"]) for row in ROWS)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LANES)
 def test_training_goes_on_from_a_checkpoint_to_the_same_losses(base: Path, tmp_path: Path, kind: Kind) -> None:
     settings = {"num_train_epochs": 2, "per_device_train_batch_size": 2, "save_strategy": "steps", "save_steps": 3}
     whole = trainer_of(base, tmp_path / "a", kind, **settings)
