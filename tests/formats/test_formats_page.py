@@ -25,6 +25,12 @@ def test_the_table_names_every_format_and_its_record() -> None:
         assert record == ("any" if len(kinds) > 1 else kinds[0].__name__)
 
 
+def test_formats_are_counted_as_the_registry_has_them() -> None:
+    whole, others = map(int, re.findall(r"^(\d+) formats: (\d+) that others publish", PAGE, re.MULTILINE)[0])
+    assert (whole, others) == (len(FORMATS), len(FORMATS.keys() - {"stepward", "stepward-run"}))
+    assert [name for name, one in FORMATS.items() if one.write is None] == ["stepward-run"]  # "all but a run's folder"
+
+
 def test_every_link_leads_somewhere() -> None:
     for page in ("formats.md", "formats-steps.md", "formats-more.md"):
         text = (DOCS / page).read_text(encoding="utf-8")
