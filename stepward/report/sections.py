@@ -103,7 +103,7 @@ def sections(run: RunReport) -> Sections:
         choosing=wording.choosing(evaluation, choices),
         choices=choices,
         margins=[_comparison(evaluation, margin) for margin in evaluation.margins],
-        tested=wording.tested(evaluation),
+        tested=wording.comparing(evaluation),
         by=evaluation.quintiles[0].by,
         charts=_charts(run),
     )

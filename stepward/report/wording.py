@@ -107,7 +107,7 @@ def verdict(margin: Margin) -> str:
     return "wins" if margin.wins else "loses" if margin.loses else "can't tell"
 
 
-def tested(evaluation: Evaluation) -> str:
+def comparing(evaluation: Evaluation) -> str:
     """How many comparisons there are, what their intervals and p are over, and what is said of single models."""
     count = sum(is_counted(margin) for margin in evaluation.margins)
     if not count:

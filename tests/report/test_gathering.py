@@ -100,7 +100,7 @@ def test_an_answer_counts_by_the_grader_not_by_its_text(make_folder: Make, tmp_p
     texts = {"3": "4.0"}  # and 4 is a group with it
     solutions = [replace(one, answer=texts.get(one.answer or "", one.answer)) for one in read_shard(path, Solution)]
     write_shard(path, solutions, Solution)
-    Manifest.read(folder).finish("solutions", "test-0000", path)
+    Manifest.read(folder).finish("solutions", "test-0000", path, draws=64, solutions=4, cut=1, seconds=2.5)
     _report(folder)
     for problem in _problems((folder / "report.html").read_text(encoding="utf-8"))["problems"]:
         right, wrong = problem["k"], 31 - problem["k"] + 16

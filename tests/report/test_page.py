@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from stepward.evaluation.paired import is_counted
 from stepward.evaluation.summary import Evaluation
 from stepward.report import browser
 from stepward.report.contents import Candidate, Report, RunReport
 from stepward.report.page import score_colour, write_report
-from stepward.report.wording import headline
+from stepward.report.wording import headline, needed, p_value
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
@@ -105,8 +106,10 @@ def test_every_margin_is_in_the_table_with_its_p(page: str, evaluation: Evaluati
     table = table[: table.index("</table>")]
     assert table.count("<tr>") == 1 + len(evaluation.margins)
     for margin in evaluation.margins:
-        needed = "" if margin.needed is None else f"{margin.needed:,}"
-        assert f'<td class="number">{needed}</td>' in table
+        for cell in (needed(margin.mean, margin.needed), p_value(margin.p), p_value(margin.p_holm)):
+            assert f'<td class="number">{cell.replace("<", "&lt;")}</td>' in table
+    told = re.search(r'id="tested">([^<]*)<', page)
+    assert told is not None and str(sum(is_counted(one) for one in evaluation.margins)) in told[1]
 
 
 def test_examples_stand_in_the_page_for_readers_without_scripts(page: str) -> None:

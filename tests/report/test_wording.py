@@ -1,8 +1,10 @@
 """The sentences follow from the numbers, also when they are not flattering."""
 
+from dataclasses import replace
+
 from stepward.evaluation.slices import BY, QuintileRow
 from stepward.evaluation.summary import Choice, Evaluation, Margin, Row
-from stepward.report.wording import MINUS, headline, name, percent, points
+from stepward.report.wording import MINUS, comparing, comparisons, headline, name, percent, points, verdict
 
 QUINTILES = (QuintileRow(1, BY, 0.0, 1.0, 10, "majority", None, None, 16, 0.58, None, 0.3, 0.8),)
 
@@ -61,6 +63,32 @@ def test_winning_losing_and_neither_are_said_plainly() -> None:
         f"(95% interval {MINUS}1.5 to +0.9, which includes 0).",
         "Hard-PRM (best-of-16, minimum) loses to majority voting by 10.0 points (95% interval 8.0 to 12.0).",
     ]
+
+
+def test_what_does_not_outlive_the_correction_does_not_beat() -> None:
+    evaluation = _evaluation(
+        ("er", "majority", 16, 0.02, 0.001, 0.039), ("hard", "majority", 16, -0.02, -0.039, -0.001)
+    )
+    lost = replace(
+        evaluation, margins=tuple(replace(one, wins=False, loses=False, p_holm=0.08) for one in evaluation.margins)
+    )
+    assert [verdict(one) for one in evaluation.margins] == ["wins", "loses"]
+    assert [verdict(one) for one in lost.margins] == ["can't tell"] * 2
+    said = comparisons(lost)
+    assert not any("beats" in one or "loses" in one for one in said) and all("0.080" in one for one in said)
+
+
+def test_the_page_says_how_many_comparisons_there_are_and_which_kinds_are_single_models() -> None:
+    evaluation = _evaluation(("er", "majority", 16, 0.02, 0.001, 0.039), ("hard", "majority", 16, 0, 0, 0))
+    assert "one comparison" in comparing(evaluation)  # the other has the same figures on both sides
+    several = _evaluation(*[("er", "majority", 16, 0.02, 0.001, 0.039)] * 3)
+    assert (
+        "3" in comparing(several) and "problems and seeds" in comparing(several) and "model" not in comparing(several)
+    )
+    chosen = tuple(replace(one, seeds=(0,)) if one.method == "hard" else one for one in several.chosen)
+    single = comparing(replace(several, chosen=chosen))
+    assert "Hard-PRM" in single and "ER-PRM" not in single and "this model" in single
+    assert "one model" in comparisons(replace(several, margins=(replace(several.margins[0], seeds=1),)))[0]
 
 
 def test_over_optimisation_is_computed() -> None:
