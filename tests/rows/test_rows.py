@@ -8,29 +8,29 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
 
-from stepward.errors import StepwardError
 from stepward.rows import BadRows, read_rows
 from stepward.rows.faults import SHOWN
 
 GOOD = b'{"a": 1}\n'
 
 BAD_LINES = [
-    (b"{oops", "row 2, not JSON"),
-    (b'{"a": 1} {"a": 2}', "row 2, not JSON (more text follows"),
-    (b"[1, 2]", "row 2, expected a JSON object, found a list"),
-    (b"null", "row 2, expected a JSON object, found null"),
-    (b'{"a": {"b": [0, NaN]}}', "row 2, field 'a.b[1]': holds nan; expected a finite number"),
-    (b'{"a": -Infinity}', "row 2, field 'a': holds -inf"),
-    (b'{"a": 1e999}', "row 2, field 'a': holds inf"),
-    (b'{"a": 1, "a": 1}', "row 2, field 'a': the key stands twice"),
-    (b'{"a": "x\\u0000y"}', "row 2, field 'a': holds a NUL character"),
-    (b'{"a": "x\0y"}', "row 2, not JSON"),
-    (b'{"a\\u0000": 1}', "the key 'a\\x00' holds a NUL character"),
-    (b'{"a": "\\ud800"}', "row 2, field 'a': holds half a surrogate pair"),
-    (b'{"a": ' + b"9" * 5_000 + b"}", "row 2, not JSON"),
-    (b'{"a": ' + b"[" * 100_000, "row 2, not JSON (nested too deeply)"),
-    (b'{"a": "\xff"}', "row 2, broken UTF-8: byte 0xff at offset 16 of the file"),
+    (b"{oops", "unreadable", "", ""),
+    (b'{"a": 1} {"a": 2}', "unreadable", "", "character 9"),
+    (b"[1, 2]", "wrong_type", "", "a list"),
+    (b"null", "wrong_type", "", "null"),
+    (b'{"a": {"b": [0, NaN]}}', "not_finite", "a.b[1]", "nan"),
+    (b'{"a": -Infinity}', "not_finite", "a", "-inf"),
+    (b'{"a": 1e999}', "not_finite", "a", "inf"),
+    (b'{"a": 1, "a": 1}', "duplicate", "a", ""),
+    (b'{"a": "x\\u0000y"}', "bad_value", "a", "NUL"),
+    (b'{"a": "x\0y"}', "unreadable", "", ""),
+    (b'{"a\\u0000": 1}', "bad_value", "", r"a\x00"),
+    (b'{"a": "\\ud800"}', "bad_value", "a", r"\ud800"),
+    (b'{"a": ' + b"9" * 5_000 + b"}", "unreadable", "", "4300"),
+    (b'{"a": ' + b"[" * 100_000, "unreadable", "", ""),
+    (b'{"a": "\xff"}', "unreadable", "", "0xff at offset 16"),
 ]
 
 
@@ -49,40 +49,37 @@ def rows_of(path: Path, bad: BadRows | None = None) -> list[tuple[int, dict[str,
     return rows
 
 
-@pytest.mark.parametrize(("line", "message"), BAD_LINES)
-def test_a_bad_line_is_named(tmp_path: Path, line: bytes, message: str) -> None:
+@pytest.mark.parametrize(("line", "code", "field", "named"), BAD_LINES)
+def test_a_bad_line_is_named(tmp_path: Path, line: bytes, code: str, field: str, named: str) -> None:
     path = write(tmp_path, GOOD + line + b"\n" + GOOD)
     bad = BadRows(path)
     assert rows_of(path, bad) == [(1, {"a": 1}), (3, {"a": 1})]
-    with pytest.raises(StepwardError) as raised:
+    with refused(code, file=path, row=2, field=field, names=(path, named)):
         bad.refuse()
-    assert message in str(raised.value)
-    assert str(raised.value).startswith(f"{path}: 1 row can't be used")
+    assert bad.rows == 1
 
 
-@pytest.mark.parametrize(("line", "message"), [case for case in BAD_LINES if case[0].endswith(b"}")][1:])
-def test_a_bad_object_of_an_array_is_named(tmp_path: Path, line: bytes, message: str) -> None:
+@pytest.mark.parametrize(("line", "code", "field", "named"), [case for case in BAD_LINES if case[0].endswith(b"}")][1:])
+def test_a_bad_object_of_an_array_is_named(tmp_path: Path, line: bytes, code: str, field: str, named: str) -> None:
     bad = BadRows(write(tmp_path, b'[{"a": 1},\n' + line + b', {"a": 3}]', "rows.json"))
     rows = rows_of(bad.path, bad)
     assert rows[:1] == [(1, {"a": 1})]
-    with pytest.raises(StepwardError) as raised:
+    # A fault in a value leaves the next row readable; broken JSON does not.
+    if b"\xff" in line:  # in an array it is half a surrogate pair of the one row
+        code, field, named = "bad_value", "a", r"\udcff"
+    assert rows[1:] == ([] if code == "unreadable" else [(3, {"a": 3})])
+    with refused(code, file=bad.path, row=2, field=field, names=(named,)):
         bad.refuse()
-    # A fault in a value leaves the next row readable; broken JSON does not, and says so.
-    broken = "were not read" in str(raised.value)
-    assert rows[1:] == ([] if broken else [(3, {"a": 3})])
-    expected = "row 2, field 'a': holds half a surrogate pair" if b"\xff" in line else message.split("(")[0]
-    assert expected in str(raised.value)
 
 
 def test_all_bad_rows_are_named_up_to_ten(tmp_path: Path) -> None:
     bad = BadRows(write(tmp_path, b"".join(GOOD + b"oops\n" for _ in range(SHOWN + 3))))
     assert [number for number, _ in rows_of(bad.path, bad)] == list(range(1, 2 * SHOWN + 6, 2))
-    with pytest.raises(StepwardError) as raised:
+    with refused("bad_rows", file=bad.path, names=(13, "3 more")) as raised:
         bad.refuse()
     lines = str(raised.value).splitlines()
-    assert lines[0].endswith("13 rows can't be used")
     assert [line.split(",")[0].strip() for line in lines[1:-2]] == [f"row {2 * row}" for row in range(1, SHOWN + 1)]
-    assert lines[-2:] == ["  and 3 more", "Mend or remove these rows, then run again."]
+    assert [fault.row for fault in raised.value.faults] == list(range(2, 2 * SHOWN + 7, 2))
 
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz"])
@@ -94,33 +91,32 @@ def test_white_space_marks_and_compression_do_not_matter(tmp_path: Path, name: s
 
 def test_the_offset_counts_from_the_start_of_the_file(tmp_path: Path) -> None:
     path = write(tmp_path, b'\xef\xbb\xbf{"a": "\xff"}')
-    with pytest.raises(StepwardError, match="byte 0xff at offset 10 "):
+    with refused("unreadable", row=1, names=("0xff at offset 10 ",)):
         rows_of(path)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
+    ("name", "content", "code"),
     [
-        ("rows.jsonl", b"", "the file holds no rows"),
-        ("rows.jsonl", b" \n\n", "the file holds no rows"),
-        ("rows.json", b"[ ]", "the file holds no rows"),
-        ("rows.json", b"[", "not JSON"),
-        ("rows.jsonl.gz", b"not packed", "can't be unpacked"),
-        ("rows.jsonl.gz", gzip.compress(GOOD * 1000, mtime=0)[:-12], "can't be unpacked"),
+        ("rows.jsonl", b"", "empty"),
+        ("rows.jsonl", b" \n\n", "empty"),
+        ("rows.json", b"[ ]", "empty"),
+        ("rows.json", b"[", "unreadable"),
+        ("rows.jsonl.gz", b"not packed", "unreadable"),
+        ("rows.jsonl.gz", gzip.compress(GOOD * 1000, mtime=0)[:-12], "unreadable"),
     ],
 )
-def test_an_unusable_file_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+def test_an_unusable_file_is_named(tmp_path: Path, name: str, content: bytes, code: str) -> None:
     path = write(tmp_path, content, name)
-    with pytest.raises(StepwardError, match=message) as raised:
+    with refused(code, file=path, names=(path,)):
         rows_of(path)
-    assert str(path) in str(raised.value)
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
-    with pytest.raises(StepwardError, match=r"none\.jsonl: no such file"):
+    with refused("file_not_found", file=tmp_path / "none.jsonl"):
         rows_of(tmp_path / "none.jsonl")
     (tmp_path / "folder.jsonl").mkdir()
-    with pytest.raises(StepwardError, match="can't be read"):
+    with refused("unreadable", file=tmp_path / "folder.jsonl"):
         rows_of(tmp_path / "folder.jsonl")
 
 
@@ -128,7 +124,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 def test_an_array_that_ends_badly_is_refused(tmp_path: Path, content: bytes) -> None:
     bad = BadRows(write(tmp_path, content, "rows.json"))
     assert rows_of(bad.path, bad) == [(1, {"a": 1})]
-    with pytest.raises(StepwardError, match="not JSON"):
+    with refused("unreadable", file=bad.path):
         bad.refuse()
 
 
