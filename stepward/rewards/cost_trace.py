@@ -4,10 +4,13 @@ A formula for activations has to be written for every architecture, and says not
 for a moment: the gradient of a matrix of 152,000 words, say. So the model's own code is run on torch's fake tensors,
 with the head, the attention, the adapter and the checkpointing that training has, and every tensor is counted from
 when it is made until it is gone (as torch's own memory tracker does). No weight is read and no number computed.
+
+Layers that are alike take alike memory. Of a deep stack of them two and three are run, and what a layer more adds to
+each part of the passes is added for all others: the same bytes to the last one, in the time of five layers.
 """
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +31,9 @@ from stepward.errors import StepwardError
 from stepward.rewards.attention import NAME, Branches
 from stepward.rewards.batching import Laid
 from stepward.rewards.heads import Head, attach
+
+_DEEP = 5
+"""Layers up to which all are run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,13 @@ class _Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._before = [tensor.untyped_storage() for tensor in before]
         self._alive = {storage._cdata: 0 for storage in self._before}
         self.now = 0
-        self.peak = 0
+        self.peaks: list[int] = []
+        self._peak = 0
+
+    def mark(self) -> None:
+        """Ends a part of the passes, and notes its peak."""
+        self.peaks.append(self._peak)
+        self._peak = self.now
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         # Which tokens are marked are numbers; that they are different ones is not.
@@ -69,7 +81,7 @@ class _Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return
         self._alive[place] = storage.nbytes()
         self.now += storage.nbytes()
-        self.peak = max(self.peak, self.now)
+        self._peak = max(self._peak, self.now)
         weakref.finalize(storage, self._gone, place)
 
     def _gone(self, place: int) -> None:
@@ -99,7 +111,9 @@ def build(config: Any, head: Head, dtype: torch.dtype, branches: bool) -> PreTra
             attach(model, head, _Numbered(head.label_tokens))
         model.set_attn_implementation(NAME if branches else "sdpa")
     except (ValueError, KeyError, AttributeError) as error:
-        raise StepwardError(f"{type(config).__name__} can't be made into a reward model: {error}") from error
+        raise StepwardError(
+            f"{type(config).__name__} can't be made into a reward model: {error}", code="unsupported"
+        ) from error
     model.train()
     return model
 
@@ -136,6 +150,42 @@ def trace(model: Any, laid: Laid, autocast: torch.dtype | None, gradients_there:
     Raises:
         StepwardError: What the model does depends on numbers, which there are none of.
     """
+    stack = _stack(model)
+    if stack is not None:
+        holder, name, layers = stack
+        passes = []
+        for count in (2, 3):
+            few = nn.ModuleList([*layers[: count - 1], layers[-1]])  # the head takes marked states off the last
+            setattr(holder, name, few)
+            passes.append(_passes(model, laid, autocast, gradients_there, few))
+        setattr(holder, name, layers)
+        if all(len(one.peaks) == 2 * count + 2 for count, one in zip((2, 3), passes, strict=True)):
+            return _extended(passes[0], passes[1], len(layers))
+    return _passes(model, laid, autocast, gradients_there, ()).traced()
+
+
+@dataclass(frozen=True, slots=True)
+class _Passes:
+    """What the meter saw, in bytes.
+
+    Attributes:
+        kept: Memory after the forward pass.
+        gradients: Of these there were none before, and they are no part of what is asked.
+        peaks: Of each part: each layer's forward pass, the head's, its backward pass, each layer's from the last on.
+    """
+
+    kept: int
+    gradients: int
+    peaks: list[int]
+
+    def traced(self) -> Traced:
+        return Traced(self.kept, max(self.peaks) - self.gradients)
+
+
+def _passes(
+    model: Any, laid: Laid, autocast: torch.dtype | None, gradients_there: bool, layers: Iterable[nn.Module]
+) -> _Passes:
+    """Runs both passes; their parts are told by the ends of layers."""
     with FakeTensorMode() as mode:
         _off_meta(model)
         inputs = {name: _faked(value, mode) for name, value in laid.inputs.items()}
@@ -146,18 +196,82 @@ def trace(model: Any, laid: Laid, autocast: torch.dtype | None, gradients_there:
             parameter.grad = torch.zeros_like(parameter) if gradients_there else None
         there = [one.grad for one in learnt if one.grad is not None]
         meter = _Meter([*model.parameters(), *model.buffers(), *there])
+        hooks = [layer.register_forward_hook(_end_of_layer(meter)) for layer in layers]
         try:
             with meter:
                 with torch.autocast("cpu", autocast) if autocast is not None else nullcontext():
                     logits = model(**inputs, marks=marks).logits
-                kept = meter.now
+                kept = meter.now  # without the copies of weights that autocast kept for other layers until here
+                meter.mark()
                 logits.float().sum().backward()
+                meter.mark()
         except DataDependentOutputException as error:
             raise StepwardError(
                 f"{type(model).__name__} can't be planned: what it computes depends on its numbers ({error}), as where "
-                "tokens are sent to experts"
+                "tokens are sent to experts",
+                code="unsupported",
             ) from error
-        return Traced(kept, meter.peak - (0 if gradients_there else gradients))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return _Passes(kept, 0 if gradients_there else gradients, meter.peaks)
+
+
+def _end_of_layer(meter: _Meter) -> Callable[[nn.Module, Any, Any], None]:
+    """Marks the end of a layer's forward pass and, where its output's gradient is there, of the backward pass above."""
+    seen: list[bool] = []
+
+    def end(layer: nn.Module, given: Any, made: Any) -> None:
+        output = made if isinstance(made, Tensor) else made[0]
+        if not seen and output.requires_grad:  # checkpointing computes it again in the backward pass
+            meter.mark()
+            output.register_hook(lambda gradient: meter.mark())
+        seen.append(True)
+
+    return end
+
+
+def _extended(two: _Passes, three: _Passes, count: int) -> Traced:
+    """What as many layers take: each part of the passes grows by the same bytes with each layer.
+
+    Of the layers' own parts the first and the last are the largest, since from one to the next they grow or shrink by
+    the same bytes too.
+    """
+
+    def at(few: int, more: int) -> int:
+        return few + (more - few) * (count - 2)
+
+    # Forward the first and the last layer and the head, backward the head, the last and the first layer.
+    parts = zip(
+        [two.peaks[place] for place in range(6)], [three.peaks[place] for place in (0, 2, 3, 4, 5, 7)], strict=True
+    )
+    peak = max(at(few, more) for few, more in parts)
+    return Traced(at(two.kept, three.kept), peak - at(two.gradients, three.gradients))
+
+
+def _stack(model: nn.Module) -> tuple[nn.Module, str, nn.ModuleList] | None:
+    """The module that holds a deep stack of layers that are alike, its name there, and the layers; None for none."""
+    stacks = [
+        (holder, name, child)
+        for holder in model.modules()
+        for name, child in holder.named_children()
+        if isinstance(child, nn.ModuleList) and len(child) > _DEEP
+    ]
+    if len(stacks) != 1 or len({_likeness(layer) for layer in stacks[0][2]}) != 1:
+        return None
+    return stacks[0]
+
+
+def _likeness(layer: nn.Module) -> str:
+    """What two layers have in common that take the same memory: weights' shapes, and settings but for their number."""
+    weights = [(name, one.shape, one.dtype, one.requires_grad) for name, one in layer.named_parameters()]
+    settings = [
+        (name, type(module).__name__, field, value)
+        for name, module in layer.named_modules()
+        for field, value in sorted(vars(module).items())
+        if isinstance(value, int | float | str | None) and not field.endswith("_idx")
+    ]
+    return repr((weights, settings))
 
 
 def _off_meta(model: nn.Module) -> None:

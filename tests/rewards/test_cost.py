@@ -3,7 +3,9 @@
 import gc
 from collections.abc import Callable
 from contextlib import nullcontext
+from copy import copy
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import Adafactor, AutoModelForCausalLM, LlamaConfig, Qwen3Config
 
 from stepward.errors import StepwardError
-from stepward.rewards import attention
+from stepward.rewards import attention, cost_trace
+from stepward.rewards.adapters import with_adapter
 from stepward.rewards.batching import Laid, Layout, lay_out
 from stepward.rewards.cards import CARDS, GIB, card_named
 from stepward.rewards.configs import PRMConfig
@@ -25,7 +28,7 @@ from stepward.rewards.cost_advice import advise
 from stepward.rewards.cost_optimisers import Weight, kept_bytes, optimiser_named
 from stepward.rewards.cost_shapes import known_models, model_config
 from stepward.rewards.cost_tokens import count_tokens, largest_pass
-from stepward.rewards.cost_trace import build, trace
+from stepward.rewards.cost_trace import Traced, build, trace
 from stepward.rewards.heads import Head, attach
 from stepward.rewards.preparation import labelled_rows
 from stepward.rewards.stepwise import PRMTrainer
@@ -153,6 +156,57 @@ def test_known_shapes_have_the_published_number_of_weights(name: str, billions: 
 def test_a_model_that_is_nowhere_is_named_with_those_that_are_known() -> None:
     with pytest.raises(StepwardError, match=r"model nobody/none-7b: .*expected a folder with config\.json.*Qwen3"):
         model_config("nobody/none-7b")
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens", "checkpointing", "gradients", "adapted"),
+    [
+        ("llama", 1, False, True, False),
+        ("qwen3", 3, True, False, True),
+        *(
+            pytest.param(name, tokens, *rest, marks=pytest.mark.slow)
+            for name in sorted(SHAPES)
+            for tokens in (1, 3)
+            for rest in product((False, True), repeat=3)
+        ),
+    ],
+)
+def test_a_deep_stack_takes_what_all_its_layers_do(
+    monkeypatch: pytest.MonkeyPatch, name: str, tokens: int, checkpointing: bool, gradients: bool, adapted: bool
+) -> None:
+    """To the byte, whether the peak is where the backward pass begins (many tokens) or ends (few)."""
+    config = copy(SHAPES[name])
+    config.num_hidden_layers = 7
+    if name == "qwen3":
+        config.layer_types = ["full_attention"] * 7
+    laid = lay_out([ids[: 20 * tokens] for ids in TREE], "branches")
+
+    def traced() -> Traced:
+        model: Any = build(copy(config), LABELS, torch.float32, branches=True)
+        if adapted:
+            adapter = pytest.importorskip("peft").LoraConfig(r=4, target_modules="all-linear")
+            model = with_adapter(model, adapter, LABELS, PRMConfig("out", use_cpu=True, bf16=False))
+        if checkpointing:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        return trace(model, laid, torch.bfloat16, gradients)
+
+    passes: list[int] = []
+    real = cost_trace._passes
+    monkeypatch.setattr(cost_trace, "_passes", lambda *given: passes.append(len(given[-1])) or real(*given))
+    found = traced()
+    assert passes == [2, 3], "the whole stack is not run"
+    monkeypatch.setattr(cost_trace, "_DEEP", 7)
+    assert traced() == found
+
+
+def test_layers_that_differ_are_all_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as those of which every other sees a window."""
+    config = Qwen3Config(**{**SHAPE, "num_hidden_layers": 7}, sliding_window=8, use_sliding_window=True)
+    config.layer_types = ["full_attention", "sliding_attention"] * 3 + ["full_attention"]
+    model = build(config, LABELS, torch.float32, branches=False)
+    assert cost_trace._stack(model) is None
+    config.layer_types = ["full_attention"] * 7
+    assert cost_trace._stack(build(config, LABELS, torch.float32, branches=False)) is not None
 
 
 def states(optimiser: torch.optim.Optimizer, model: nn.Module) -> int:
