@@ -10,7 +10,10 @@
 The manifest names the model only when it is whole, so a folder is finished or it is not.
 """
 
+import hashlib
+import os
 import shutil
+import socket
 import time
 import warnings
 from collections.abc import Iterator
@@ -19,20 +22,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 from rich.console import Console
 
+from stepward import hub, models
 from stepward.errors import StepwardError
 from stepward.manifest import Manifest
 from stepward.pipeline.layout import EMBEDDED, Layout
 from stepward.pipeline.training_card import write_card
 from stepward.pipeline.training_options import make_config, trainer_class
-from stepward.pipeline.training_rows import load_rows
+from stepward.pipeline.training_rows import Loaded, load_rows
 from stepward.pipeline.training_run import make_run
 from stepward.recipes.training import TrainingRecipe
+from stepward.rows import pinned_source
 from stepward.store import locked
 
 STAGE, UNIT = "training", "model"
 Facts = dict[str, Any]
+
+PATIENCE = 90.0
+"""Seconds until a folder that another machine made is given up; NFS hides new files for up to a minute."""
 
 _MADE = ("model", "adapter", "checkpoints", "manifest.json")
 
@@ -47,7 +56,9 @@ def finished(folder: Path) -> Facts | None:
         return None
     manifest = Manifest.read(folder)
     if "kind" not in manifest.content["recipe"]:
-        raise StepwardError(f"{folder}: a run of stepward run, not a training; give --out another folder")
+        raise StepwardError(
+            f"{folder}: a run of stepward run, not a training; give --out another folder", code="mismatch", file=folder
+        )
     return manifest.units(STAGE)[UNIT] if manifest.finished(STAGE, UNIT) else None
 
 
@@ -71,21 +82,27 @@ def train(
         overwrite: Train again what is finished, or was stopped.
 
     Returns:
-        What it came to: `rows`, `steps`, `loss`, `metrics`, `tokens`, `seconds`.
+        What it came to: `rows`, `steps`, `loss`, `metrics`, `tokens`, `seconds`, and the `eta` of its labels.
 
     Raises:
         StepwardError: A source, option, model or folder that can't be used, or a loss that is no number.
     """
+    recipe = _pinned(recipe)
     data = recipe.data
     evaluates = data.eval is not None or data.held_out > 0
     config = make_config(recipe, folder / "checkpoints", evaluates)
     if data.stream and config.max_steps < 1:
-        raise StepwardError("data.stream: rows that are streamed have no end: set max_steps")
-    main = config.process_index == 0
-    console = console if main else Console(quiet=True)
+        raise StepwardError(
+            "data.stream: rows that are streamed have no end: set max_steps", code="missing", field="max_steps"
+        )
+    # Where machines share their storage, one process makes what all read; else one on each machine (save_on_each_node).
+    main = config.should_save
+    console = console if config.process_index == 0 else Console(quiet=True)
     console.print(f"{recipe.name}: {recipe.kind} from {recipe.model}", highlight=False, soft_wrap=True)
     with ExitStack() as held:
-        with config.main_process_first(desc="reading the data"):
+        with config.main_process_first(local=config.save_on_each_node, desc="reading the data"):
+            if not main:
+                _need_seen(folder)
             if main:
                 held.enter_context(locked(folder))
                 manifest = _opened(folder, recipe, resume, overwrite)
@@ -93,11 +110,13 @@ def train(
                     make_run(data.run, folder / "run", console)
             with console.status("reading the data"):
                 loaded = load_rows(recipe, run or folder / "run")
+        _need_same(config, loaded.train, data.train or str(run or folder / "run"))
         for line in loaded.sentences:
             console.print(f"[yellow]left out[/]     {line}", highlight=False, soft_wrap=True)
-        with console.status("loading the model, tokenising the data"):
-            trainer = _trainer(recipe, config, loaded.train, loaded.evaluation)
-        facts = _trained(trainer, recipe, folder, console)
+        with _named(data.train or str(run or folder / "run")):
+            with console.status("loading the model, tokenising the data"):
+                trainer = _trainer(recipe, config, loaded)
+            facts = {**_trained(trainer, recipe, folder, console), "eta": loaded.eta}
         _save(trainer, recipe, folder, main)
         if main:
             write_card(recipe, facts, folder / "model")
@@ -106,42 +125,95 @@ def train(
 
 
 def model_folder(name: str) -> str:
-    """The local folder of a model: the embedded generator's, a folder as it is, or a hub model's, downloaded.
-
-    Of a hub's model only safetensors, configuration and tokenizer are taken, no code.
+    """The local folder of a model: the embedded generator's, a folder as it is, or a hub model's, fetched.
 
     Raises:
         StepwardError: There is no such folder, or it can't be had.
     """
-    if name == EMBEDDED or Path(name).is_dir():
+    if name == EMBEDDED:
         return str(Layout.model(name))
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise StepwardError(f"model {name}: no such folder; expected one, a hub name (owner/name), or embedded")
-    from huggingface_hub import snapshot_download
+    folder = models.model_folder(name)
+    if not folder.is_dir():
+        raise hub.not_found(name, "folder; expected one, a name on the hub (hf://owner/name), or embedded")
+    return str(folder)
 
-    wanted = ["*.safetensors", "*.json", "*.model", "*.txt", "*.jinja"]
-    try:
-        return str(snapshot_download(name, allow_patterns=wanted))
-    except Exception as error:  # its errors are of a dozen libraries' types
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise StepwardError(
-            f"model {name}: no such folder, and the hub's model can't be had ({reason}); check the name, the network "
-            "and whether it asks for a token, or give a local folder with model=PATH"
-        ) from error
+
+def _pinned(recipe: TrainingRecipe) -> TrainingRecipe:
+    """The recipe with the commits of what it takes from the hub, which manifest, card and model then name."""
+    train, held = recipe.data.train, recipe.data.eval
+    if isinstance(held, dict):
+        held = {name: pinned_source(one) for name, one in held.items()}
+    elif held is not None:
+        held = pinned_source(held)
+    data = recipe.data.model_copy(update={"train": train and pinned_source(train), "eval": held})
+    model = recipe.model if recipe.model == EMBEDDED else models.pinned(recipe.model)
+    return recipe.model_copy(update={"model": model, "data": data})
 
 
 def _opened(folder: Path, recipe: TrainingRecipe, resume: bool, overwrite: bool) -> Manifest:
     """The folder's manifest, when this training may go on in it."""
     done = finished(folder)
+    if not (folder / "manifest.json").exists():
+        _refuse_others(folder)
     if overwrite:
         _clear(folder)
     elif done is not None:
-        raise StepwardError(f"{folder}: finished; --overwrite trains it again, --out names another folder")
+        raise StepwardError(
+            f"{folder}: finished; --overwrite trains it again, --out names another folder",
+            code="file_exists",
+            file=folder,
+        )
     elif list((folder / "checkpoints").glob("checkpoint-*")) and not resume:
-        raise StepwardError(f"{folder}: a training that was stopped; --resume goes on with it, --overwrite starts over")
+        raise StepwardError(
+            f"{folder}: a training that was stopped; --resume goes on with it, --overwrite starts over",
+            code="unfinished",
+            file=folder,
+        )
     elif not resume:
         _clear(folder)  # stopped before its first checkpoint: nothing is lost
     return Manifest.start(folder, recipe.decisive())
+
+
+def _need_seen(folder: Path) -> None:
+    """Raises StepwardError where the first process's folder can't be seen from this one's machine."""
+    end = time.monotonic() + PATIENCE
+    while not (folder / "manifest.json").exists():
+        if time.monotonic() > end:
+            raise StepwardError(
+                f"{folder}: the first process opened it, and {socket.gethostname()} does not see it; name a folder on "
+                "storage that all machines share (--out), or set save_on_each_node=true, by which each machine makes "
+                "and keeps its own",
+                code="file_not_found", file=folder,
+            )  # fmt: skip
+        time.sleep(min(0.5, PATIENCE))
+
+
+def _need_same(config: Any, rows: Any, source: str) -> None:
+    """Raises StepwardError where processes read other rows, each being given its share by the rows' numbers."""
+    if config.world_size < 2 or not hasattr(rows, "__len__"):
+        return
+    import torch
+
+    mine = hashlib.sha256()
+    for row in rows:
+        mine.update(orjson.dumps(row))
+    found: list[str] = [""] * config.world_size
+    torch.distributed.all_gather_object(found, mine.hexdigest())
+    if len(set(found)) > 1:
+        other = next(rank for rank, one in enumerate(found) if one != found[0])
+        raise StepwardError(
+            f"{source}: process {other} read other rows than process 0: copy the data to each machine as they are, or "
+            "name a source that all machines share",
+            code="mismatch", file=source,
+        )  # fmt: skip
+
+
+def _refuse_others(folder: Path) -> None:
+    """Raises StepwardError where a folder that holds no training has what a training would remove."""
+    if found := next((folder / name for name in _MADE if os.path.lexists(folder / name)), None):
+        raise StepwardError(
+            f"{found}: there already, and not by a training; give --out another folder", code="file_exists", file=found
+        )
 
 
 def _clear(folder: Path) -> None:
@@ -150,7 +222,18 @@ def _clear(folder: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def _trainer(recipe: TrainingRecipe, config: Any, rows: Any, evaluation: Any) -> Any:
+@contextmanager
+def _named(source: str) -> Iterator[None]:
+    """Says of which data labels are that nothing can be learnt from: the trainers don't know where rows come from."""
+    try:
+        yield
+    except StepwardError as error:
+        if error.code != "degenerate" or error.file is not None:
+            raise
+        raise StepwardError(f"{source}: {error}", code=error.code, file=source, field=error.field) from error
+
+
+def _trainer(recipe: TrainingRecipe, config: Any, loaded: Loaded) -> Any:
     from stepward.models import load_tokenizer, quiet
 
     name = model_folder(recipe.model)
@@ -159,12 +242,12 @@ def _trainer(recipe: TrainingRecipe, config: Any, rows: Any, evaluation: Any) ->
         trainer = trainer_class(recipe.kind)(
             name,
             config,
-            train_dataset=rows,
-            eval_dataset=evaluation,
+            train_dataset=loaded.train,
+            eval_dataset=loaded.evaluation,
             processing_class=tokenizer,
             peft_config=adapter_of(recipe),
         )
-    trainer.description = replace(trainer.description, base=recipe.model, eta=recipe.data.eta)
+    trainer.description = replace(trainer.description, base=recipe.model, eta=loaded.eta)
     return trainer
 
 
@@ -175,11 +258,15 @@ def adapter_of(recipe: TrainingRecipe) -> Any:
     try:
         from peft import LoraConfig
     except ImportError as error:
-        raise StepwardError("adapter: pip install 'stepward[adapters]'") from error
+        raise StepwardError(
+            "adapter: pip install 'stepward[adapters]'", code="missing_dependency", field="adapter"
+        ) from error
     try:
         return LoraConfig(**recipe.adapter)
     except (TypeError, ValueError) as error:
-        raise StepwardError(f"adapter: {error}; expected options of peft's LoraConfig") from error
+        raise StepwardError(
+            f"adapter: {error}; expected options of peft's LoraConfig", code="bad_value", field="adapter"
+        ) from error
 
 
 def _trained(trainer: Any, recipe: TrainingRecipe, folder: Path, console: Console) -> Facts:

@@ -62,7 +62,7 @@ def cells(recipe: TrainingRecipe) -> dict[str, Values]:
         values = dict(zip(recipe.grid, chosen, strict=True))
         name = ",".join(f"{field}={_said(value)}" for field, value in values.items())
         if name in found:
-            raise StepwardError(f"grid: two cells would lie in {name}")
+            raise StepwardError(f"grid: two cells would lie in {name}", code="duplicate", field="grid")
         found[name] = values
     return found
 
@@ -96,17 +96,18 @@ def train_grid(
     """
     runner = _runner(workers, gpus, ray, console)
     wanted = cells(recipe)
-    with locked(folder) if _main() else nullcontext():
+    main = _keeps(recipe)
+    with locked(folder) if main else nullcontext():
         done = {} if overwrite else _finished(recipe, folder, wanted)
         missing = [name for name in wanted if name not in done]
         console.print(f"{recipe.name}: {len(wanted)} cells, {len(done)} of them finished before", highlight=False)
-        if missing and recipe.data.run is not None and _main():
+        if missing and recipe.data.run is not None and main:
             make_run(recipe.data.run, folder / "run", console)
         for name, facts in runner(train_cell, missing, str(folder), recipe, overwrite):
             done[name] = facts
             console.print(f"cell {name}: {_in_a_line(facts)}", highlight=False, soft_wrap=True)
         lines = tabulate({name: (wanted[name], done[name]) for name in wanted})
-        if _main():
+        if main:
             _write(folder, wanted, done, lines)
     return lines
 
@@ -173,7 +174,9 @@ def _ray_runner() -> Runner:
     try:
         ray: Any = import_module("ray")
     except ImportError as error:
-        raise StepwardError("--ray: Ray is not installed; pip install 'stepward[ray]'") from error
+        raise StepwardError(
+            "--ray: Ray is not installed; pip install 'stepward[ray]'", code="missing_dependency", field="--ray"
+        ) from error
     import torch
 
     def spread(task: Callable[..., Facts], names: Sequence[str], *arguments: Any) -> Iterator[tuple[str, Facts]]:
@@ -241,5 +244,6 @@ def _said(value: Any) -> str:
     return text.replace("/", "_").replace("\\", "_").replace(" ", "")
 
 
-def _main() -> bool:
-    return os.environ.get("RANK", "0") == "0"
+def _keeps(recipe: TrainingRecipe) -> bool:
+    """Whether this process makes what others read: the first of all, or of its machine where each keeps its own."""
+    return os.environ.get("LOCAL_RANK" if recipe.config.get("save_on_each_node") else "RANK", "0") == "0"

@@ -12,6 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from stepward.errors import StepwardError
 from stepward.formats import FORMATS, Choices, NotWritable, paths, read
 from stepward.formats.dialogues import is_plain, parted
@@ -30,9 +32,6 @@ COLUMNS = "columns"
 
 WORLD_ROWS = 400
 """Rows of the arithmetic world where no limit is given."""
-
-DEFAULT_ETA = 2.0
-"""ER-PRM's for its Mistral data."""
 
 _SHUFFLED = 10_000
 """Streamed rows among which the next one is drawn."""
@@ -92,7 +91,7 @@ class Source:
             size = data.limit or WORLD_ROWS
             yield from ((f"arithmetic {number}", one) for number, one in enumerate(islice(made, size), start=1))
         elif data.labels is not None and is_run(name):
-            yield from relabelled(Path(name.partition("#")[0]), data.labels, data.eta or DEFAULT_ETA)
+            yield from relabelled(Path(name.partition("#")[0]), data.labels, data.eta)
         elif data.format == COLUMNS or (data.format is None and self._has_columns()):
             for row in find_rows(name, BadRows(name, self._fault)):
                 yield f"{row.file.name} row {row.number}", row.fields
@@ -120,7 +119,9 @@ class Source:
         if not isinstance(record, wanted):
             raise StepwardError(
                 f"{self.name}: {where} is a {type(record).__name__}, and kind {self.kind} is trained on "
-                f"{wanted.__name__}s; give other data, another --kind or the --format"
+                f"{wanted.__name__}s; give other data, another --kind or the --format",
+                code="mismatch",
+                file=self.name,
             )
         if isinstance(record, Preference):
             return [preference_row(where, record, self.data.chat)]
@@ -144,11 +145,13 @@ class Loaded:
         train: Rows to train on.
         evaluation: Rows to evaluate on, some sets of them by name, or None.
         sentences: What was read and left out.
+        eta: The inverse temperature of the labels to train on; None of others than `er`.
     """
 
     train: Any
     evaluation: Any
     sentences: list[str]
+    eta: float | None
 
 
 def load_rows(recipe: TrainingRecipe, run: Path) -> Loaded:
@@ -161,8 +164,17 @@ def load_rows(recipe: TrainingRecipe, run: Path) -> Loaded:
     Raises:
         StepwardError: A source can't be read, or nothing in it can be trained on.
     """
-    data = recipe.data
-    train = Source(data.train or str(run), data, recipe.kind)
+    name = recipe.data.train or str(run)
+    if recipe.data.labels is not None and not is_run(name):
+        raise StepwardError(
+            f"{name}: data.labels: {recipe.data.labels} are computed from a run's rollouts, and this is no run's "
+            "folder; give one, or leave data.labels out to train on the labels that are there",
+            code="conflict", file=name, field="data.labels",
+        )  # fmt: skip
+    eta = _eta(name, recipe.data)
+    # Evaluated by the same, also where that is on another run.
+    data = recipe.data.model_copy(update={"eta": eta if recipe.data.labels == "er" else None})
+    train = Source(name, data, recipe.kind)
     sources = [train]
     if data.stream:
         rows: Any = _streamed(train.name, data, recipe.kind)
@@ -181,19 +193,41 @@ def load_rows(recipe: TrainingRecipe, run: Path) -> Loaded:
         if data.eval_labels is not None:
             measured = Source(train.name, data.model_copy(update={"labels": data.eval_labels}), recipe.kind)
             evaluation = _held_out(_filled(measured), data.held_out, train.name)[1]
-    return Loaded(_prepared(rows, recipe), evaluation, [line for one in sources for line in one.sentences()])
+    return Loaded(_prepared(rows, recipe), evaluation, [line for one in sources for line in one.sentences()], eta)
 
 
-def relabelled(folder: Path, labels: str, eta: float) -> Iterator[tuple[str, LabelledSolution]]:
+def _eta(name: str, data: Data) -> float | None:
+    """The inverse temperature of the labels that are trained on: the one asked for, or a run's own."""
+    if data.labels == "er":
+        return of_run(Path(name.partition("#")[0])).labels.eta if data.eta is None else data.eta
+    if data.labels is not None or not is_run(name):
+        return None
+    first = next(iter(read(name)), None)
+    eta: float | None = None if first is None else orjson.loads(first.extra).get("eta")
+    return eta
+
+
+def relabelled(folder: Path, labels: str, eta: float | None) -> Iterator[tuple[str, LabelledSolution]]:
     """A run's solutions, labelled from its rollouts' counts, each with its id.
+
+    Args:
+        folder: The run's.
+        labels: Which labels.
+        eta: The inverse temperature of `er` labels; the run's own if not given.
 
     Raises:
         StepwardError: The run has no rollouts.
     """
     manifest, layout = Manifest.read(folder), Layout(folder)
     if not manifest.units("rollouts"):
-        raise StepwardError(f"{folder}: no rollouts in it to compute {labels} labels from")
+        raise StepwardError(
+            f"{folder}: no rollouts in it to compute {labels} labels from",
+            code="unfinished",
+            file=folder,
+            field="data.labels",
+        )
     recipe = of_run(folder)
+    eta = recipe.labels.eta if eta is None else eta
     questions = {problem.id: problem.question for problem in layout.problems("reward")}
     for solutions, batch in labels_by_batch(recipe, layout, labels, eta):
         for solution, steps in zip(solutions, batch, strict=True):
@@ -268,7 +302,9 @@ def _filled(source: Source) -> list[Row]:
     rows = list(source.rows())
     if not rows:
         left = "".join(f"\n  {line}" for line in source.sentences())
-        raise StepwardError(f"{source.name}: no rows to train kind {source.kind} on{left}")
+        raise StepwardError(
+            f"{source.name}: no rows to train kind {source.kind} on{left}", code="empty", file=source.name
+        )
     return rows
 
 
@@ -278,7 +314,12 @@ def _held_out(rows: list[Row], share: float, name: str) -> tuple[list[Row], list
     for row in rows:
         parts[int(question_id(_problem(row, name))[:8], 16) < share * 2**32].append(row)
     if not all(parts):
-        raise StepwardError(f"{name}: held_out {share:g} leaves {'nothing to train' if parts[1] else 'no problem'} on")
+        raise StepwardError(
+            f"{name}: held_out {share:g} leaves {'nothing to train' if parts[1] else 'no problem'} on",
+            code="too_few",
+            file=name,
+            field="data.held_out",
+        )
     return parts
 
 
@@ -292,7 +333,12 @@ def _problem(row: Row, name: str) -> str:
         return str(parted(Preference("", (), turns[0], turns[1])).prompt)
     if isinstance(chosen, str) and isinstance(rejected, str):
         return chosen[: next((at for at, (a, b) in enumerate(zip(chosen, rejected, strict=False)) if a != b), None)]
-    raise StepwardError(f"{name}: {row.get('id')} has no prompt to tell problems apart by; give eval, not held_out")
+    raise StepwardError(
+        f"{name}: {row.get('id')} has no prompt to tell problems apart by; give eval, not held_out",
+        code="missing",
+        file=name,
+        field="prompt",
+    )
 
 
 def _prepared(rows: Any, recipe: TrainingRecipe) -> Any:
@@ -315,4 +361,6 @@ def _stream(name: str, data: Data, kind: str) -> Iterator[Row]:
     source = Source(name, data, kind)
     yield from source.rows()
     if not source.read or source.read == source.left_out.total():
-        raise StepwardError("\n  ".join([f"{name}: no rows to train kind {kind} on", *source.sentences()]))
+        raise StepwardError(
+            "\n  ".join([f"{name}: no rows to train kind {kind} on", *source.sentences()]), code="empty", file=name
+        )

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from dataclasses import fields
 from io import StringIO
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
+from raising import refused
 from rich.console import Console
 from safetensors.torch import load_file
 from tiny_world import save_base
@@ -28,7 +31,7 @@ from stepward.pipeline.training_rows import Source, load_rows
 from stepward.pipeline.training_world import world_preferences, world_solutions
 from stepward.problems.checker import first_error
 from stepward.recipes.training import Data, TrainingRecipe, training_from
-from stepward.records import Problem, Solution, StepRollouts, prefix_id, solution_id
+from stepward.records import Problem, Solution, StepLabels, StepRollouts, prefix_id, solution_id
 from stepward.rewards.configs import ORMConfig, PreferenceConfig, PRMConfig
 from stepward.rewards.folder import read_description
 from stepward.rewards.scorer import load_scorer
@@ -251,6 +254,56 @@ def test_a_runs_rollouts_are_labelled_for_each_eta(run: Path, tmp_path: Path) ->
     assert loaded.train[0]["labels"] == [0.5, 0.25, 1.0] and loaded.evaluation[0]["labels"] == [1.0, 1.0, 1.0]
 
 
+def test_er_labels_take_the_runs_eta_where_none_is_given(base: Path, run: Path, tmp_path: Path) -> None:
+    """And what was taken is said: in the manifest, the model's description and its card."""
+    mine = shutil.copytree(run, tmp_path / "mine")
+    content = json.loads((mine / "manifest.json").read_text())
+    content["recipe"] = {"name": "run", "labels": {"eta": 7.0}}
+    (mine / "manifest.json").write_text(json.dumps(content))
+    expected = [entropy_regularised(0.5, 7.0), entropy_regularised(0.25, 7.0), 1.0]
+    assert read(mine, labels="er")[0][0]["labels"] == pytest.approx(expected)
+    config = {"max_steps": 1, "per_device_train_batch_size": 2}
+    facts = train(recipe_of(base, {"train": str(mine), "labels": "er"}, config=config), tmp_path / "a", QUIET)
+    assert facts["eta"] == read_description(tmp_path / "a" / "model").eta == 7.0
+    card = (tmp_path / "a" / "model" / "README.md").read_text()
+    assert yaml.safe_load(card.split("```yaml")[1].split("```")[0])["data"]["eta"] == 7.0
+    given = {"train": str(mine), "labels": "er", "eta": 0.5, "eval": str(run)}
+    loaded = load_rows(recipe_of("m", given), tmp_path)
+    assert loaded.eta == 0.5
+    assert loaded.evaluation[0]["labels"][0] == pytest.approx(entropy_regularised(0.5, 0.5)), "as it was trained on"
+
+
+def test_the_eta_of_a_runs_own_labels_is_said_too(run: Path, tmp_path: Path) -> None:
+    mine, layout = shutil.copytree(run, tmp_path / "mine"), Layout(tmp_path / "mine")
+    manifest = Manifest.read(mine)
+    for kind, eta in (("er", 3.0), ("hard", None)):
+        labels = [
+            StepLabels(one.id, one.problem_id, kind, (1.0, float(number > 2), 0.0), eta)
+            for number, one in enumerate(layout.solutions("reward"))
+        ]
+        write_shard(layout.shard("labels", kind), labels, StepLabels)
+        manifest.finish("labels", kind, layout.shard("labels", kind))
+    assert load_rows(recipe_of("m", {"train": f"{mine}#er"}), tmp_path).eta == 3.0
+    assert load_rows(recipe_of("m", {"train": f"{mine}#hard"}), tmp_path).eta is None
+
+
+def test_labels_computed_again_are_of_a_run(sums: Path, tmp_path: Path) -> None:
+    with refused("conflict", file=sums, field="data.labels"):
+        load_rows(recipe_of("m", {"train": str(sums), "labels": "soft"}), tmp_path)
+
+
+def test_labels_that_are_all_equal_are_refused_with_their_file(base: Path, tmp_path: Path) -> None:
+    rows = [{"prompt": f"Start at {n}", "completions": ["a", "b"], "labels": [True, True]} for n in range(4)]
+    path = write(tmp_path / "same.jsonl", *rows)
+    with refused("degenerate", file=path, field="labels", names=(path,)):
+        train(recipe_of(base, {"train": str(path)}, config={"max_steps": 2}), tmp_path / "a", QUIET)
+    assert finished(tmp_path / "a") is None
+    data = {"train": str(path), "stream": True}
+    with refused("degenerate", file=path, field="labels", names=(path,)):
+        train(recipe_of(base, data, config={"max_steps": 2}), tmp_path / "b", QUIET)
+    assert finished(tmp_path / "b") is None
+
+
 def test_a_problem_is_held_out_with_all_its_rows(sums: Path, tmp_path: Path) -> None:
     loaded = load_rows(recipe_of("m", {"train": str(sums), "held_out": 0.3}), tmp_path)
     assert {row["prompt"] for row in loaded.train}.isdisjoint(row["prompt"] for row in loaded.evaluation)
@@ -382,14 +435,14 @@ def test_an_adapter_is_saved_alone_and_merged(base: Path, sums: Path, tmp_path: 
 def test_a_model_is_a_folder_a_hub_name_or_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert model_folder(str(tmp_path)) == str(tmp_path)
     assert (Path(model_folder("embedded")) / "model.safetensors").exists()
-    with pytest.raises(StepwardError, match="no such folder; expected one, a hub name"):
+    with refused("file_not_found", file="nowhere", names=("nowhere", "hf://owner/name", "embedded")):
         model_folder("nowhere")
 
     def missing(name: str, **kwargs: Any) -> str:
         raise OSError("no network")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", missing)
-    with pytest.raises(StepwardError, match=r"owner/name: no such folder, and the hub's .* \(no network\)"):
+    with refused("unreachable", names=("hf://owner/name", "no network")):
         model_folder("owner/name")
 
 
@@ -445,7 +498,7 @@ def test_a_grid_trains_each_cell_once(grid: TrainingRecipe, tmp_path: Path, monk
     trained: list[str] = []
     real = training_grid.train_cell
     monkeypatch.setattr(training_grid, "train_cell", lambda name, *rest: trained.append(name) or real(name, *rest))
-    (tmp_path / "eta=10,seed=1" / "manifest.json").unlink()
+    shutil.rmtree(tmp_path / "eta=10,seed=1")
     again = train_grid(grid, tmp_path, QUIET, overwrite=False)
     assert trained == ["eta=10,seed=1"]
     for line, before in zip(again, lines, strict=True):
