@@ -60,7 +60,9 @@ def plan(
 ) -> None:
     """Say what a training, or a run's rollouts, need on a card; exit code 1 where a training doesn't fit."""
     if mfu is not None and not 0 < mfu <= 1:
-        raise StepwardError(f"--mfu: expected a share above 0 and at most 1, found {mfu:g}")
+        raise StepwardError(
+            f"--mfu: expected a share above 0 and at most 1, found {mfu:g}", code="bad_value", field="--mfu"
+        )
     if is_run(words or []):
         plan_run(words or [], sample, _card(card, memory, tflops), gpus, mfu or UTILISATION, price, as_json)
         return
@@ -173,7 +175,11 @@ def setup_of(recipe: "TrainingRecipe", args: "RewardConfig", gpus: int, sharding
     weights = str(loading.get("dtype", "float32")).removeprefix("torch.")
     weights = "4bit" if quantised.get("load_in_4bit") else "8bit" if quantised.get("load_in_8bit") else weights
     if weights not in ("float32", "bfloat16", "float16", "4bit", "8bit"):
-        raise StepwardError(f"model_init_kwargs.dtype is {weights!r}: expected float32, bfloat16 or float16")
+        raise StepwardError(
+            f"model_init_kwargs.dtype is {weights!r}: expected float32, bfloat16 or float16",
+            code="unknown_name",
+            field="model_init_kwargs.dtype",
+        )
     compute = "float16" if options.get("fp16") else "float32" if options.get("bf16") is False else "bfloat16"
     if compute == "float32" and weights in ("bfloat16", "float16"):
         compute = weights

@@ -48,7 +48,11 @@ def train(
     if recipe.grid:
         _train_grid(recipe, folder, _console(), workers=workers, gpus=gpus, ray=ray, overwrite=overwrite)
     elif ray or workers > 1:
-        raise StepwardError("--workers and --ray train a grid's cells, and there is no grid; give grid.FIELD=A,B")
+        raise StepwardError(
+            "--workers and --ray train a grid's cells, and there is no grid; give grid.FIELD=A,B",
+            code="conflict",
+            field="--ray" if ray else "--workers",
+        )
     else:
         _train_one(recipe, folder, resume, overwrite)
 
@@ -88,7 +92,11 @@ def recipe_of(words: list[str], given: dict[str, str], config: Path | None) -> A
         told = {*content, *(word.split("=")[0].split(".")[0] for word in overrides)}
         missing = [f"--{name}" for name in ("kind", "model", "data") if name not in told]
         if missing:
-            raise StepwardError(f"give {', '.join(missing)}, or a recipe's name (stepward trainings lists them)")
+            raise StepwardError(
+                f"give {', '.join(missing)}, or a recipe's name (stepward trainings lists them)",
+                code="missing",
+                field=missing[0],
+            )
         content.setdefault("name", _name(content))
     return training_from(content, where, overrides)
 

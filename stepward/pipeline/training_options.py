@@ -54,7 +54,9 @@ def checked(recipe: TrainingRecipe) -> TrainingRecipe:
     grid = {name: [_of_grid(recipe, name, value) for value in values] for name, values in recipe.grid.items()}
     for name, values in grid.items():
         if len({str(value) for value in values}) < len(values):
-            raise StepwardError(f"grid.{name}: a value stands twice in {values}")
+            raise StepwardError(
+                f"grid.{name}: a value stands twice in {values}", code="duplicate", field=f"grid.{name}"
+            )
     return recipe.model_copy(update={"config": options, "grid": grid})
 
 
@@ -93,7 +95,9 @@ def make_config(recipe: TrainingRecipe, folder: Path, evaluates: bool, **changes
     try:
         return config_class(recipe.kind)(**options)
     except (ValueError, ImportError, TypeError) as error:
-        raise StepwardError(f"the options can't be used: {' '.join(str(error).split())}") from error
+        raise StepwardError(
+            f"the options can't be used: {' '.join(str(error).split())}", code="bad_value", field="config"
+        ) from error
 
 
 def _of_grid(recipe: TrainingRecipe, name: str, value: Any) -> Any:
@@ -116,10 +120,10 @@ def _known(name: str, known: Mapping[str, Any]) -> Any:
     if name in known:
         return known[name]
     if name in RENAMED:
-        raise StepwardError(f"unknown option {name}: say {RENAMED[name]}")
+        raise StepwardError(f"unknown option {name}: say {RENAMED[name]}", code="unknown_name", field=name)
     close = difflib.get_close_matches(name, [*known, *TrainingRecipe.model_fields], n=1)
     near = f"; did you mean {close[0]}?" if close else "; see docs/training.md for the names"
-    raise StepwardError(f"unknown option {name}{near}")
+    raise StepwardError(f"unknown option {name}{near}", code="unknown_name", field=name)
 
 
 def _typed(name: str, value: Any, kind: Any) -> Any:
@@ -128,9 +132,11 @@ def _typed(name: str, value: Any, kind: Any) -> Any:
     if typing.get_origin(kind) is tuple and isinstance(value, str):
         value = value.split(",")  # so that label_tokens=+,- needs no brackets or quotes in a shell
     if kind is bool and not isinstance(value, bool):
-        raise StepwardError(f"option {name} is {value!r}: expected true or false")
+        raise StepwardError(f"option {name} is {value!r}: expected true or false", code="wrong_type", field=name)
     try:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         expected = "; or ".join(dict.fromkeys(problem["msg"] for problem in error.errors()))
-        raise StepwardError(f"option {name} is {value!r}: {expected[0].lower() + expected[1:]}") from error
+        raise StepwardError(
+            f"option {name} is {value!r}: {expected[0].lower() + expected[1:]}", code="wrong_type", field=name
+        ) from error

@@ -64,11 +64,23 @@ class Setup:
     def __post_init__(self) -> None:
         """Raises StepwardError naming what makes no sense."""
         if self.weights in _QUANTISED and self.adapter is None:
-            raise StepwardError(f"weights in {self.weights} can't be trained themselves: give an adapter (LoRA)")
+            raise StepwardError(
+                f"weights in {self.weights} can't be trained themselves: give an adapter (LoRA)",
+                code="missing",
+                field="adapter",
+            )
         if self.sharding not in ("none", "zero1", "zero2", "zero3", "fsdp"):
-            raise StepwardError(f"sharding is {self.sharding!r}: expected none, zero1, zero2, zero3 or fsdp")
+            raise StepwardError(
+                f"sharding is {self.sharding!r}: expected none, zero1, zero2, zero3 or fsdp",
+                code="unknown_name",
+                field="--sharding",
+            )
         if self.sharding != "none" and self.world < 2:
-            raise StepwardError(f"sharding {self.sharding} over one card saves nothing: give --gpus, at least 2")
+            raise StepwardError(
+                f"sharding {self.sharding} over one card saves nothing: give --gpus, at least 2",
+                code="conflict",
+                field="--sharding",
+            )
 
 
 @dataclass(frozen=True, slots=True)

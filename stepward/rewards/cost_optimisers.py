@@ -115,7 +115,9 @@ def optimiser_named(name: str) -> Optimiser:
         near = difflib.get_close_matches(name, OPTIMISERS, n=1)
         raise StepwardError(
             f"optim {name}: what it keeps is not known here{f'; did you mean {near[0]}?' if near else ''}; "
-            f"known: {', '.join(OPTIMISERS)}"
+            f"known: {', '.join(OPTIMISERS)}",
+            code="unknown_name",
+            field="optim",
         )
     return OPTIMISERS[name]
 

@@ -72,5 +72,8 @@ def model_config(name: str | Path) -> Any:
         found = "its config.json can't be read" if path.exists() else "no such folder, and its shape is not known here"
         raise StepwardError(
             f"model {name}: {found} ({' '.join(str(error).split())[:160]}); expected a folder with config.json, a "
-            f"config.json, or one of {', '.join(_SHAPES)}"
+            f"config.json, or one of {', '.join(_SHAPES)}",
+            code="unreadable" if path.exists() else "file_not_found",
+            file=name,
+            field="--model",
         ) from error

@@ -59,7 +59,11 @@ def longest_of(config: Any, args: RewardConfig) -> int:
     """
     bounds = [bound for bound in (args.max_length, getattr(config, "max_position_embeddings", None)) if bound]
     if not bounds:
-        raise StepwardError("max_length is null and the model has no longest position: set max_length")
+        raise StepwardError(
+            "max_length is null and the model has no longest position: set max_length",
+            code="missing",
+            field="max_length",
+        )
     return min(bounds)
 
 
@@ -85,7 +89,11 @@ def count_tokens(rows: Any, args: RewardConfig, tokenizer: Any, longest: int, wo
         StepwardError: A row that can't be used, or rows that are streamed, which can't be counted.
     """
     if not hasattr(rows, "__len__"):
-        raise StepwardError("the rows are streamed and can't be counted: give --tokens, or set data.stream to false")
+        raise StepwardError(
+            "the rows are streamed and can't be counted: give --tokens, or set data.stream to false",
+            code="conflict",
+            field="data.stream",
+        )
     counted = min(first, len(rows))
     part = rows[:counted] if isinstance(rows, list) else rows.select(range(counted))
     with warnings.catch_warnings():

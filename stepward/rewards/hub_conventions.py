@@ -177,7 +177,11 @@ def convention_named(name: str) -> Convention:
     if name not in CONVENTIONS:
         near = difflib.get_close_matches(name, [*CONVENTIONS, OWN], n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise StepwardError(f"unknown scorer {name!r}; expected one of {', '.join([*CONVENTIONS, OWN])}{hint}")
+        raise StepwardError(
+            f"unknown scorer {name!r}; expected one of {', '.join([*CONVENTIONS, OWN])}{hint}",
+            code="unknown_name",
+            field="--scorer",
+        )
     return CONVENTIONS[name]
 
 
@@ -214,7 +218,10 @@ def detect(name: str | Path, folder: Path | None = None) -> str:
         return "skywork"
     raise StepwardError(
         f"{name}: its config.json ({', '.join(architectures) or 'no architectures'}) doesn't tell how this reward "
-        f"model is asked; say it with --scorer (scorer= in Python), one of {', '.join(CONVENTIONS)}"
+        f"model is asked; say it with --scorer (scorer= in Python), one of {', '.join(CONVENTIONS)}",
+        code="ambiguous",
+        file=folder,
+        field="--scorer",
     )
 
 

@@ -57,7 +57,9 @@ class Journal:
             there = to if to.exists() else _part_path(to)
             raise StepwardError(
                 f"{there} is there already, from another scoring (another file, model or setting): remove it, or name "
-                "another file with --to"
+                "another file with --to",
+                code="file_exists",
+                file=there,
             )
         if not self.state.finished:
             self._write()
@@ -135,7 +137,7 @@ def _lock(part: IO[bytes], path: Path) -> None:
     except OSError:
         same = False
     if not same:
-        raise StepwardError(f"{path}: another stepward is writing it; wait for it or stop it")
+        raise StepwardError(f"{path}: another stepward is writing it; wait for it or stop it", code="locked", file=path)
 
 
 def _size(part: IO[bytes]) -> int:

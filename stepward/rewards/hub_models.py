@@ -100,11 +100,15 @@ def weight_names(folder: Path) -> dict[str, Path]:
             with safe_open(str(path), framework="pt") as file:
                 found.update(dict.fromkeys(file.keys(), path))
         except (SafetensorError, OSError) as error:
-            raise StepwardError(f"{path}: not a whole file of weights ({error})") from None
+            raise StepwardError(
+                f"{path}: not a whole file of weights ({error})", code="unreadable", file=path
+            ) from None
     if not found:
         raise StepwardError(
             f"{folder}: no weights in safetensors there. Pickled weights (pytorch_model.bin) can run code and are not "
-            "read: convert them once, where you trust them (docs/scorers.md)"
+            "read: convert them once, where you trust them (docs/scorers.md)",
+            code="untrusted_code" if any(folder.glob("*.bin")) else "file_not_found",
+            file=folder,
         )
     return found
 
@@ -145,7 +149,9 @@ def _check_signs(model: Any, reader: Reader, signs: tuple[int, int], folder: Pat
     if not torch.allclose(found, whole, rtol=room, atol=room):
         raise StepwardError(
             f"{folder}: {type(model).__name__} changes its logits in a way that is not known here: the logits of - and "
-            f"+ are {found.tolist()} by its output matrix, and {whole.tolist()} by itself"
+            f"+ are {found.tolist()} by its output matrix, and {whole.tolist()} by itself",
+            code="unsupported",
+            file=folder,
         )
 
 
@@ -169,7 +175,11 @@ def number_reader(folder: Path, device: torch.device, dtype: torch.dtype) -> Sta
     model = load_model(folder, Head("scalar", 1), dtype=dtype)
     head = getattr(model, "score", None)
     if not isinstance(head, nn.Linear):
-        raise StepwardError(f"{folder}: {type(model).__name__} has no linear head named score on its last state")
+        raise StepwardError(
+            f"{folder}: {type(model).__name__} has no linear head named score on its last state",
+            code="unsupported",
+            file=folder,
+        )
     return StateReader(getattr(model, model.base_model_prefix), head, device)
 
 
@@ -181,7 +191,12 @@ def qwen_reader(folder: Path, device: torch.device, dtype: torch.dtype) -> State
     """
     parts = _head_weights(folder, ("score.0.weight", "score.0.bias", "score.2.weight", "score.2.bias"))
     if parts[2].shape[0] != 2:
-        raise StepwardError(f"{folder}: score.2.weight has {parts[2].shape[0]} rows, expected 2: wrong and right")
+        raise StepwardError(
+            f"{folder}: score.2.weight has {parts[2].shape[0]} rows, expected 2: wrong and right",
+            code="mismatch",
+            file=folder,
+            field="score.2.weight",
+        )
     head = nn.Sequential(_linear(parts[0], parts[1]), nn.ReLU(), _linear(parts[2], parts[3]))
     return StateReader(_qwen(folder, dtype), head.to(dtype), device)
 
@@ -194,7 +209,12 @@ def skywork_reader(folder: Path, device: torch.device, dtype: torch.dtype) -> St
     """
     weight, bias = _head_weights(folder, ("v_head.summary.weight", "v_head.summary.bias"))
     if weight.shape[0] != 1:
-        raise StepwardError(f"{folder}: v_head.summary.weight has {weight.shape[0]} rows, expected 1")
+        raise StepwardError(
+            f"{folder}: v_head.summary.weight has {weight.shape[0]} rows, expected 1",
+            code="mismatch",
+            file=folder,
+            field="v_head.summary.weight",
+        )
     return StateReader(_qwen(folder, dtype), _linear(weight, bias).to(dtype), device)
 
 
@@ -209,17 +229,29 @@ def _qwen(folder: Path, dtype: torch.dtype) -> nn.Module:
                 dtype=dtype, output_loading_info=True,
             )  # fmt: skip
     except (ValueError, OSError, KeyError, RuntimeError, SafetensorError) as error:
-        raise StepwardError(f"{folder}: not a Qwen2 model that transformers can load ({error})") from error
+        raise StepwardError(
+            f"{folder}: not a Qwen2 model that transformers can load ({error})", code="unsupported", file=folder
+        ) from error
     model: nn.Module = loaded[0]
     if missing := sorted(loaded[1]["missing_keys"]):
-        raise StepwardError(f"{folder}: the model is not whole: its weights lack {', '.join(missing[:3])}")
+        raise StepwardError(
+            f"{folder}: the model is not whole: its weights lack {', '.join(missing[:3])}",
+            code="unreadable",
+            file=folder,
+            field=missing[0],
+        )
     return model
 
 
 def _head_weights(folder: Path, names: tuple[str, ...]) -> list[Tensor]:
     there = weight_names(folder)
     if missing := [name for name in names if name not in there]:
-        raise StepwardError(f"{folder}: its weights lack {', '.join(missing)}: it is no such model, or not whole")
+        raise StepwardError(
+            f"{folder}: its weights lack {', '.join(missing)}: it is no such model, or not whole",
+            code="unreadable",
+            file=folder,
+            field=missing[0],
+        )
     found = []
     for name in names:
         with safe_open(str(there[name]), framework="pt") as file:
@@ -240,8 +272,16 @@ def _need_classes(folder: Path, classes: int, kind: str) -> None:
     if found is None or not any(str(name).endswith(kind) for name in fields.get("architectures") or ()):
         raise StepwardError(
             f"{folder}: architectures is {fields.get('architectures')}, with "
-            f"{'no classification head' if found is None else found} among its weights; expected a ...{kind}"
+            f"{'no classification head' if found is None else found} among its weights; expected a ...{kind}",
+            code="mismatch",
+            file=folder,
+            field="architectures",
         )
     labels = len(fields["id2label"]) if isinstance(fields.get("id2label"), dict) else int(fields.get("num_labels", 2))
     if labels != classes:
-        raise StepwardError(f"{folder}: config.json names {labels} classes, expected {classes}")
+        raise StepwardError(
+            f"{folder}: config.json names {labels} classes, expected {classes}",
+            code="mismatch",
+            file=folder,
+            field="id2label",
+        )

@@ -38,7 +38,8 @@ class _WholeText:
         if not tokenizer.is_fast:
             raise StepwardError(
                 f"{type(tokenizer).__name__} doesn't say which characters a token stands for: expected a fast "
-                "tokenizer (tokenizer.json in the model's folder)"
+                "tokenizer (tokenizer.json in the model's folder)",
+                code="unsupported",
             )
         self._tokenizer = tokenizer
         special = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
@@ -100,7 +101,9 @@ class Tagged(_WholeText):
         if -1 in ends or len(found) != 1 or sum(id_ in found for id_ in ids) != len(steps):
             raise StepwardError(
                 f"the step tag {self._tag!r} stands in the question or a step itself, or is no token of its own there: "
-                "the model would read it as the end of a step; take it out"
+                "the model would read it as the end of a step; take it out",
+                code="conflict",
+                field="steps",
             )
         return Rendered(tuple(ids), (), tuple(ends))
 
@@ -126,17 +129,23 @@ class SignTurns(_WholeText):
         wrong, right = (self._lay_out(["0"], sign) for sign in "-+")
         self.signs = (wrong[0][wrong[1][0]], right[0][right[1][0]])
         if self.signs[0] == self.signs[1] or tokenizer.unk_token_id in self.signs:
-            raise StepwardError("the tokenizer doesn't tell the assistant's + from -: is it the model's own?")
+            raise StepwardError(
+                "the tokenizer doesn't tell the assistant's + from -: is it the model's own?", code="unsupported"
+            )
 
     def __call__(self, question: str, steps: Sequence[str]) -> Rendered:
         """As `Asking`."""
         said = [join(list(steps))] if self._whole else [step.strip() for step in steps]
         said[0] = f"{question} {said[0]}"
         if any(_HERE in text for text in said):
-            raise StepwardError(f"the question or a step holds the private character {_HERE!r}: take it out")
+            raise StepwardError(
+                f"the question or a step holds the private character {_HERE!r}: take it out",
+                code="conflict",
+                field="steps",
+            )
         ids, signs = self._lay_out(said, "+")
         if any(ids[sign] != self.signs[1] for sign in signs):
-            raise StepwardError("the tokenizer joins the assistant's + with what stands beside it")
+            raise StepwardError("the tokenizer joins the assistant's + with what stands beside it", code="unsupported")
         return Rendered(tuple(ids), (), tuple(sign - 1 for sign in signs))
 
     def _lay_out(self, said: Sequence[str], sign: str) -> tuple[list[int], list[int]]:
@@ -145,7 +154,10 @@ class SignTurns(_WholeText):
         parts = shown.split(_HERE)
         text = sign.join(parts)
         if len(parts) != len(said) + 1 or text != self._template(self._turns(said, sign)):
-            raise StepwardError("the chat template doesn't write the assistant's turns as they are: it can't be used")
+            raise StepwardError(
+                "the chat template doesn't write the assistant's turns as they are: it can't be used",
+                code="unsupported",
+            )
         ids, offsets = self._encode(text, special=False)
         signs: list[int] = []
         place = -1
@@ -158,7 +170,9 @@ class SignTurns(_WholeText):
                 or offsets[found][0] < place - 1
                 or text[offsets[found][0] : offsets[found][1]].strip() != sign
             ):
-                raise StepwardError(f"the assistant's {sign} is no token of its own in this chat template")
+                raise StepwardError(
+                    f"the assistant's {sign} is no token of its own in this chat template", code="unsupported"
+                )
             signs.append(found)
         return ids, signs
 
@@ -178,7 +192,9 @@ class Separated(_WholeText):
         _need_template(tokenizer)
         ids = tokenizer.encode(separator, add_special_tokens=False)
         if len(ids) != 1:
-            raise StepwardError(f"{separator} is {len(ids)} tokens to this tokenizer: is it this model's own?")
+            raise StepwardError(
+                f"{separator} is {len(ids)} tokens to this tokenizer: is it this model's own?", code="mismatch"
+            )
         self._separator, self._id = separator, ids[0]
         self._names = sorted({*self._names, separator}, key=len, reverse=True)
 
@@ -193,7 +209,10 @@ class Separated(_WholeText):
         ids, _ = self._encode(self._template(messages), special=True)
         ends = tuple(index for index, id_ in enumerate(ids) if id_ == self._id)
         if len(ends) != len(steps):
-            raise StepwardError(f"{len(ends)} tokens {self._separator} for {len(steps)} steps: the template changes it")
+            raise StepwardError(
+                f"{len(ends)} tokens {self._separator} for {len(steps)} steps: the template changes it",
+                code="unsupported",
+            )
         return Rendered(tuple(ids), (), ends)
 
 
@@ -207,7 +226,9 @@ class Lines(_WholeText):
     def __init__(self, tokenizer: Any) -> None:
         super().__init__(tokenizer)
         if tokenizer.bos_token is None:
-            raise StepwardError("the tokenizer has no bos_token, with which this model's sequences open")
+            raise StepwardError(
+                "the tokenizer has no bos_token, with which this model's sequences open", code="unsupported"
+            )
         self._end = tokenizer.encode("\n", add_special_tokens=False)[-1]
 
     def __call__(self, question: str, steps: Sequence[str]) -> Rendered:
@@ -265,10 +286,12 @@ def sign_ids(tokenizer: Any) -> tuple[int, int]:
     """
     wrong, right = (tokenizer.encode(f"0 {sign}", add_special_tokens=False)[-1] for sign in "-+")
     if wrong == right or tokenizer.unk_token_id in (wrong, right):
-        raise StepwardError("the tokenizer doesn't tell + from -: is it the model's own?")
+        raise StepwardError("the tokenizer doesn't tell + from -: is it the model's own?", code="unsupported")
     return int(wrong), int(right)
 
 
 def _need_template(tokenizer: Any) -> None:
     if not getattr(tokenizer, "chat_template", None):
-        raise StepwardError("the tokenizer has no chat template, with which this model is asked: is it its own?")
+        raise StepwardError(
+            "the tokenizer has no chat template, with which this model is asked: is it its own?", code="unsupported"
+        )

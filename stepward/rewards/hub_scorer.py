@@ -74,12 +74,22 @@ class HubScorer(Scorer):
 
     def _render(self, question: str, steps: Sequence[str]) -> Rendered:
         if not question.strip():
-            raise StepwardError(f"the question {question!r} has no text to render: expected a question")
+            raise StepwardError(
+                f"the question {question!r} has no text to render: expected a question", code="empty", field="question"
+            )
         if not steps:
-            raise StepwardError(f"a solution of the question {question[:80]!r} has no steps: expected at least one")
+            raise StepwardError(
+                f"a solution of the question {question[:80]!r} has no steps: expected at least one",
+                code="empty",
+                field="steps",
+            )
         for index, step in enumerate(steps):
             if not step.strip():
-                raise StepwardError(f"step {index + 1} of {len(steps)} is {step!r}, which has no text to score")
+                raise StepwardError(
+                    f"step {index + 1} of {len(steps)} is {step!r}, which has no text to score",
+                    code="empty",
+                    field="steps",
+                )
         return self._fitting(self._asking(question, steps), question)
 
     @torch.inference_mode()
@@ -99,7 +109,9 @@ class HubScorer(Scorer):
         except torch.OutOfMemoryError as error:
             raise StepwardError(
                 f"{ids.numel():,} tokens at once are too many for the memory of {device}: lower batch_tokens "
-                "(--batch-tokens), or load the model in bfloat16 (--dtype)"
+                "(--batch-tokens), or load the model in bfloat16 (--dtype)",
+                code="out_of_memory",
+                field="--batch-tokens",
             ) from error
 
 
@@ -141,9 +153,13 @@ def load_hub_scorer(
     folder = model_folder(model)
     chosen = convention_named(convention or detect(model, folder))
     if separator is not None and (not chosen.separable or not separator):
-        raise StepwardError(f"a separator of {separator!r} can't be had with {chosen.name}: leave it out")
+        raise StepwardError(
+            f"a separator of {separator!r} can't be had with {chosen.name}: leave it out",
+            code="conflict",
+            field="separator",
+        )
     if dtype not in DTYPES:
-        raise StepwardError(f"dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
+        raise StepwardError(f"dtype {dtype!r}: expected one of {', '.join(DTYPES)}", code="unknown_name", field="dtype")
     fields = config_fields(folder)
     tokenizer = load_tokenizer(folder)
     where = device_named(device)
@@ -151,7 +167,13 @@ def load_hub_scorer(
         reader, asking = chosen.load(Place(folder, tokenizer, where, DTYPES[dtype], separator))
     except StepwardError as error:
         named = "" if str(folder) in str(error) else f"{model}: "
-        raise StepwardError(f"as {chosen.name}: {named}{error}") from error
+        raise StepwardError(
+            f"as {chosen.name}: {named}{error}",
+            code=error.code,
+            file=error.file or folder,
+            row=error.row,
+            field=error.field,
+        ) from error
     of_hub = isinstance(model, str) and folder != Path(model)
     name = pinned(str(model)).removeprefix(PREFIX) if of_hub else folder.resolve().name
     shape = fields.get("text_config") or fields

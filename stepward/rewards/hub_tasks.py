@@ -102,7 +102,7 @@ class TaskReader:
                     self._fits(asked)
             except RowFault as fault:
                 bad.at(row.file, row.number, row.fields)
-                bad.add(row.number, fault.field, fault.reason)
+                bad.add(row.number, fault.field, fault.reason, fault.code)
                 found.bad.add(row.number)
                 continue
             found.good += 1
@@ -111,7 +111,9 @@ class TaskReader:
         if sink is None:
             bad.refuse()
         if not found.good:
-            raise StepwardError("\n".join([f"{self._source}: no row can be scored", *bad.summary()]))
+            raise StepwardError(
+                "\n".join([f"{self._source}: no row can be scored", *bad.summary()]), code="bad_rows", file=self._source
+            )
         found.faulty = bad.rows
         return found
 
@@ -128,20 +130,24 @@ class TaskReader:
                 _name_of(fields, name)
             for name in _WRITTEN:
                 if name in fields:
-                    raise RowFault(name, "is there already, and would stand twice; rename or remove it")
+                    raise RowFault(
+                        name, "is there already, and would stand twice; rename or remove it", code="conflict"
+                    )
             asked = Asked("score" if self._whole else "step_scores", _question(fields), self._steps(fields))
             return Task(fields, True, (asked,))
         if self._whole:
-            raise RowFault("", "asks for scores of steps, and this model gives one score a solution")
+            raise RowFault(
+                "", "asks for scores of steps, and this model gives one score a solution", code="unsupported"
+            )
         return _benchmark_task(row)
 
     def _steps(self, fields: dict[str, Any]) -> tuple[str, ...]:
         if "steps" in fields:
             if "solution" in fields:
-                raise RowFault("solution", "stands beside steps; keep one of them")
+                raise RowFault("solution", "stands beside steps; keep one of them", code="conflict")
             return texts(fields, "steps")
         if "solution" not in fields:
-            raise RowFault("steps", f"missing, and no solution; found {', '.join(fields)}")
+            raise RowFault("steps", f"missing, and no solution; found {', '.join(fields)}", code="missing")
         solution = text(fields, "solution")
         return (solution,) if self._whole else split_solution(solution, self._split)
 
@@ -149,7 +155,9 @@ class TaskReader:
         try:
             self._scorer.tokens(asked.question, asked.steps)
         except StepwardError as error:
-            raise RowFault("original_process" if asked.field.startswith("original") else "", str(error)) from None
+            raise RowFault(
+                "original_process" if asked.field.startswith("original") else "", str(error), code=error.code
+            ) from None
 
 
 def _of_benchmark(fields: dict[str, Any]) -> bool:
@@ -185,13 +193,13 @@ def _prmbench_id(row: Row) -> str | int:
 def _name_of(fields: dict[str, Any], name: str) -> None:
     """RowFault where an id is no text and no whole number."""
     if name not in fields:
-        raise RowFault(name, f"missing; found {', '.join(fields) or 'no fields'}")
+        raise RowFault(name, f"missing; found {', '.join(fields) or 'no fields'}", code="missing")
     value = fields[name]
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise RowFault(name, f"expected a name or a whole number, found {kind(value)}")
+        raise RowFault(name, f"expected a name or a whole number, found {kind(value)}", code="wrong_type")
 
 
 def _question(fields: dict[str, Any]) -> str:
     if "problem" in fields and "question" in fields and fields["problem"] != fields["question"]:
-        raise RowFault("question", "differs from problem; keep one of them")
+        raise RowFault("question", "differs from problem; keep one of them", code="conflict")
     return text(fields, "question" if "question" in fields and "problem" not in fields else "problem")
