@@ -125,7 +125,7 @@ def _batch_size(group: Any, columns: list[_Column]) -> int:
     for column in columns:
         values = -(-column.pages.values // group.num_rows)
         a_row += values * max(column.longest, column.width, 8)
-    return max(1, min(_BATCH, _PIECE // max(a_row, 1)))
+    return int(max(1, min(_BATCH, _PIECE // max(a_row, 1))))
 
 
 def _pieces(batch: pa.RecordBatch) -> Iterator[list[dict[str, Any]] | TooLarge]:
