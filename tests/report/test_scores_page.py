@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from raising import holds
 from typer.testing import CliRunner
 
 from stepward.cli import app
@@ -117,27 +118,25 @@ def test_rewards_of_any_size_are_shown_by_their_logistic(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("rows", "why"),
+    ("rows", "code", "row", "field", "names"),
     [
-        ([{"question": "a"}, {"question": "b"}], "field 'question': 'b', but in row 1 the same problem 'p' has 'a'"),
-        ([{"question": 3}, {}], "field 'question': expected text, found"),
-        ([{"level": [1]}, {}], "field 'level': expected text or a whole number, found"),
-        ([{"problem": "a"}, {"problem": 7, "question": "b"}], "field 'question': 'b', but in row 1"),
-        ([{"level": 10**30}, {}], "field 'level': expected text or a whole number, found 1000"),
-        ([{"level": 2.5}, {}], "field 'level': expected text or a whole number, found 2.5"),
-        (
-            [{"level": "Level 5"}, {"level": 5.0}, {"level": 4}],
-            "field 'level': 4, but in row 1 the same problem 'p' has 5",
-        ),
+        ([{"question": "a"}, {"question": "b"}], "mismatch", 2, "question", ("'b'", "'p'", "'a'")),
+        ([{"question": 3}, {}], "wrong_type", 1, "question", ()),
+        ([{"level": [1]}, {}], "wrong_type", 1, "level", ()),
+        ([{"problem": "a"}, {"problem": 7, "question": "b"}], "mismatch", 2, "question", ("'b'",)),
+        ([{"level": 10**30}, {}], "wrong_type", 1, "level", (1000,)),
+        ([{"level": 2.5}, {}], "wrong_type", 1, "level", (2.5,)),
+        ([{"level": "Level 5"}, {"level": 5.0}, {"level": 4}], "mismatch", 3, "level", (4, 5, "'p'")),
     ],
 )
-def test_what_rows_say_of_a_problem_must_agree(rows: list[dict[str, Any]], why: str, tmp_path: Path) -> None:
+def test_what_rows_say_of_a_problem_must_agree(
+    rows: list[dict[str, Any]], code: str, row: int, field: str, names: tuple[object, ...], tmp_path: Path
+) -> None:
     path = tmp_path / "scores.jsonl"
     same = {"problem_id": "p", "answer": "1", "reference": "1", "step_scores": [0.5]}
-    path.write_text("".join(json.dumps({**same, "solution_id": i, **row}) + "\n" for i, row in enumerate(rows)))
+    path.write_text("".join(json.dumps({**same, "solution_id": i, **one}) + "\n" for i, one in enumerate(rows)))
     done = CliRunner().invoke(app, ["evaluate", "scores", str(path)])
-    assert isinstance(done.exception, StepwardError)
-    assert why in re.sub(r"\s+", " ", str(done.exception)), str(done.exception)
+    holds(done.exception, code, row=row, field=field, names=names)
 
 
 @pytest.mark.parametrize(
@@ -177,14 +176,14 @@ def test_too_few_validation_candidates_are_said_to_be_of_validation(tmp_path: Pa
     for name, count in (("t", 4), ("v", 2)):
         rows = [{"problem_id": name, "solution_id": i, **row} for i in range(count)]
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
-    done = refused("evaluate", "scores", tmp_path / "t.jsonl", "--validation", tmp_path / "v.jsonl")
-    assert "validation problem 'v' has 2 candidates, fewer than the N of choice, 4" in done
+    error = refused("evaluate", "scores", tmp_path / "t.jsonl", "--validation", tmp_path / "v.jsonl")
+    holds(error, "too_few", names=("validation", "'v'", 2, 4))
 
 
-def refused(*words: object) -> str:
+def refused(*words: object) -> StepwardError:
     done = CliRunner().invoke(app, [str(word) for word in words])
     assert isinstance(done.exception, StepwardError), done.output
-    return str(done.exception)
+    return done.exception
 
 
 def test_nothing_of_the_readers_is_written_over(write_scores: Write, tmp_path: Path) -> None:
@@ -194,11 +193,11 @@ def test_nothing_of_the_readers_is_written_over(write_scores: Write, tmp_path: P
     apart = write_scores(tmp_path / "apart.jsonl", "t", 2)
     (home / "problems" / "test.parquet").write_text("mine")
     before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
-    assert "lies in it and might be replaced" in refused("evaluate", "scores", given, "--to", home)
+    holds(refused("evaluate", "scores", given, "--to", home), "conflict", file=home, names=(given,))
     words = ("evaluate", "scores", apart, "--validation", given, "--to", home)
-    assert "scores.json lies in it" in refused(*words)
-    assert "it holds other files; name a new folder" in refused("evaluate", "scores", apart, "--to", home)
-    assert "this is a file; name a folder" in refused("evaluate", "scores", apart, "--to", given)
+    holds(refused(*words), "conflict", file=home, names=(given,))
+    holds(refused("evaluate", "scores", apart, "--to", home), "file_exists", file=home)
+    holds(refused("evaluate", "scores", apart, "--to", given), "file_exists", file=given)
     assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
 
 
@@ -222,18 +221,20 @@ def test_a_folder_is_made_again_and_one_that_was_interrupted_is_refused(
         patch.setattr("stepward.evaluation.external_folder.write_candidates", full)
         refused("evaluate", "scores", first, "--to", mine)
     for words in (("report", mine), ("compare", mine)):
-        assert "writing it was interrupted; evaluate the scores again" in refused(*words)
+        holds(refused(*words), "unfinished", file=mine)
     said("evaluate", "scores", first, "--to", mine)
     said("compare", mine)
     facts = json.loads((mine / "scores.json").read_text())
     (mine / "scores.json").write_text(json.dumps({name: facts[name] for name in ("finished", "shown", "test")}))
-    assert "scores.json: 'validation'; evaluate the scores again" in refused("report", mine)
+    holds(refused("report", mine), "wrong_version", file=mine / "scores.json", names=("validation",))
 
 
 def test_a_pipe_cannot_be_read_twice(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jsonl")
-    assert "a pipe or a folder" in refused("evaluate", "scores", tmp_path / "pipe.jsonl", "--to", tmp_path / "mine")
-    assert "no such file; check" in refused("evaluate", "scores", tmp_path / "none.jsonl", "--to", tmp_path / "mine")
+    pipe = refused("evaluate", "scores", tmp_path / "pipe.jsonl", "--to", tmp_path / "mine")
+    holds(pipe, "unreadable", file=tmp_path / "pipe.jsonl")
+    missing = refused("evaluate", "scores", tmp_path / "none.jsonl", "--to", tmp_path / "mine")
+    holds(missing, "file_not_found", file=tmp_path / "none.jsonl")
 
 
 @pytest.mark.slow
