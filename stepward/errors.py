@@ -74,7 +74,7 @@ class StepwardError(Exception):
         self,
         message: str,
         *,
-        code: Code = "bad_value",
+        code: Code,
         file: str | PathLike[str] | None = None,
         row: int | None = None,
         field: str | None = None,

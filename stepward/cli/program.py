@@ -27,7 +27,8 @@ class _Verbs(TyperGroup):
         if holds_secret(args):
             raise StepwardError(
                 "a key stands on the command line, where other users and the shell's history can see it; put it in an "
-                "environment variable and give that one's name: --key NAME, or key: NAME in a recipe"
+                "environment variable and give that one's name: --key NAME, or key: NAME in a recipe",
+                code="bad_value",
             )
         return super().parse_args(ctx, args)
 

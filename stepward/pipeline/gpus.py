@@ -69,7 +69,9 @@ def _seats(gpus: Sequence[str], each: float) -> list[str]:
         return [*gpus] * int(1 / each + 1e-9)
     if each != int(each):
         raise StepwardError(
-            f"--gpus-a-worker {each:g}: expected a whole number, or a part of one GPU", field="--gpus-a-worker"
+            f"--gpus-a-worker {each:g}: expected a whole number, or a part of one GPU",
+            code="bad_value",
+            field="--gpus-a-worker",
         )
     size = int(each)
     return [",".join(gpus[start : start + size]) for start in range(0, len(gpus) - size + 1, size)]

@@ -203,7 +203,7 @@ def _eta(name: str, data: Data) -> float | None:
     if data.labels is not None or not is_run(name):
         return None
     first = next(iter(read(name)), None)
-    eta: float | None = None if first is None else orjson.loads(first.extra).get("eta")
+    eta: float | None = orjson.loads(first.extra).get("eta") if isinstance(first, LabelledSolution) else None
     return eta
 
 

@@ -93,7 +93,9 @@ def parted(override: str, example: str) -> tuple[str, str]:
     """
     field, equals, text = override.partition("=")
     if not equals or not field:
-        raise StepwardError(f"override {override!r}: expected field=value, such as {example}", field=field or None)
+        raise StepwardError(
+            f"override {override!r}: expected field=value, such as {example}", code="bad_value", field=field or None
+        )
     return field, text
 
 

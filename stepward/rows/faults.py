@@ -30,7 +30,7 @@ class RowFault(Exception):
         code: What kind of thing is wrong.
     """
 
-    def __init__(self, field: str, reason: str, code: Code = "bad_value") -> None:
+    def __init__(self, field: str, reason: str, code: Code) -> None:
         super().__init__(reason)
         self.field = field
         self.reason = reason
@@ -94,7 +94,7 @@ class BadRows:
         """The row of a file that is being read; 0 before its first."""
         return self._at[0] if self._file == file else 0
 
-    def add(self, row: int, field: str, reason: str, code: Code = "bad_value") -> None:
+    def add(self, row: int, field: str, reason: str, code: Code) -> None:
         """Note what is wrong with a row; `field` is empty where no one field is at fault."""
         text = row_text(self._at[1]) if self._at[0] == row else ""
         fault = Fault(str(self._file), row, field, reason, text, code)
