@@ -28,15 +28,19 @@ def load_config(place: str | Path) -> Any:
     Raises:
         StepwardError: A field can't be meant so, or transformers has no such model.
     """
-    from transformers import AutoConfig
+    from transformers import CONFIG_MAPPING, AutoConfig
 
-    config_fields(place)
+    fields = config_fields(place)
     try:
         config = AutoConfig.from_pretrained(str(place), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # what a wrong field leads to may be any error
         reason = " ".join(str(error).split())[:300] or type(error).__name__
+        own = "auto_map" in fields and str(fields.get("model_type")) not in CONFIG_MAPPING
         raise StepwardError(
-            f"{place}: no model that transformers knows ({reason})", code="unsupported", file=place
+            f"{place}: no model that transformers knows ({reason})",
+            code="untrusted_code" if own else "unsupported",
+            file=place,
+            field="auto_map" if own else None,
         ) from None
     return without_code(config, place)
 

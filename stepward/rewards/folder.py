@@ -220,7 +220,10 @@ def load_model(name: str | Path, head: Head, **settings: Any) -> PreTrainedModel
     if missing := sorted(set(loaded[1]["missing_keys"]) - (new if head.kind != "label_tokens" else set())):
         # transformers draws what is missing at random: right for a new head, noise for anything else.
         raise StepwardError(
-            f"the model {name} is not whole: its weights lack {', '.join(missing[:3])}", code="unreadable", file=name
+            f"the model {name} is not whole: its weights lack {', '.join(missing[:3])}",
+            code="unreadable",
+            file=name,
+            field=missing[0],
         )
     return model
 

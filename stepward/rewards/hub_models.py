@@ -179,6 +179,7 @@ def number_reader(folder: Path, device: torch.device, dtype: torch.dtype) -> Sta
             f"{folder}: {type(model).__name__} has no linear head named score on its last state",
             code="unsupported",
             file=folder,
+            field="score",
         )
     return StateReader(getattr(model, model.base_model_prefix), head, device)
 

@@ -10,7 +10,7 @@ text that holds it is refused, since no spelling of it is plain.
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from stepward.errors import StepwardError
+from stepward.errors import Code, StepwardError
 from stepward.rendering import Rendered, Renderer, Rendering, apply_template
 from stepward.steps import join
 
@@ -36,10 +36,10 @@ class _WholeText:
 
     def __init__(self, tokenizer: Any) -> None:
         if not tokenizer.is_fast:
-            raise StepwardError(
+            raise _unfit(
+                "tokenizer",
                 f"{type(tokenizer).__name__} doesn't say which characters a token stands for: expected a fast "
                 "tokenizer (tokenizer.json in the model's folder)",
-                code="unsupported",
             )
         self._tokenizer = tokenizer
         special = [str(token) for token in tokenizer.added_tokens_decoder.values() if token.special]
@@ -129,9 +129,7 @@ class SignTurns(_WholeText):
         wrong, right = (self._lay_out(["0"], sign) for sign in "-+")
         self.signs = (wrong[0][wrong[1][0]], right[0][right[1][0]])
         if self.signs[0] == self.signs[1] or tokenizer.unk_token_id in self.signs:
-            raise StepwardError(
-                "the tokenizer doesn't tell the assistant's + from -: is it the model's own?", code="unsupported"
-            )
+            raise _unfit("tokenizer", "the tokenizer doesn't tell the assistant's + from -: is it the model's own?")
 
     def __call__(self, question: str, steps: Sequence[str]) -> Rendered:
         """As `Asking`."""
@@ -145,7 +143,7 @@ class SignTurns(_WholeText):
             )
         ids, signs = self._lay_out(said, "+")
         if any(ids[sign] != self.signs[1] for sign in signs):
-            raise StepwardError("the tokenizer joins the assistant's + with what stands beside it", code="unsupported")
+            raise _unfit("tokenizer", "the tokenizer joins the assistant's + with what stands beside it")
         return Rendered(tuple(ids), (), tuple(sign - 1 for sign in signs))
 
     def _lay_out(self, said: Sequence[str], sign: str) -> tuple[list[int], list[int]]:
@@ -154,9 +152,8 @@ class SignTurns(_WholeText):
         parts = shown.split(_HERE)
         text = sign.join(parts)
         if len(parts) != len(said) + 1 or text != self._template(self._turns(said, sign)):
-            raise StepwardError(
-                "the chat template doesn't write the assistant's turns as they are: it can't be used",
-                code="unsupported",
+            raise _unfit(
+                "chat_template", "the chat template doesn't write the assistant's turns as they are: it can't be used"
             )
         ids, offsets = self._encode(text, special=False)
         signs: list[int] = []
@@ -170,9 +167,7 @@ class SignTurns(_WholeText):
                 or offsets[found][0] < place - 1
                 or text[offsets[found][0] : offsets[found][1]].strip() != sign
             ):
-                raise StepwardError(
-                    f"the assistant's {sign} is no token of its own in this chat template", code="unsupported"
-                )
+                raise _unfit("tokenizer", f"the assistant's {sign} is no token of its own in this chat template")
             signs.append(found)
         return ids, signs
 
@@ -192,8 +187,8 @@ class Separated(_WholeText):
         _need_template(tokenizer)
         ids = tokenizer.encode(separator, add_special_tokens=False)
         if len(ids) != 1:
-            raise StepwardError(
-                f"{separator} is {len(ids)} tokens to this tokenizer: is it this model's own?", code="mismatch"
+            raise _unfit(
+                "tokenizer", f"{separator} is {len(ids)} tokens to this tokenizer: is it this model's own?", "mismatch"
             )
         self._separator, self._id = separator, ids[0]
         self._names = sorted({*self._names, separator}, key=len, reverse=True)
@@ -209,9 +204,8 @@ class Separated(_WholeText):
         ids, _ = self._encode(self._template(messages), special=True)
         ends = tuple(index for index, id_ in enumerate(ids) if id_ == self._id)
         if len(ends) != len(steps):
-            raise StepwardError(
-                f"{len(ends)} tokens {self._separator} for {len(steps)} steps: the template changes it",
-                code="unsupported",
+            raise _unfit(
+                "chat_template", f"{len(ends)} tokens {self._separator} for {len(steps)} steps: the template changes it"
             )
         return Rendered(tuple(ids), (), ends)
 
@@ -226,8 +220,8 @@ class Lines(_WholeText):
     def __init__(self, tokenizer: Any) -> None:
         super().__init__(tokenizer)
         if tokenizer.bos_token is None:
-            raise StepwardError(
-                "the tokenizer has no bos_token, with which this model's sequences open", code="unsupported"
+            raise _unfit(
+                "bos_token", "the tokenizer has no bos_token, with which this model's sequences open", "missing"
             )
         self._end = tokenizer.encode("\n", add_special_tokens=False)[-1]
 
@@ -286,12 +280,18 @@ def sign_ids(tokenizer: Any) -> tuple[int, int]:
     """
     wrong, right = (tokenizer.encode(f"0 {sign}", add_special_tokens=False)[-1] for sign in "-+")
     if wrong == right or tokenizer.unk_token_id in (wrong, right):
-        raise StepwardError("the tokenizer doesn't tell + from -: is it the model's own?", code="unsupported")
+        raise _unfit("tokenizer", "the tokenizer doesn't tell + from -: is it the model's own?")
     return int(wrong), int(right)
 
 
 def _need_template(tokenizer: Any) -> None:
     if not getattr(tokenizer, "chat_template", None):
-        raise StepwardError(
-            "the tokenizer has no chat template, with which this model is asked: is it its own?", code="unsupported"
+        raise _unfit(
+            "chat_template",
+            "the tokenizer has no chat template, with which this model is asked: is it its own?",
+            "missing",
         )
+
+
+def _unfit(part: str, message: str, code: Code = "unsupported") -> StepwardError:
+    return StepwardError(message, code=code, field=part)

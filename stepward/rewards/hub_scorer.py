@@ -159,7 +159,7 @@ def load_hub_scorer(
             field="separator",
         )
     if dtype not in DTYPES:
-        raise StepwardError(f"dtype {dtype!r}: expected one of {', '.join(DTYPES)}", code="unknown_name", field="dtype")
+        raise StepwardError(f"dtype {dtype!r}: expected one of {', '.join(DTYPES)}", code="bad_value", field="dtype")
     fields = config_fields(folder)
     tokenizer = load_tokenizer(folder)
     where = device_named(device)

@@ -112,7 +112,10 @@ class TaskReader:
             bad.refuse()
         if not found.good:
             raise StepwardError(
-                "\n".join([f"{self._source}: no row can be scored", *bad.summary()]), code="bad_rows", file=self._source
+                "\n".join([f"{self._source}: no row can be scored", *bad.summary()]),
+                code="bad_rows",
+                file=self._source,
+                faults=bad.faults,
             )
         found.faulty = bad.rows
         return found
