@@ -25,7 +25,7 @@ from stepward.rows import BadRows, read_rows
 def read(path):
     bad = BadRows(path)
     rows = sum(1 for _ in read_rows(path, bad))
-    return rows, [[fault.row, fault.reason, len(fault.text)] for fault in bad.faults]
+    return rows, [[fault.row, fault.code, fault.reason, len(fault.text)] for fault in bad.faults]
 
 def peak():
     # Not getrusage: its figure is of the process that started this one, until this one is larger.
@@ -42,8 +42,11 @@ print(json.dumps([rows, faults, (peak() - before) / 1024]))
 """
 
 
-def measured(path: Path, most: int = FLAT) -> tuple[int, list[tuple[int, str]]]:
-    """A large file's rows and faults, read in a process of its own, whose memory may not grow with the file."""
+def measured(path: Path, most: int = FLAT) -> tuple[int, list[tuple[int, str, str]]]:
+    """A large file's rows and faults, read in a process of its own, whose memory may not grow with the file.
+
+    A fault is its row, code and reason.
+    """
     if not Path("/proc/self/status").exists():
         pytest.skip("the most memory that a process has taken is read from /proc")
     small = path.with_name("seed")
@@ -59,5 +62,5 @@ def measured(path: Path, most: int = FLAT) -> tuple[int, list[tuple[int, str]]]:
     rows, faults, grown = json.loads(done.stdout)
     print(f"{path.name}: {grown:.0f} MB more")
     assert grown < most, f"{path.name}: memory grew by {grown:.0f} MB"
-    assert all(length < 25_000 for _, _, length in faults)
-    return rows, [(row, reason) for row, reason, _ in faults]
+    assert all(length < 25_000 for *_, length in faults)
+    return rows, [(row, code, reason) for row, code, reason, _ in faults]

@@ -78,7 +78,7 @@ def part_sizes(parts: Sizes, total: int, source: str) -> dict[str, int]:
             f"{source}: part {empty!r} would get none of the {total:,} problems; make it larger",
             code="too_few",
             file=source,
-            field=empty,
+            field="--parts",
         )
     return sizes
 

@@ -138,7 +138,9 @@ def launch_config(name: str) -> Path:
     known = shipped("launch")
     if name not in known:
         raise StepwardError(
-            f"launch configuration {name}: there is none{nearest(name, list(known))}", code="unknown_name", field=name
+            f"launch configuration {name}: there is none{nearest(name, list(known))}",
+            code="unknown_name",
+            field="--launch",
         )
     return known[name]
 

@@ -43,7 +43,7 @@ def test_sizes_by_largest_remainder(parts: Sizes, total: int, expected: list[int
         ({"a": "200%"}, "bad_value", "--parts", 2),
         ({"a": 101}, "too_few", "--parts", 101),
         ({"a": 0.9, "b": 20}, "too_few", "--parts", "110"),
-        ({"a": 0.9, "b": 0.001}, "too_few", "b", "100"),
+        ({"a": 0.9, "b": 0.001}, "too_few", "--parts", "'b'"),
         ({"a": 0}, "bad_value", "--parts", "a=0"),
         ({"a": -5}, "bad_value", "--parts", "a=-5"),
         ({"a": "1.5"}, "bad_value", "--parts", "a=1.5"),

@@ -18,7 +18,6 @@ from rich.console import Console
 from safetensors.torch import load_file
 from tiny_world import save_base
 
-from stepward.errors import StepwardError
 from stepward.labelling.rewards import entropy_regularised
 from stepward.manifest import Manifest
 from stepward.pipeline import training_grid
@@ -116,44 +115,44 @@ def test_options_are_taken_as_their_types_say() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "code", "names"),
     [
-        ({"learning_rat": 1}, "unknown option learning_rat; did you mean learning_rate?"),
-        ({"evaluation_strategy": "epoch"}, "unknown option evaluation_strategy: say eval_strategy"),
-        ({"center_rewards_coefficient": 0.1}, "unknown option center_rewards_coefficient"),
-        ({"qqqqq": 1}, "unknown option qqqqq; see docs/training.md"),
-        ({"learning_rate": "fast"}, "option learning_rate is 'fast'"),
-        ({"num_train_epochs": None}, "option num_train_epochs is None"),
-        ({"gradient_checkpointing": "sometimes"}, "gradient_checkpointing is 'sometimes': expected true or false"),
-        ({"head": "heavy"}, "option head is 'heavy'"),
+        ({"learning_rat": 1}, "unknown_name", ("learning_rate",)),
+        ({"evaluation_strategy": "epoch"}, "unknown_name", ("eval_strategy",)),
+        ({"center_rewards_coefficient": 0.1}, "unknown_name", ()),
+        ({"qqqqq": 1}, "unknown_name", ("docs/training.md",)),
+        ({"learning_rate": "fast"}, "wrong_type", ("'fast'",)),
+        ({"num_train_epochs": None}, "wrong_type", (None,)),
+        ({"gradient_checkpointing": "sometimes"}, "wrong_type", ("'sometimes'",)),
+        ({"head": "heavy"}, "wrong_type", ("'heavy'",)),
     ],
 )
-def test_an_option_that_is_none_or_of_another_type_is_named(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(StepwardError) as refused:
+def test_an_option_that_is_none_or_of_another_type_is_named(
+    options: dict[str, Any], code: str, names: tuple[object, ...]
+) -> None:
+    with refused(code, field=next(iter(options)), names=(*options, *names)):
         recipe_of("m", {"train": "x"}, config=options)
-    assert message in str(refused.value)
 
 
 def test_options_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
     recipe = recipe_of("m", {"train": "x"}, config={"loss": "q_ranking", "num_labels": 3})
-    with pytest.raises(StepwardError, match="cross_entropy for three classes"):
+    with refused("bad_value", field="loss", names=("'q_ranking'", "cross_entropy")):
         make_config(recipe, tmp_path, evaluates=False)
     recipe = recipe_of("m", {"train": "x"}, config={"lr_scheduler_type": "wavy"})
-    with pytest.raises(StepwardError, match=r"options can't be used: .*wavy"):
+    with refused("bad_value", field="config", names=("wavy",)):
         make_config(recipe, tmp_path, evaluates=False)
 
 
 def test_a_grids_values_are_checked_before_anything_is_trained() -> None:
     assert recipe_of("m", {"train": "x"}, grid={"learning_rate": ["1e-6", 2]}).grid == {"learning_rate": [1e-6, 2.0]}
-    for grid, message in (
-        ({"sed": [1]}, "unknown option sed; did you mean seed"),
-        ({"learning_rate": ["x"]}, "learning_rate is 'x'"),
-        ({"data.limit": [0]}, "data.limit"),
-        ({"seed": [1, 1]}, "grid.seed: a value stands twice"),
+    for grid, code, field, names in (
+        ({"sed": [1]}, "unknown_name", "sed", ("seed",)),
+        ({"learning_rate": ["x"]}, "wrong_type", "learning_rate", ("'x'",)),
+        ({"data.limit": [0]}, "bad_value", "data.limit", (0,)),
+        ({"seed": [1, 1]}, "duplicate", "grid.seed", ([1, 1],)),
     ):
-        with pytest.raises(StepwardError) as refused:
+        with refused(code, field=field, names=names):
             recipe_of("m", {"train": "x"}, grid=grid)
-        assert message in str(refused.value)
 
 
 def test_the_options_that_the_page_for_trls_users_names_are_there() -> None:
@@ -204,17 +203,16 @@ def test_what_cannot_be_trained_on_is_counted_with_its_reason(tmp_path: Path) ->
     )
     rows, said = read(path)
     assert len(rows) == 1 and len(said) == 2
-    assert any("1 left out: can't be read (field 'labels'" in line and "x.jsonl row 2" in line for line in said)
-    assert any("2 left out: its question is not parted" in line and "x.jsonl row 3" in line for line in said)
-    with pytest.raises(StepwardError, match=r"no rows to train kind prm on\n.*not parted"):
-        load_rows(
-            recipe_of("m", {"train": str(write(tmp_path / "y.jsonl", {"text": "a ки", "value": [0.5]}))}), tmp_path
-        )
+    assert any(": 1 " in line and "'labels'" in line and "x.jsonl row 2" in line for line in said)
+    assert any(": 2 " in line and "x.jsonl row 3" in line for line in said)
+    unasked = write(tmp_path / "y.jsonl", {"text": "a ки", "value": [0.5]})
+    with refused("empty", file=unasked, names=("prm", "y.jsonl row 1")):
+        load_rows(recipe_of("m", {"train": str(unasked)}), tmp_path)
 
 
 def test_records_of_another_kind_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "x.jsonl", {"prompt": "Q?", "chosen": "a", "rejected": "b"})
-    with pytest.raises(StepwardError, match="is a Preference, and kind prm is trained on LabelledSolutions"):
+    with refused("mismatch", file=path, names=("Preference", "prm", "LabelledSolution")):
         read(path)
 
 
@@ -308,7 +306,7 @@ def test_a_problem_is_held_out_with_all_its_rows(sums: Path, tmp_path: Path) -> 
     loaded = load_rows(recipe_of("m", {"train": str(sums), "held_out": 0.3}), tmp_path)
     assert {row["prompt"] for row in loaded.train}.isdisjoint(row["prompt"] for row in loaded.evaluation)
     assert len(loaded.train) + len(loaded.evaluation) == 24
-    with pytest.raises(StepwardError, match=r"held_out 0\.001 leaves no problem"):
+    with refused("too_few", file=sums, field="data.held_out", names=(0.001,)):
         load_rows(recipe_of("m", {"train": str(sums), "held_out": 0.001}), tmp_path)
 
 
@@ -352,9 +350,9 @@ def test_a_training_leaves_a_model_a_card_and_its_figures(base: Path, sums: Path
     card = (tmp_path / "a" / "model" / "README.md").read_text()
     assert "AutoModelForTokenClassification" in card and f"| loss | {facts['metrics']['loss']:.4f} |" in card
     assert not list((tmp_path / "a").rglob("model/*.bin"))
-    with pytest.raises(StepwardError, match="finished; --overwrite trains it again"):
+    with refused("file_exists", file=tmp_path / "a", names=("--overwrite", "--out")):
         train(recipe, tmp_path / "a", QUIET)
-    with pytest.raises(StepwardError, match="finished"):
+    with refused("file_exists", file=tmp_path / "a"):
         train(recipe, tmp_path / "a", QUIET, resume=True)
     before = weights(tmp_path / "a")
     screen = Console(file=StringIO(), force_terminal=True, width=80)
@@ -378,9 +376,9 @@ def test_a_stopped_training_goes_on_to_the_same_model(
         with pytest.raises(KeyboardInterrupt):
             train(recipe, tmp_path / "cut", QUIET)
     assert finished(tmp_path / "cut") is None
-    with pytest.raises(StepwardError, match="--resume goes on with it"):
+    with refused("unfinished", file=tmp_path / "cut", names=("--resume", "--overwrite")):
         train(recipe, tmp_path / "cut", QUIET)
-    with pytest.raises(StepwardError, match=r"another recipe; changed: config.learning_rate: 0.001 -> 0.1"):
+    with refused("changed", file=tmp_path / "cut", field="config.learning_rate", names=("0.001 -> 0.1",)):
         train(quick(base, sums, save_steps=1, learning_rate=0.1), tmp_path / "cut", QUIET, resume=True)
     (tmp_path / "cut" / "checkpoints" / "checkpoint-4").mkdir()  # one that was under way when it was stopped
     resumed = train(quick(base, sums, save_steps=2), tmp_path / "cut", QUIET, resume=True)
@@ -393,13 +391,13 @@ def test_a_stopped_training_goes_on_to_the_same_model(
 def test_a_training_that_stopped_before_its_first_checkpoint_starts_again(
     base: Path, sums: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(StepwardError, match="no-such"):
+    with refused("file_not_found", file=base / "no-such"):
         train(recipe_of(base / "no-such", {"train": str(sums)}), tmp_path / "a", QUIET)
     train(quick(base, sums, max_steps=1), tmp_path / "a", QUIET)
 
 
 def test_another_programs_folder_is_left_alone(base: Path, sums: Path, run: Path) -> None:
-    with pytest.raises(StepwardError, match="a run of stepward run, not a training"):
+    with refused("mismatch", file=run, names=("--out",)):
         train(quick(base, sums), run, QUIET, overwrite=True)
     assert (run / "manifest.json").exists()
 
@@ -407,7 +405,7 @@ def test_another_programs_folder_is_left_alone(base: Path, sums: Path, run: Path
 def test_streamed_rows_need_an_end(base: Path, sums: Path, tmp_path: Path) -> None:
     data = {"train": str(sums), "stream": True, "eval": {"some": str(sums), "again": str(sums)}}
     options = {"per_device_train_batch_size": 4, "max_steps": 8}
-    with pytest.raises(StepwardError, match="set max_steps"):
+    with refused("missing", field="max_steps", names=("data.stream",)):
         train(recipe_of(base, data), tmp_path / "a", QUIET)
     facts = train(recipe_of(base, data, config=options), tmp_path / "a", QUIET)
     assert facts["steps"] == 8, "24 rows are read more than once"
@@ -428,7 +426,7 @@ def test_an_adapter_is_saved_alone_and_merged(base: Path, sums: Path, tmp_path: 
     assert (tmp_path / "a" / "adapter" / "adapter_model.safetensors").exists()
     assert set(weights(tmp_path / "a")) > {"score.weight"}
     assert load_scorer(tmp_path / "a" / "model").score("Start at 1 plus 3", ["1 plus 1 gives 2"]).steps
-    with pytest.raises(StepwardError, match=r"adapter: .*expected options of peft's LoraConfig"):
+    with refused("bad_value", field="adapter", names=("rank", "LoraConfig")):
         train(recipe.model_copy(update={"adapter": {"rank": 2}}), tmp_path / "b", QUIET)
 
 
@@ -459,7 +457,7 @@ def test_cells_are_every_combination() -> None:
     names = list(cells(recipe))
     assert names[0] == "learning_rate=1e-06,seed=0,model=a_b" and len(names) == 4
     clash = recipe_of("m", {"train": "x"}, grid={"model": ["a/b", "a_b"]})
-    with pytest.raises(StepwardError, match="two cells would lie in model=a_b"):
+    with refused("duplicate", field="grid", names=("model=a_b",)):
         cells(clash)
 
 
@@ -505,13 +503,13 @@ def test_a_grid_trains_each_cell_once(grid: TrainingRecipe, tmp_path: Path, monk
         assert line.metrics.keys() == before.metrics.keys()
         assert all(figures == pytest.approx(before.metrics[name]) for name, figures in line.metrics.items())
     changed = grid.model_copy(update={"config": {**grid.config, "weight_decay": 0.5}})
-    with pytest.raises(StepwardError, match=r"changed: config\.weight_decay: None -> 0\.5"):
+    with refused("changed", field="config.weight_decay", names=("None -> 0.5",)):
         train_grid(changed, tmp_path, QUIET, overwrite=False)
 
 
 def test_ray_is_used_when_asked_for(grid: TrainingRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(StepwardError, match=r"pip install 'stepward\[ray\]'"):
+    with refused("missing_dependency", field="--ray", names=("stepward[ray]",)):
         train_grid(grid, tmp_path, QUIET, ray=True, overwrite=False)
     called: list[tuple[Any, ...]] = []
 

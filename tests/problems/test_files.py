@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from raising import refused
 
 from stepward.errors import StepwardError
 from stepward.problems.files import read_problems
@@ -26,11 +27,12 @@ def write(folder: Path, *rows: dict[str, Any] | str | bytes, name: str = "sums.j
     return path
 
 
-def message(path: Path, **fields: str) -> str:
-    with pytest.raises(StepwardError) as raised:
-        read_problems(path, **fields)
-    assert str(path) in str(raised.value)
-    return str(raised.value)
+def fails(path: Path, code: str, **at: Any) -> StepwardError:
+    """The error that reading the file raises, once it holds what is asked of it."""
+    with refused(code, file=path, **{**at, "names": (path, *at.get("names", ()))}) as raised:
+        read_problems(path)
+    error: StepwardError = raised.value
+    return error
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,7 @@ def test_named_fields(tmp_path: Path, worked: str, reference: str) -> None:
 
 def test_one_named_field_leaves_the_other_to_be_found(tmp_path: Path) -> None:
     path = write(tmp_path, {"question": "q?", "answer": "12"})
-    assert "no reference answer" in message(path)
+    fails(path, "missing", row=1, field="answer")
     assert [p.reference for p in read_problems(path, reference="answer")] == ["12"]
     assert [
         p.question for p in read_problems(write(tmp_path, {"query": "q?", "reference": "1"}), question="query")
@@ -115,90 +117,81 @@ def test_one_named_field_leaves_the_other_to_be_found(tmp_path: Path) -> None:
 
 
 def test_unknown_fields_are_listed_with_the_known_and_the_options(tmp_path: Path) -> None:
-    text = message(write(tmp_path, {"prompt": "q?", "gold": "1"}))
-    assert "row 1: no known pair of fields; found prompt, gold; expected one of question, problem with one of" in text
-    assert "problems.question and problems.reference" in text
-    assert "missing; found prompt, gold" in message(
-        write(tmp_path, {"prompt": "q?", "gold": "1"}), question="a", reference="b"
-    )
+    path = write(tmp_path, {"prompt": "q?", "gold": "1"})
+    known = ("prompt, gold", "question, problem", "problems.question", "problems.reference")
+    fails(path, "unknown_name", row=1, names=known)
+    with refused("missing", file=path, row=1, field="a", names=("prompt, gold",)):
+        read_problems(path, question="a", reference="b")
 
 
 @pytest.mark.parametrize(
-    ("row", "expected"),
+    ("row", "code", "field", "names"),
     [
-        ({"question": "q?"}, "row 2, field 'reference': missing; found question"),
-        ({"reference": "5"}, "row 2, field 'question': missing; found reference"),
-        ({"question": "", "reference": "5"}, "row 2, field 'question': empty"),
-        ({"question": " \n", "reference": "5"}, "row 2, field 'question': empty"),
-        ({"question": ["q?"], "reference": "5"}, "row 2, field 'question': expected text, found a list"),
-        ({"question": "q?", "reference": ""}, "row 2, field 'reference': empty"),
-        ({"question": "q?", "reference": None}, "row 2, field 'reference': expected text, found null"),
-        ({"question": "q?", "reference": 5}, "row 2, field 'reference': expected text, found a number"),
-        ({"question": "q?", "reference": True}, "row 2, field 'reference': expected text, found true or false"),
-        ({"question": "q?", "reference": "5", "level": "hard"}, "row 2, field 'level': expected a whole number"),
-        ({"question": "q?", "reference": "5", "level": True}, "row 2, field 'level': expected a whole number"),
-        ({"question": "q?", "reference": "5", "level": 1.5}, "row 2, field 'level': expected a whole number"),
-        ({"question": "q?", "reference": "5", "id": ""}, "row 2, field 'id': expected text or a whole number"),
-        ({"question": "q?", "reference": "5", "id": [1]}, "row 2, field 'id': expected text or a whole number"),
-        ({"question": "q?", "reference": "5", "id": "p1"}, "row 2, field 'id': 'p1' is also row 1's"),
-        ({"question": "What is 3+4?", "reference": "7"}, "row 2, field 'question': the same as row 1's"),
-        ("{oops", "row 2, not JSON"),
-        ('{"question": "q?", "reference": NaN}', "row 2, field 'reference': holds nan"),
-        ('{"question": "q?", "question": "r?", "reference": "5"}', "row 2, field 'question': the key stands twice"),
-        ('{"question": "q\\u0000", "reference": "5"}', "row 2, field 'question': holds a NUL"),
-        (b'{"question": "\xc3", "reference": "5"}', "row 2, broken UTF-8: byte 0xc3 at offset"),
+        ({"question": "q?"}, "missing", "reference", ("question",)),
+        ({"reference": "5"}, "missing", "question", ("reference",)),
+        ({"question": "", "reference": "5"}, "empty", "question", ()),
+        ({"question": " \n", "reference": "5"}, "empty", "question", ()),
+        ({"question": ["q?"], "reference": "5"}, "wrong_type", "question", ("a list",)),
+        ({"question": "q?", "reference": ""}, "empty", "reference", ()),
+        ({"question": "q?", "reference": None}, "wrong_type", "reference", ("null",)),
+        ({"question": "q?", "reference": 5}, "wrong_type", "reference", ("a number",)),
+        ({"question": "q?", "reference": True}, "wrong_type", "reference", ("true or false",)),
+        ({"question": "q?", "reference": "5", "level": "hard"}, "wrong_type", "level", ("'hard'",)),
+        ({"question": "q?", "reference": "5", "level": True}, "wrong_type", "level", (True,)),
+        ({"question": "q?", "reference": "5", "level": 1.5}, "wrong_type", "level", (1.5,)),
+        ({"question": "q?", "reference": "5", "id": ""}, "wrong_type", "id", ("''",)),
+        ({"question": "q?", "reference": "5", "id": [1]}, "wrong_type", "id", ([1],)),
+        ({"question": "q?", "reference": "5", "id": "p1"}, "duplicate", "id", ("'p1'", "row 1")),
+        ({"question": "What is 3+4?", "reference": "7"}, "duplicate", "question", ("row 1",)),
+        ("{oops", "unreadable", "", ("JSON",)),
+        ('{"question": "q?", "reference": NaN}', "not_finite", "reference", ("nan",)),
+        ('{"question": "q?", "question": "r?", "reference": "5"}', "duplicate", "question", ()),
+        ('{"question": "q\\u0000", "reference": "5"}', "bad_value", "question", ("NUL",)),
+        (b'{"question": "\xc3", "reference": "5"}', "unreadable", "", ("UTF-8", "0xc3")),
     ],
 )
-def test_a_bad_row_is_named(tmp_path: Path, row: dict[str, Any] | str | bytes, expected: str) -> None:
-    text = message(write(tmp_path, OURS, row, {**OURS, "id": "p3", "question": "third?"}))
-    assert expected in text
-    assert "1 row can't be used" in text
+def test_a_bad_row_is_named(
+    tmp_path: Path, row: dict[str, Any] | str | bytes, code: str, field: str, names: tuple[object, ...]
+) -> None:
+    path = write(tmp_path, OURS, row, {**OURS, "id": "p3", "question": "third?"})
+    error = fails(path, code, row=2, field=field, names=names)
+    assert error.code == "bad_rows" and len(error.faults) == 1
 
 
 @pytest.mark.parametrize(
-    ("good", "row", "expected"),
+    ("good", "row", "field", "mark"),
     [
-        (
-            GSM8K,
-            {"question": "q?", "answer": "it is 7"},
-            "row 2, field 'answer': no reference answer: expected a line '#### <answer>'",
-        ),
-        (GSM8K, {"question": "q?", "answer": "####  "}, "row 2, field 'answer': no reference answer"),
-        (
-            {"problem": "p?", "solution": r"\boxed{1}"},
-            {"problem": "q?", "solution": r"\boxed{1"},
-            r"expected a \boxed{<answer>}",
-        ),
+        (GSM8K, {"question": "q?", "answer": "it is 7"}, "answer", "####"),
+        (GSM8K, {"question": "q?", "answer": "####  "}, "answer", "####"),
+        ({"problem": "p?", "solution": r"\boxed{1}"}, {"problem": "q?", "solution": r"\boxed{1"}, "solution", "boxed"),
     ],
 )
 def test_a_problem_without_a_reference_answer_is_refused(
-    tmp_path: Path, good: dict[str, Any], row: dict[str, Any], expected: str
+    tmp_path: Path, good: dict[str, Any], row: dict[str, Any], field: str, mark: str
 ) -> None:
-    assert expected in message(write(tmp_path, good, row))
+    fails(write(tmp_path, good, row), "missing", row=2, field=field, names=(mark, f"reference={field}"))
 
 
 def test_bad_rows_of_every_cause_are_named_together(tmp_path: Path) -> None:
-    text = message(
-        write(tmp_path, {"question": "q?"}, "oops", OURS, {**OURS, "id": "p4"}, {**OURS, "question": 1, "reference": 2})
-    )
-    assert [line.split(",")[0].strip() for line in text.splitlines()[1:-1]] == [
-        "row 1",
-        "row 2",
-        "row 4",
-        "row 5",
-        "row 5",
-    ]
-    assert "4 rows can't be used" in text
+    worst = {**OURS, "question": 1, "reference": 2}
+    path = write(tmp_path, {"question": "q?"}, "oops", OURS, {**OURS, "id": "p4"}, worst)
+    error = fails(path, "bad_rows")
+    shown = [line.split(",")[0].strip() for line in str(error).splitlines()[1:-1]]
+    assert shown == ["row 1", "row 2", "row 4", "row 5", "row 5"]
+    assert sorted((fault.row, fault.field, fault.code) for fault in error.faults) == [
+        (1, "reference", "missing"), (2, "", "unreadable"), (4, "question", "duplicate"),
+        (5, "question", "wrong_type"), (5, "reference", "wrong_type"),
+    ]  # fmt: skip
 
 
 def test_an_unusable_file_is_named(tmp_path: Path) -> None:
-    assert "no such file" in message(tmp_path / "none.jsonl")
-    assert "the file holds no rows" in message(write(tmp_path))
-    assert "expected a name that ends in one of .jsonl" in message(write(tmp_path, OURS, name="sums.csv"))
-    assert "not JSON" in message(write(tmp_path, "oops"))
-    assert "can't be read" in message(write(tmp_path, OURS, name="sums.parquet"))
+    fails(tmp_path / "none.jsonl", "file_not_found")
+    fails(write(tmp_path), "empty")
+    fails(write(tmp_path, OURS, name="sums.csv"), "unknown_name", names=(".jsonl",))
+    fails(write(tmp_path, "oops"), "unreadable", row=1)
+    fails(write(tmp_path, OURS, name="sums.parquet"), "unreadable", row=1)
     pq.write_table(pa.table({"question": pa.array([], pa.string())}), tmp_path / "sums.parquet")
-    assert "holds no rows" in message(tmp_path / "sums.parquet")
+    fails(tmp_path / "sums.parquet", "empty")
 
 
 def test_a_bad_parquet_row_is_named(tmp_path: Path) -> None:
@@ -211,10 +204,12 @@ def test_a_bad_parquet_row_is_named(tmp_path: Path) -> None:
         pa.Table.from_pylist([{**row, "weight": float("nan") if row is OURS else 1.0} for row in rows]),
         tmp_path / "sums.parquet",
     )
-    text = message(tmp_path / "sums.parquet")
-    assert "row 1, field 'weight': holds nan" in text
-    assert "row 2, field 'reference': expected text, found null" in text
-    assert "row 3, field 'question': holds a NUL" in text
+    faults = fails(tmp_path / "sums.parquet", "bad_rows").faults
+    assert sorted((fault.row, fault.field, fault.code) for fault in faults) == [
+        (1, "weight", "not_finite"),
+        (2, "reference", "wrong_type"),
+        (3, "question", "bad_value"),
+    ]
 
 
 def test_gsm8k_is_read_whole(shared_data: Path) -> None:
@@ -227,16 +222,14 @@ def test_gsm8k_is_read_whole(shared_data: Path) -> None:
 
 def test_math_without_its_two_unanswered_rows(shared_data: Path, tmp_path: Path) -> None:
     path = shared_data / "math" / "train_problems_and_answers.json"
-    text = message(path)
-    assert "2 rows can't be used" in text
-    assert "row 2301, field 'final_answer': empty" in text
+    error = fails(path, "bad_rows", row=2301, field="final_answer")
+    assert [fault.code for fault in error.faults] == ["empty", "empty"]
     rows = [row for row in json.loads(path.read_text()) if row["final_answer"]]
     assert [p.reference for p in read_problems(write(tmp_path, *rows))] == [row["final_answer"].strip() for row in rows]
 
 
 def test_a_reference_that_can_not_be_graded_against_is_an_error_at_load(tmp_path: Path) -> None:
     path = write(tmp_path, OURS, {"question": "What is a half?", "reference": r"\frac{1}{"})
-    found = message(path)
-    assert "row 2, field 'reference': the reference opens a brace that it does not close" in found
+    fails(path, "bad_value", row=2, field="reference")
     # Other graders take what is no mathematics.
     assert len(read_problems(path, fault=lambda reference: None)) == 2

@@ -168,7 +168,7 @@ def test_accelerate_reads_each_launch_configuration(name: str) -> None:
 
 def test_an_unknown_launch_configuration_names_the_nearest() -> None:
     assert launch_configs() == ["ddp", "fsdp2", "zero2", "zero3"]
-    with refused("unknown_name", field="fsdp", names=("fsdp2",)):
+    with refused("unknown_name", field="--launch", names=("fsdp2",)):
         launch_config("fsdp")
 
 

@@ -56,8 +56,8 @@ def test_pages_of_three_hundred_megabytes_are_not_unpacked(tmp_path: Path, texts
     column = pa.array([f"{number:03}" + "x" * (300 * MEGABYTE // texts) for number in range(texts)])
     pq.write_table(pa.table({"a": column}), path, compression="zstd", use_dictionary=False)
     assert path.stat().st_size < 100_000
-    rows, ((row, reason),) = measured(path)
-    assert (rows, row) == (0, 1) and f"{texts:,} rows" in reason
+    rows, ((row, code, reason),) = measured(path)
+    assert (rows, row, code) == (0, 1, "too_large") and f"{texts:,} rows" in reason
 
 
 @pytest.mark.slow
