@@ -215,7 +215,7 @@ def test_help_and_version_end_with_0(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_error_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
-        raise StepwardError("file[bold].jsonl: row 3 [/]")
+        raise StepwardError("file[bold].jsonl: row 3 [/]", code="bad_value")
 
     assert cli._guarded(fail) == 1
     assert "file[bold].jsonl: row 3 [/]" in capsys.readouterr().err

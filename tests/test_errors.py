@@ -21,7 +21,7 @@ def test_every_code_is_documented_once() -> None:
     "error",
     [
         StepwardError("no", code="missing", file="a.jsonl", row=3, field="id"),
-        RefusedByServer("status 401", 401),
+        RefusedByServer("status 401", 401, "no"),
     ],
 )
 def test_an_error_of_a_worker_arrives_whole(error: StepwardError) -> None:

@@ -148,6 +148,7 @@ def test_parquet_rows_become_json_lines_of_the_same_fields(tmp_path: Path, write
     assert _rows(tmp_path / "clean.jsonl") == rows[:1]
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_gsm8k_and_math_share_nothing_and_repeat_little(shared_data: Path) -> None:
     gsm8k, math = shared_data / "gsm8k/train.jsonl", shared_data / "math/train_problems_and_answers.json"

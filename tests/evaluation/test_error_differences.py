@@ -104,6 +104,7 @@ def test_p_is_the_share_of_all_exchanges_that_differ_as_much() -> None:
         assert found[name].p == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / SWAPS) + 1e-3)
 
 
+@pytest.mark.slow
 def test_equal_models_seldom_differ_and_the_interval_covers_the_difference() -> None:
     generator = np.random.default_rng(13)
     significant = covered = 0

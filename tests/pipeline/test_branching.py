@@ -117,6 +117,7 @@ def test_a_branched_run_is_as_one_from_nothing(
     assert (branched / where).resolve() == first.resolve()
 
 
+@pytest.mark.slow
 def test_runs_of_other_sizes_share_the_batches_that_both_have(make: Make, tmp_path: Path) -> None:
     changes = {"labels__kinds": "er"}
     small = run(make("small", **changes), tmp_path, until="labels")
@@ -362,6 +363,7 @@ def test_a_reward_model_labels_for_others(lender: Path, make: Make, tmp_path: Pa
     assert taken(run(other, lender.parent, folder, until="labels"))["labels"] == ["orm"]
 
 
+@pytest.mark.slow
 def test_labels_of_one_class_and_a_threshold_that_was_not_chosen_are_refused(lender: Path, make: Make) -> None:
     changes = {"labels__kinds": "prm_outcome", "labels__by": "lender/er/seed-0"}
     with refused("degenerate", field="labels.prm_outcome", names=("labels.right_from",)):

@@ -100,6 +100,7 @@ def test_local_workers_see_a_gpu_each(machine: Any, tmp_path: Path) -> None:
         list(workers.run(see, ["a"], tmp_path, 1))
 
 
+@pytest.mark.slow
 def test_a_grids_workers_do_too(machine: Any, tmp_path: Path) -> None:
     machine(2, "GPU-8932f937,GPU-d7ab")
     spread = training_grid._runner(2, None, False, Console(quiet=True))
@@ -108,6 +109,7 @@ def test_a_grids_workers_do_too(machine: Any, tmp_path: Path) -> None:
         list(training_grid._runner(3, None, False, Console(quiet=True))(see, ["a"], tmp_path, 1))
 
 
+@pytest.mark.slow
 def test_workers_that_share_a_gpu_share_its_memory(
     machine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,7 +58,7 @@ class Pretended:
     def outcome(self, unit: str, time: int) -> Any:
         if (unit, time) in self.deaths:
             return None
-        return StepwardError(f"{unit}: mend it") if unit in self.refused else self.written(unit)
+        return StepwardError(f"{unit}: mend it", code="bad_value") if unit in self.refused else self.written(unit)
 
     def written(self, unit: str) -> Any:
         path, other = self.folder / f"{unit}.txt", self.folder / f"{unit}.{self.now}.{len(self.stopped)}"

@@ -273,6 +273,7 @@ def test_show_puts_labels_and_scores_beside_the_steps(folder: Path) -> None:
     assert first["id"] in ended.stdout and ended.stdout.count("drawn ") == 1
 
 
+@pytest.mark.slow
 def test_report_draws_the_same_page_again(copy: Path) -> None:
     path = copy / "report.html"
     page = path.read_text("utf-8")

@@ -299,6 +299,7 @@ def test_fewer_seeds_would_choose_again(folder: Path, file: Path, tmp_path: Path
         again(file, tmp_path, "name=mine", "cells.away.rewards.seeds=[1]")
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_lacks_a_file_is_made_again_and_the_page_with_it(
     folder: Path, file: Path, tmp_path: Path, again: Callable[..., str]
 ) -> None:
@@ -329,6 +330,7 @@ def test_a_run_that_is_running_keeps_its_title(
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_another_title_changes_nothing_else(folder: Path, file: Path, again: Callable[..., str]) -> None:
     before = (folder / "study.html").read_text()
     said = again(file, folder.parent, "name=mine", "cells.sharp.title=very sharp")

@@ -215,7 +215,7 @@ def test_a_folder_is_made_again_and_one_that_was_interrupted_is_refused(
     assert len(told(mine / "report.html")[1]["problems"]) == 2
 
     def full(*_: object) -> None:
-        raise StepwardError("the disc is full")
+        raise StepwardError("the disc is full", code="unwritable")
 
     with monkeypatch.context() as patch:
         patch.setattr("stepward.evaluation.external_folder.write_candidates", full)
