@@ -95,6 +95,7 @@ class LocalGenerator:
         self.ends = _ends(folder, self.model, self.tokenizer)
         self._ends = frozenset(self.ends.tolist())
         self.context = _context(self.model.config)
+        self._known_tokens = int(self.model.get_input_embeddings().weight.shape[0])
         with torch.inference_mode():
             self.reader = Reader(self.model, self.device, _bytes(memory, self.device))
         self._sampling: tuple[float, float] | None = None
@@ -109,10 +110,11 @@ class LocalGenerator:
         one of which not even one draw fits into the memory given, `memory`.
 
         Raises:
-            StepwardError: A prompt has no text.
+            StepwardError: A prompt has no text, or a token that the model has no embedding for.
         """
         self._forget(prompts, sampling)
         ids = [tuple(self.prompter.ids(prompt.question, prompt.steps)) for prompt in prompts]
+        self._check(ids)
         found: list[list[Completion | None]] = [[None] * prompt.count for prompt in prompts]
         queue: deque[Start] = deque()
         for place in _ordered(prompts, ids):
@@ -124,6 +126,16 @@ class LocalGenerator:
                 queue.append(Start(prompt.id, ids[place], draws, place))
         self._draw(queue, sampling, seed, prompts, found)
         return [[one for one in drawn if one is not None] for drawn in found]
+
+    def _check(self, ids: Sequence[tuple[int, ...]]) -> None:
+        highest = max((max(each, default=0) for each in ids), default=0)
+        if highest >= self._known_tokens:
+            raise StepwardError(
+                f"{self.name}: the model knows {self._known_tokens} tokens but its tokenizer gives id {highest}: they "
+                "don't belong together",
+                code="mismatch",
+                field="model",
+            )
 
     def reset(self) -> None:
         """Forgets all that the model has read: to be called when its weights were changed in place."""

@@ -127,6 +127,11 @@ def drawn(manifest: Manifest, recipe: Recipe, stage: str) -> list[Drawn]:
     found: dict[str, Drawn] = {}
     for unit, facts in sorted(units_of(manifest, stage).items()):
         if stage == "solutions":
+            if "draws" not in facts:
+                raise StepwardError(
+                    f"{manifest.folder}: stages.solutions.units.{unit}.draws: missing; the manifest is damaged",
+                    code="unreadable", file=manifest.folder, field=f"stages.solutions.units.{unit}.draws",
+                )  # fmt: skip
             of = unit.partition("-")[0]
             temperature = None if recipe.solutions.path is not None else recipe.generator.temperature
         else:

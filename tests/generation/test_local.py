@@ -282,3 +282,12 @@ def test_a_model_that_keeps_more_than_keys_and_values_is_refused(folder: Path, m
 def test_a_window_bounds_the_context() -> None:
     assert _context(LlamaConfig(max_position_embeddings=128)) == 128
     assert _context(MistralConfig(max_position_embeddings=128, sliding_window=32)) == 32
+
+
+def test_a_token_beyond_the_embedding_is_refused_in_words(
+    generator: LocalGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = generator.model.get_input_embeddings().weight.shape[0]
+    monkeypatch.setattr(generator.prompter, "ids", lambda question, steps: [1, known])
+    with refused("mismatch", field="model", names=(known,)):
+        generator.complete([Prompt("p", "q?", (), 1)], Sampling(max_new_tokens=1), seed=0)
