@@ -69,7 +69,7 @@ def evaluate_scores(
     grader: Annotated[str, typer.Option(help="math, exact, string, multiple_choice or module:function.")] = "math",
     ties: Annotated[Ties, typer.Option(help="Who wins a tied vote of all candidates.")] = Ties.share,
     neutral: Annotated[
-        Neutral | None, typer.Option(help="Step scores are [wrong, neutral, right]; neutral counts as this.")
+        Neutral | None, typer.Option(help="Step scores are lists of wrong, neutral, right; neutral counts as this.")
     ] = None,
 ) -> None:
     """Measure best-of-N and voting by scores that any tool wrote: docs/external-scores.md."""
@@ -287,7 +287,8 @@ def _tested(compared: "Comparison") -> str:
 
     sides = [side for pair in compared.pairs for each in pair.differences for side in (each.first, each.second)]
     single = dict.fromkeys(f"{name(side.method)} of {side.run}" for side in sides if side.seeds == 1)
-    told = f"Intervals and p are over problems and seeds; {compared.comparisons:,} comparisons"
+    seeds = " and seeds" if any(side.seeds > 1 for side in sides) else ""
+    told = f"Intervals and p are over problems{seeds}; {compared.comparisons:,} comparisons"
     told += ", in bold those that differ at 5% for all of them (Holm: p, all)."
     return told + (f" One model each, so of these models alone: {', '.join(single)}." if single else "")
 

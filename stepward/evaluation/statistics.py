@@ -23,6 +23,9 @@ RESAMPLES = 2000
 Z = 1.959963984540054
 """Between minus and plus this lie 95% of the standard normal distribution."""
 
+FEW = 10
+"""Below so many problems, resamples of them say little of their spread: intervals are at least Wilson's."""
+
 _CELLS = 4_000_000
 """Most weights that are held at once."""
 
@@ -81,8 +84,8 @@ def accuracy_interval(means: Floats, per_problem: Floats, widening: Floats | flo
     the resampled means m* and the mean m; and the ends are the shares p at which (p - m)/sqrt(p(1 - p)) is as much:
     Wilson's interval, with the resamples in the place of the normal distribution. The variance is raised by the error
     of its own estimate, 1 + sum d^4/(sum d^2)^2 of the deviations d: much only where few problems deviate. Where all
-    are 0 or all are 1, or there is one problem, resamples tell nothing, and it is Wilson's own interval. Only of
-    another value that several problems share are both ends that value.
+    are 0 or all are 1 resamples tell nothing, and it is Wilson's own interval, than which that of fewer than `FEW`
+    problems is never narrower. Only of another value that more problems share are both ends that value.
 
     Args:
         means: From `resampled_means` [resample, method].
@@ -102,6 +105,8 @@ def accuracy_interval(means: Floats, per_problem: Floats, widening: Floats | flo
     low, high = np.percentile((means - mean) * scale, [2.5, 97.5], axis=0)
     wilson = Z / sqrt(problems)
     low, high = np.where(inside, low, -wilson), np.where(inside, high, wilson)
+    if problems < FEW:
+        low, high = np.minimum(low, -wilson), np.maximum(high, wilson)
     return _inverted(mean, low, -1.0), _inverted(mean, high, 1.0)
 
 

@@ -221,6 +221,10 @@ def _comparison(evaluation: Evaluation, margin: Margin) -> str:
     if margin.loses:
         interval = f"95% interval {percent(-high)} to {percent(-low)}"
         return f"{who} loses to {whom} by {percent(-margin.mean)} points ({interval})."
+    if low == high:
+        return (
+            f"{who} does not differ from {whom}: {points(margin.mean)} points on every problem, which has no interval."
+        )
     interval = f"95% interval {points(low)} to {points(high)}"
     why = "which includes 0" if low <= 0 <= high else p_values(margin.p, margin.p_holm)
     return f"{who} does not differ from {whom} beyond chance: {points(margin.mean)} points ({interval}, {why})."

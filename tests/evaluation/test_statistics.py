@@ -154,3 +154,13 @@ def test_a_differences_interval_covers_the_truth_in_95_of_100_samples(shape: str
     columns = draw(np.random.default_rng(problems), (problems, 4000 if problems < 500 else 2500))
     low, high = percentiles(resampled_means(columns, 0), problems)
     assert 0.93 <= float(np.mean((low <= truth + 1e-12) & (truth - 1e-12 <= high))) <= 0.97
+
+
+@pytest.mark.parametrize("problems", [1, 2, 3, 5, 9])
+def test_few_problems_have_no_narrower_interval_than_wilsons(problems: int) -> None:
+    shared = np.full((problems, 1), 0.625)
+    (low,), (high,) = accuracy_interval(resampled_means(shared, 0), shared)
+    z = stats.norm.ppf(0.975)
+    center = (0.625 + z**2 / (2 * problems)) / (1 + z**2 / problems)
+    arm = z / (1 + z**2 / problems) * np.sqrt(0.625 * 0.375 / problems + z**2 / (4 * problems**2))
+    assert low <= center - arm + 1e-9 and high >= center + arm - 1e-9
