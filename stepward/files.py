@@ -169,6 +169,11 @@ def locked(folder: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise StepwardError(
+                f"{folder}: this disc keeps no locks ({error.strerror}); put the run on one that does",
+                code="unwritable", file=folder,
+            ) from error  # fmt: skip
         raise StepwardError(
             f"{folder}: another stepward is running there; wait for it or stop it", code="locked", file=folder
         ) from error

@@ -28,6 +28,8 @@ BARE = ["a3f5c7e9b1d2f4a6c8e0b2d4f6a8c0e2", "correct horse battery", "aB3-dE5/fG
 ORDINARY = [
     "OPENAI_API_KEY", "my_key", "runs/sk-experiment-2024-11-25", "task-1234567890abcdefgh", "hf_model_of_mine",
     "0123456789abcdef0123456789abcdef01234567", "sk-learn", "Qwen/Qwen2.5-Math-PRM-7B",
+    "hf_mathinstructdataset_v2.jsonl", "runs/llama_hf_checkpoint000012000", "hf_TheBloke_Mistral7BInstructv02GPTQ",
+    "sk-SK-wikipedia2024corpussk", "r8_reasoningbenchmark2024", "codellama/CodeLlama-7b-hf_quantizedwith4bits",
 ]  # fmt: skip
 
 Run = Callable[..., tuple[int, str]]

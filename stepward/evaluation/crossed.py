@@ -75,7 +75,10 @@ def chance_of(sides: Sequence[Floats]) -> Chance:
     seeds = whole - shared
     if seeds <= _NOTHING:
         return Chance(problems, 0.0, max(size - 1, 1), 0.0, size)
-    squares = sum(part[0] ** 2 / part[2] for part in parts)
+    # A side of few seeds that happen to be close to one another must not hide behind the freedom of the other's many:
+    # each counts with at least the share that its number of seeds gives it.
+    fewest = sum(1 / (part[2] + 1) for part in parts)
+    squares = sum(max(part[0], whole / (part[2] + 1) / fewest) ** 2 / part[2] for part in parts)
     own = whole**2 / squares
     # Satterthwaite's, but no more than the seeds' own over their share: where few seeds happen to be close to one
     # another, his are too many.

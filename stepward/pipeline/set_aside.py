@@ -91,7 +91,7 @@ def check_failures(manifest: Manifest, recipe: Recipe, stage: str, sizes: dict[s
         for one in _entries(manifest, stage, split):
             by_completer.setdefault(one["unit"].partition(BY)[2], []).append(one)
         for failed in by_completer.values():
-            if len(failed) > recipe.problems.set_aside * sizes[split]:
+            if len(failed) > recipe.problems.set_aside * sizes[split] + 1e-9:
                 write_list(manifest)
                 raise _too_many(manifest, stage, f"{len(failed):,} of {sizes[split]:,} {split} problems", failed)
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from stepward.credentials import holds_secret, is_variable
+from stepward.generation.server_calls import checked_url
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -116,6 +117,8 @@ class Generator(_Section):
         # Recipes are kept in manifests, and runs are shared.
         if self.key is not None and not is_variable(self.key):
             raise ValueError("key is the name of the environment variable that holds the server's key, never the key")
+        if self.url is not None:
+            checked_url(self.url)
         if holds_secret([self.model, self.url or "", self.options]):
             raise ValueError("a key stands in model, url or options; put it in an environment variable, named by key")
         if "{question}" not in self.prompt.question:

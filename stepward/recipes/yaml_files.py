@@ -68,6 +68,8 @@ def parse_yaml(text: str, where: str, file: Path | None = None) -> Any:
             f"{where}: not YAML ({' '.join(str(error).split())})",
             code="unreadable", file=file, row=None if mark is None else mark.line + 1,
         ) from error  # fmt: skip
+    except (ValueError, OverflowError) as error:
+        raise StepwardError(f"{where}: a value that YAML can't make ({error})", code="bad_value", file=file) from error
     except RecursionError:
         raise StepwardError(f"{where}: too many levels", code="too_large", file=file) from None
 

@@ -157,3 +157,15 @@ def test_a_missing_file_or_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder.yaml").mkdir()
     with refused("unreadable", file=tmp_path / "folder.yaml"):
         load_recipe(str(tmp_path / "folder.yaml"))
+
+
+def test_a_value_that_yaml_cannot_make_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("about: 2026-13-45\n")
+    with refused("bad_value", file=tmp_path / "r.yaml"):
+        load_recipe(str(tmp_path / "r.yaml"))
+
+
+def test_a_password_in_a_servers_address_is_in_no_recipe() -> None:
+    with refused("bad_value", field="url") as raised:
+        load_recipe("tiny-cpu", ["generator.engine=server", "generator.url=http://user:s3cret@127.0.0.1:9/v1"])
+    assert "s3cret" not in str(raised.value)
