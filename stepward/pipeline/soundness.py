@@ -17,8 +17,10 @@ from stepward.recipes.schema import Recipe
 
 DOUBTED = {"cut": 0.2, "empty": 0.2, "failed": 0.05, "alike": 0.5}
 """The share of each from which it is said."""
-FEWEST = 10
-"""So many draws can't be alike by chance."""
+FEWEST, FEWEST_COLD = 10, 200
+"""So many draws can't be alike by chance; at a temperature below `WARM`, an able model's few draws on easy problems
+can."""
+WARM = 0.5
 SURE = 0.02
 """Labels of which less than this share is right, or wrong, are doubted."""
 
@@ -98,7 +100,8 @@ class Drawn:
     @property
     def all_alike(self) -> bool:
         """Whether drawing again gave the same every time, which a temperature above 0 should not."""
-        return bool(self.temperature) and self.draws >= FEWEST and 0 < self.repeated == self.alike
+        fewest = FEWEST if (self.temperature or 0) >= WARM else FEWEST_COLD
+        return bool(self.temperature) and self.draws >= fewest and 0 < self.repeated == self.alike
 
     def fault(self) -> str:
         """Why nothing can be learned from it; empty where something can."""

@@ -87,8 +87,12 @@ def _questions(folder: Path, split: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"generator__temperature": 0.0, "rollouts__temperature": 0.0}, {"solutions__reward": 1, "solutions__test": 4}],
-    ids=["greedy", "one-draw"],
+    [
+        {"generator__temperature": 0.0, "rollouts__temperature": 0.0},
+        {"generator__temperature": 0.3, "rollouts__temperature": 0.3},
+        {"solutions__reward": 1, "solutions__test": 4},
+    ],
+    ids=["greedy", "few-and-cold", "one-draw"],
 )
 def test_draws_may_be_alike_where_nothing_is_sampled(
     changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
