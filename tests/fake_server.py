@@ -89,7 +89,7 @@ def asked_of(fields: dict[str, Any]) -> tuple[str, str]:
 
 
 def solved(fields: dict[str, Any], count: int | None = None, *, restarts: bool = False, **changes: Any) -> Way:
-    """Solutions of "What is A + B * C?", of which four in ten go wrong, going on from what is written.
+    """Solutions of "What is A + B * C?", of which four in ten go wrong, going on from what is written, mid-line too.
 
     Args:
         fields: The request.
@@ -98,11 +98,12 @@ def solved(fields: dict[str, Any], count: int | None = None, *, restarts: bool =
         **changes: Fields of every choice, or of its turn: `text` may hold {}, where the solution goes.
     """
     question, written = asked_of(fields)
-    steps = [] if restarts else [line for line in written.split("\n") if line]
+    whole, _, begun = ("", "", "") if restarts else written.rpartition("\n")
+    steps = [line for line in whole.split("\n") if line]
     answer = good_answer(fields, count)
     for choice in answer["choices"]:
         seed = fields.get("seed", 0) + choice["index"]
-        rest = "\n".join(_solution(question, seed, steps)[len(steps) :])
+        rest = "\n".join(_solution(question, seed, steps)[len(steps) :]).removeprefix(begun)
         text = changes.get("text", "{}")
         said = None if text is None else text.replace("{}", rest)
         choice |= {name: value for name, value in changes.items() if name in ("finish_reason", "index")}

@@ -101,6 +101,7 @@ class Meter:
             0 where the engine can't tell.
         prefilled: Tokens of prefixes that were read.
         reused: Tokens of prefixes that had not to be read, because an earlier read was kept.
+        untold: Completions of prefixes by a server of which it can't be told whether it goes on from prefixes.
         requests: Calls of a server.
         errors: Failed calls, by kind; those that a later call made good are counted too.
         cost: Money spent, in the currency of the prices given; 0 without prices.
@@ -111,6 +112,7 @@ class Meter:
     computed: int = 0
     prefilled: int = 0
     reused: int = 0
+    untold: int = 0
     requests: int = 0
     errors: dict[str, int] = field(default_factory=dict)
     cost: float = 0.0
@@ -118,7 +120,7 @@ class Meter:
     def since(self, before: "Meter") -> "Meter":
         """What was done after `before`, which is a copy of this meter taken earlier."""
         errors = {kind: count - before.errors.get(kind, 0) for kind, count in self.errors.items()}
-        numbers = ("completions", "generated", "computed", "prefilled", "reused", "requests", "cost")
+        numbers = ("completions", "generated", "computed", "prefilled", "reused", "untold", "requests", "cost")
         return Meter(
             **{name: getattr(self, name) - getattr(before, name) for name in numbers},
             errors={kind: count for kind, count in errors.items() if count},

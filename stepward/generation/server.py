@@ -97,7 +97,7 @@ class ServerGenerator:
                 await probe(self._asking, calls, sampling, prompts)
 
         self._check(sampling)
-        if self._asking.options.probe and not self._asking.continues:
+        if self._asking.options.probe and self._asking.continues is None:
             _finish(tried())
 
     async def _complete(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
@@ -124,6 +124,9 @@ class ServerGenerator:
         given = [one for drawn in found for one in drawn if not one.fault]
         self.meter.completions += len(given)
         self.meter.generated += sum(one.tokens for one in given)
+        if self._asking.continues is False:
+            drawn = [one for prompt, of in zip(prompts, found, strict=True) if prompt.steps for one in of]
+            self.meter.untold += sum(not one.fault for one in drawn)
         return found
 
     def _check(self, sampling: Sampling) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from stepward import steps as solution_steps
 from stepward.errors import StepwardError
 from stepward.generation.options import ServerOptions
 from stepward.generation.prompting import Prompting, messages, text
 from stepward.generation.protocol import Completion, Meter, Prompt, Sampling, uniforms
-from stepward.generation.server_answers import Answer, Asked, FailedCall, read_answer
+from stepward.generation.server_answers import Answer, Asked, FailedCall, Untold, read_answer
 from stepward.generation.server_calls import Calls, RejectedPrompt
 from stepward.generation.stop_texts import before_stop
 from stepward.generation.thoughts import ends_thoughts_begun_before, without_thoughts
@@ -35,7 +36,7 @@ class Asking:
         meter: What was done so far.
         accepted: Whether it ever answered; before that, a refusal may be due to every request and not to a prompt.
         several: Whether it ever gave several choices; None where that is not known, False where it refuses to.
-        continues: Whether it was seen to go on from a prefix.
+        continues: Whether it was seen to go on from a prefix; None before that was tried.
         thinks: Whether its template opens a thought, so that an answer begins within one.
         limit: The field that bounds a completion's tokens.
         context: The most tokens of a prompt and its completion, where the server says so.
@@ -48,7 +49,7 @@ class Asking:
     meter: Meter
     accepted: bool = False
     several: bool | None = None
-    continues: bool = False
+    continues: bool | None = None
     thinks: bool = False
     limit: str = "max_tokens"
     context: int | None = None
@@ -62,8 +63,9 @@ class Asking:
         """Which of temperature and top_p no request has, so that the server draws by its own."""
         return tuple(name for name in ("temperature", "top_p") if self.options.extra.get(name, 0) is None)
 
-    def fields(self, prompt: Prompt, sampling: Sampling, seed: int, count: int) -> dict[str, Any]:
+    def fields(self, prompt: Prompt, sampling: Sampling, seed: int, count: int, begun: bool = False) -> dict[str, Any]:
         """A request's fields. Those that are null in `extra` are left out, for servers that don't know them."""
+        end = solution_steps.SEPARATOR if begun else ""
         fields: dict[str, Any] = {
             "model": self.model,
             "n": count,
@@ -75,16 +77,18 @@ class Asking:
         if sampling.stop:
             fields["stop"] = list(sampling.stop)
         if not self.prompting.chat:
-            fields["prompt"] = text(self.prompting, prompt.question, prompt.steps)
+            fields["prompt"] = text(self.prompting, prompt.question, prompt.steps).removesuffix(end)
         else:
             fields["messages"] = messages(self.prompting, prompt.question, prompt.steps)
             if prompt.steps:
                 fields |= CONTINUED
+                fields["messages"][-1]["content"] = fields["messages"][-1]["content"].removesuffix(end)
         return {name: value for name, value in (fields | self.options.extra).items() if value is not None}
 
     async def ask(
-        self, calls: Calls, prompt: Prompt, sampling: Sampling, seed: int, count: int, retries: int | None = None
-    ) -> Answer:
+        self, calls: Calls, prompt: Prompt, sampling: Sampling, seed: int, count: int,
+        retries: int | None = None, begun: bool = False,
+    ) -> Answer:  # fmt: skip
         """Asks for choices of one prompt, again and again where a call fails.
 
         Args:
@@ -94,6 +98,7 @@ class Asking:
             seed: The request's seed.
             count: How many choices.
             retries: As in the options, if not given.
+            begun: Whether the prompt's last step is only begun, so that the choice goes on within its line.
 
         Raises:
             FailedCall: The last try's failure.
@@ -104,7 +109,7 @@ class Asking:
         sent = self.limit
 
         async def call() -> Answer:
-            fields = self.fields(prompt, sampling, seed, count)
+            fields = self.fields(prompt, sampling, seed, count, begun)
             limit = fields.get("max_completion_tokens", fields.get("max_tokens", sampling.max_new_tokens))
             asked = Asked(self.prompting.chat, count, limit, self.options.finish_reasons)
             return read_answer(await calls.post(self.path, fields), asked)
@@ -170,6 +175,17 @@ class Asking:
                 field="options.served_as",
             )
         self.accepted = True
+
+
+def untold(asking: Asking, error: Untold) -> StepwardError:
+    """The refusal of a server that doesn't say how its completions end, in words that can be known."""
+    if error.word is None:
+        said = "its answers have no finish_reason, and their usage does not say how many tokens were written"
+        mend = "a cut draw can't be told from a whole one: use a server that says it"
+    else:
+        said = f"its answers end by the finish_reason {error.word[:60]!r}, which is unknown"
+        mend = f"say what it means by options.finish_reasons: {{{error.word[:60]}: stop}}, or length, or filtered"
+    return StepwardError(f"{asking.url}: {said}; {mend}", code="server_incompatible", field="options.finish_reasons")
 
 
 def is_unknown(field: str, words: str) -> bool:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from stepward.generation.protocol import Completion, Prompt, Sampling
 from stepward.generation.seeds import draw_seed
 from stepward.generation.server_answers import FailedCall, Untold
-from stepward.generation.server_asking import Asking
+from stepward.generation.server_asking import Asking, untold
 from stepward.generation.server_calls import Calls, RefusedByServer, RejectedPrompt
-from stepward.generation.server_probe import check_alive, untold
+from stepward.generation.server_probe import check_alive
 
 _FOR_ALL = (401, 402)
 """What a server says of every request. By 403 a moderated one may also mean a single prompt."""
