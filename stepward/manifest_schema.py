@@ -29,6 +29,7 @@ class _Work(TypedDict, total=False):
     __pydantic_config__ = _STRICT  # type: ignore[misc]
     prefilled: Amount
     generated: Amount
+    untold: Count
 
 
 class _Failed(TypedDict, total=False):

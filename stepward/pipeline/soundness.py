@@ -15,7 +15,7 @@ from stepward.pipeline.layout import BY, SPLITS
 from stepward.pipeline.set_aside import units_of
 from stepward.recipes.schema import Recipe
 
-DOUBTED = {"cut": 0.2, "empty": 0.2, "failed": 0.05, "alike": 0.5}
+DOUBTED = {"cut": 0.2, "empty": 0.2, "failed": 0.05, "alike": 0.5, "untold": 0.0}
 """The share of each from which it is said."""
 FEWEST, FEWEST_COLD = 10, 200
 """So many draws can't be alike by chance; at a temperature below `WARM`, an able model's few draws on easy problems
@@ -29,6 +29,7 @@ _WORDS = {
     "empty": "are empty",
     "failed": "failed",
     "alike": "have draws that are all alike, though the temperature is above 0",
+    "untold": "are by a server of which it can't be told whether it goes on from the steps of a prefix",
 }
 
 
@@ -39,7 +40,8 @@ class Doubt:
     Attributes:
         stage: The stage that made it.
         of: Which split, completer or kind of labels.
-        what: `cut`, `empty`, `failed`, `alike`, `right` (none or nearly none is right) or `wrong`.
+        what: `cut`, `empty`, `failed`, `alike`, `untold` (by a server that may not see the prefix), `right` (none or
+            nearly none is right) or `wrong`.
         count: How many.
         total: Of how many.
     """
@@ -73,6 +75,7 @@ class Drawn:
         right: Those that are right.
         repeated: Problems or prefixes that were drawn from more than once.
         alike: Those of them whose draws are all the same.
+        untold: Draws by a server of which it can't be told whether it goes on from prefixes.
     """
 
     stage: str
@@ -85,13 +88,15 @@ class Drawn:
     right: int = 0
     repeated: int = 0
     alike: int = 0
+    untold: int = 0
 
     def add(self, facts: Mapping[str, Any]) -> None:
         """Takes in one more unit."""
-        names = ("cut", "empty", "failed", "right", "repeated", "alike")
+        names = ("cut", "empty", "failed", "right", "repeated", "alike", "untold")
         if self.stage == "rollouts":
             self.draws += facts["completions"] + facts["empty"] + facts["failed"]
-            facts = {**facts, **facts.get("work", {}).get("seen", {})}
+            work = facts.get("work", {})
+            facts = {**facts, **work.get("seen", {}), "untold": work.get("untold", 0)}
         else:
             self.draws += facts["draws"]
         for name in names:

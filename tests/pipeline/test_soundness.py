@@ -1,11 +1,12 @@
 """A stage whose draws or labels can't mean anything stops the run, whatever the engine; what is merely odd is said."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from raising import refused
-from scripted import Answer, lively, recipe_of, run_scripted, wrote
+from scripted import Answer, Scripted, lively, recipe_of, run_scripted, wrote
 
 from stepward.generation.protocol import Completion, Prompt
 from stepward.manifest import Manifest
@@ -124,6 +125,23 @@ def test_what_is_above_a_share_is_said_and_counted(tmp_path: Path, monkeypatch: 
     assert shown.count("warning:") == len(found) and "(8 of 32)" in shown
     again = run_scripted(monkeypatch, recipe, tmp_path, answer)[1]
     assert "(8 of 32)" in again, "also where all was done before"
+
+
+def test_completions_of_a_server_that_may_not_see_prefixes_are_doubted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete = Scripted.complete
+
+    def counted(engine: Scripted, prompts: Sequence[Prompt], *how: Any) -> list[list[Completion]]:
+        engine.meter.untold += sum(prompt.count for prompt in prompts if prompt.steps)
+        return complete(engine, prompts, *how)
+
+    monkeypatch.setattr(Scripted, "complete", counted)
+    recipe = recipe_of(tmp_path)
+    manifest, shown, _ = run_scripted(monkeypatch, recipe, tmp_path, lively)
+    (doubt,) = doubts(manifest, recipe)
+    assert (doubt.stage, doubt.what) == ("rollouts", "untold") and 0 < doubt.count == doubt.total
+    assert shown.count("warning:") == 1
 
 
 @pytest.mark.parametrize("changes", [
