@@ -14,7 +14,7 @@ from stepward.generation.protocol import Completion, Meter, Prompt, Sampling, un
 from stepward.generation.server_answers import Answer, Asked, FailedCall, Untold, read_answer
 from stepward.generation.server_calls import Calls, RejectedPrompt
 from stepward.generation.stop_texts import before_stop
-from stepward.generation.thoughts import ends_thoughts_begun_before, without_thoughts
+from stepward.generation.thoughts import without_thoughts
 
 CONTINUED: dict[str, bool] = {"continue_final_message": True, "add_generation_prompt": False}
 """What asks a chat server to go on from the last turn: vLLM and SGLang know it."""
@@ -37,7 +37,9 @@ class Asking:
         accepted: Whether it ever answered; before that, a refusal may be due to every request and not to a prompt.
         several: Whether it ever gave several choices; None where that is not known, False where it refuses to.
         continues: Whether it was seen to go on from a prefix; None before that was tried.
-        thinks: Whether its template opens a thought, so that an answer begins within one.
+        thinks: Whether its template opens a thought, so that an answer begins within one; None where its answer to a
+            plain question was cut before that could be seen. No draw decides it, or what one comes to would depend on
+            which came first.
         limit: The field that bounds a completion's tokens.
         context: The most tokens of a prompt and its completion, where the server says so.
     """
@@ -50,7 +52,7 @@ class Asking:
     accepted: bool = False
     several: bool | None = None
     continues: bool | None = None
-    thinks: bool = False
+    thinks: bool | None = None
     limit: str = "max_tokens"
     context: int | None = None
 
@@ -148,10 +150,15 @@ class Asking:
 
     def settled(self, one: Completion, prompt: Prompt, sampling: Sampling) -> Completion:
         """A choice without its thoughts, ending before the first stop text."""
-        begun = ends_thoughts_begun_before(one.text) or (self.thinks and not prompt.steps)
-        said, finished = without_thoughts(one.text, one.finished, begun)
+        said, finished = without_thoughts(one.text, one.finished, bool(self.thinks) and not prompt.steps)
         said, stopped = before_stop(said, sampling.stop)
         return replace(one, text=said, finished=finished or stopped)
+
+    def may_be_thought(self, one: Completion, prompt: Prompt) -> bool:
+        """Whether what a choice comes to depends on the server's template, of which it is not known if it thinks."""
+        unknown = self.thinks is None and self.prompting.chat and not prompt.steps
+        ways = {without_thoughts(one.text, one.finished, begun) for begun in (True, False)} if unknown else ()
+        return len(ways) > 1
 
     def count_error(self, kind: str) -> None:
         """Counts a failure."""

@@ -1,13 +1,14 @@
 """Draws from a server, each once: what came, what is asked for again, and what is set down as a fault."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from stepward.generation.protocol import Completion, Prompt, Sampling
 from stepward.generation.seeds import draw_seed
 from stepward.generation.server_answers import FailedCall, Untold
 from stepward.generation.server_asking import Asking, untold
 from stepward.generation.server_calls import Calls, RefusedByServer, RejectedPrompt
-from stepward.generation.server_probe import check_alive
+from stepward.generation.server_probe import check_alive, find_out_thoughts
 
 _FOR_ALL = (401, 402)
 """What a server says of every request. By 403 a moderated one may also mean a single prompt."""
@@ -22,12 +23,14 @@ class Draws:
         calls: The connections.
         sampling: How completions are drawn.
         seed: Where their seeds come from.
+        finding_out: Held by who finds out what a cut draw is.
     """
 
     asking: Asking
     calls: Calls
     sampling: Sampling
     seed: int
+    finding_out: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def draw(self, prompt: Prompt, first: int, count: int) -> list[Completion]:
         """Draws `count` completions from number `first` on. Of an answer with too few, the rest is asked for.
@@ -71,6 +74,9 @@ class Draws:
             asking.count_error("too few choices")
         elif count > 1:
             asking.several = True
+        async with self.finding_out:
+            if any(asking.may_be_thought(one, prompt) for one in answer.choices.values()):
+                await find_out_thoughts(asking, self.calls, self.sampling)
         found.update(
             {start + index: asking.settled(one, prompt, self.sampling) for index, one in answer.choices.items()}
         )

@@ -5,6 +5,7 @@ in their place: labels that say how hard the problem is, and nothing of the step
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from stepward.errors import StepwardError
 from stepward.generation.protocol import Prompt, Sampling
@@ -12,10 +13,13 @@ from stepward.generation.server_answers import FailedCall, Untold
 from stepward.generation.server_asking import Asking, is_unknown, untold
 from stepward.generation.server_calls import Calls, RejectedPrompt
 from stepward.generation.server_prefixes import check_prefixes
-from stepward.generation.thoughts import ends_thoughts_begun_before
+from stepward.generation.thoughts import begun_before
 
 _PLAIN = Prompt("probe", "What is 1 plus 1?", (), 1)
 _PROBES = 3
+
+_ROOM, _LEAST_ROOM = 4, 2048
+"""So many times a draw's tokens, and so many at least, are given to an answer that was cut."""
 
 _LEFT_OUT = ("temperature", "top_p", "seed")
 """Fields that some servers don't take, and that a recipe can leave out."""
@@ -60,7 +64,24 @@ async def _look(asking: Asking, calls: Calls, sampling: Sampling) -> None:
         raise _no_answer(asking, "no completion for a plain question", error) from None
     except Untold as error:
         raise untold(asking, error) from None
-    asking.thinks = any(ends_thoughts_begun_before(one.text) for one in answer.choices.values())
+    asking.thinks = begun_before(answer.choices[0].text, answer.choices[0].finished)
+
+
+async def find_out_thoughts(asking: Asking, calls: Calls, sampling: Sampling) -> None:
+    """Finds out by a longer answer to a plain question whether the server's answers begin within a thought.
+
+    One that does not end even so is taken for a thought: a cut draw then loses its text, which states no answer; steps
+    that are thoughts would be worse.
+    """
+    room = max(_ROOM * sampling.max_new_tokens, _LEAST_ROOM)
+    if asking.context is not None:
+        room = max(sampling.max_new_tokens, min(room, asking.context // 2))
+    asking.thinks = True
+    try:
+        answer = await asking.ask(calls, _PLAIN, replace(sampling, max_new_tokens=room), 0, 1)
+    except (FailedCall, RejectedPrompt, Untold):
+        return
+    asking.thinks = begun_before(answer.choices[0].text, answer.choices[0].finished) is not False
 
 
 def _no_answer(asking: Asking, what: str, failure: Exception) -> StepwardError:

@@ -1,40 +1,114 @@
-"""Thoughts that a model writes before its solution: they are no steps, and a thought that is cut is no solution."""
+"""Thoughts that a model writes before its solution: they are no steps, and a thought that is cut is no solution.
+
+Known are tags such as `<think>`, `[THINK]` and `\u25c1think\u25b7`, and gpt-oss's channels, of which the final one is
+the solution. One form is another matter: where nothing but an `<answer>` block follows `<reasoning>`, as small models
+are often taught to write, the reasoning is all the solution there is. It is kept as steps, and the answer as a line.
+"""
 
 import re
 
+from stepward.answers import extract_answer
+
 _NAMES = "think|thinking|thought|reasoning|seed:think"
-_OPENED = re.compile(rf"\s*(?:<({_NAMES})>|\[(THINK)\])")
-_CLOSED = re.compile(rf"</(?:{_NAMES})>|\[/THINK\]")
+_TAG = re.compile(rf"<(/?)({_NAMES})>|\[(/?)(THINK)\]|\u25c1(/?)(think)\u25b7", re.IGNORECASE)
+
+_CHANNEL = re.compile(r"<\|channel\|>|\A\s*analysis(?=[A-Z])")
+"""What a text with channels holds; where special tokens are left out, their names stay."""
+_FINAL = re.compile(r"<\|channel\|>\s*final[^<]*<\|message\|>|(?<=assistant)final")
+_MESSAGE_END = re.compile(r"<\|(?:end|return|start|channel|message|call)\|>")
+
+_BLOCK = rf"<answer>((?:(?!</?(?:answer|{_NAMES})>).)*)(?:</answer>\s*)?\Z"
+_ONLY_ANSWERED = re.compile(r"\s*" + _BLOCK, re.IGNORECASE | re.DOTALL)
+_REASONED = re.compile(r"</reasoning>\s*(?=<answer>)", re.IGNORECASE)
+
+_UNSEEN = "\ufeff\u200b"
 
 
 def without_thoughts(text: str, finished: bool, begun: bool = False) -> tuple[str, bool]:
-    """What follows the thoughts at a text's beginning, and whether that is whole: a thought without end is a cut text.
+    """A text without its thoughts, and whether that is whole: a thought without end is a cut text.
+
+    A text without any mark of a thought is given as it is.
 
     Args:
         text: What a model wrote.
         finished: Whether it ended by itself.
         begun: Whether the prompt opened a thought, as templates of thinking models do, so that none is opened here.
     """
-    opened = _OPENED.match(text)
-    if opened is None and not begun:
-        return text, finished
-    closing = _CLOSED.search(text) if opened is None else re.search(re.escape(_closing(opened)), text)
-    if closing is not None:
-        return text[closing.end() :].lstrip(), finished
-    # What ended by itself without any mark was no thought.
-    return (text, True) if opened is None and finished else ("", False)
+    if _CHANNEL.search(text):
+        messages = list(_FINAL.finditer(text))
+        if not messages:
+            return "", False
+        text, begun = _MESSAGE_END.split(text[messages[-1].end() :])[0].lstrip(), False
+    reasoned = _with_reasoning(text)
+    if reasoned is not None:
+        text, begun = reasoned, False
+    if _TAG.search(text) is None:
+        # What ended by itself without any mark was no thought.
+        return ("", False) if begun and not finished else (text, finished)
+    pieces, open_ = _outside(text, begun)
+    solution = "\n".join(piece for piece in pieces if piece.strip().strip(_UNSEEN)).lstrip()
+    block = _ONLY_ANSWERED.match(solution)
+    return (_as_line(block[1]) if block else solution), finished and not open_
 
 
-def ends_thoughts_begun_before(text: str) -> bool:
-    """Whether a text closes a thought that it does not open: its prompt did."""
-    return _OPENED.match(text) is None and _CLOSED.search(text) is not None
+def begun_before(text: str, finished: bool) -> bool | None:
+    """Whether a text begins within a thought that its prompt opened; None where a cut text doesn't say it."""
+    if _CHANNEL.search(text):
+        return False
+    first = _TAG.search(text)
+    if first is None:
+        return False if finished else None
+    return _closes(first)
 
 
 def opened_thought(prompt: str) -> str:
     """What closes the thought that a prompt leaves open at its end; empty where it leaves none."""
-    found = re.search(rf"(?:<({_NAMES})>|\[(THINK)\])\s*$", prompt)
-    return "" if found is None else _closing(found)
+    tags = list(_TAG.finditer(prompt))
+    if not tags or _closes(tags[-1]) or prompt[tags[-1].end() :].strip():
+        return ""
+    return f"{tags[-1][0][0]}/{tags[-1][0][1:]}"
 
 
-def _closing(opened: re.Match[str]) -> str:
-    return f"</{opened[1]}>" if opened[1] else "[/THINK]"
+def _outside(text: str, begun: bool) -> tuple[list[str], bool]:
+    """The pieces of a text outside thoughts, and whether it ends within one.
+
+    A thought may name tags: it ends by its own kind of tag. Where a second one ends that was not opened, all before it
+    was still thought: thoughts may be nested, and prompts may open them.
+    """
+    pieces: list[str] = []
+    kind = "any" if begun else ""
+    start = 0
+    for tag in _TAG.finditer(text):
+        if not _closes(tag):
+            if not kind:
+                pieces.append(text[start : tag.start()])
+                kind = _kind(tag)
+        elif kind in ("", "any", _kind(tag)):
+            if kind != _kind(tag):
+                pieces.clear()
+            kind, start = "", tag.end()
+    return (pieces, True) if kind else ([*pieces, text[start:]], False)
+
+
+def _with_reasoning(text: str) -> str | None:
+    """The steps of a reasoning that only an answer follows, and that answer as a line; None for another text."""
+    end = _REASONED.search(text)
+    block = _ONLY_ANSWERED.match(text, end.end()) if end else None
+    if end is None or block is None:
+        return None
+    parts = re.split("<reasoning>", text[: end.start()], flags=re.IGNORECASE)
+    return "\n".join(part for part in (*(part.strip("\n") for part in parts), _as_line(block[1])) if part.strip())
+
+
+def _as_line(answer: str) -> str:
+    """What an answer block says, as a text that states its answer."""
+    said = answer.strip()
+    return said if "\n" in said or not said or extract_answer(said, "marked") else f"The answer is: {said}"
+
+
+def _closes(tag: re.Match[str]) -> bool:
+    return any((tag[1], tag[3], tag[5]))
+
+
+def _kind(tag: re.Match[str]) -> str:
+    return tag[0].replace("/", "").casefold()
