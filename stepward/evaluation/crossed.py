@@ -71,20 +71,30 @@ def chance_of(sides: Sequence[Floats]) -> Chance:
     problems = float(mean.var(ddof=1)) / size if size > 1 else 0.0
     problems = 0.0 if problems <= _NOTHING else problems
     parts = [_of_seeds(side) for side in sides if len(side) > 1]
-    whole, shared = sum(part[0] for part in parts), sum(part[1] for part in parts)
-    seeds = whole - shared
+    apart = sum(part[0] for part in parts)
+    whole = max(apart, _as_if_alike(parts))
+    seeds = whole - sum(part[1] for part in parts)
     if seeds <= _NOTHING:
         return Chance(problems, 0.0, max(size - 1, 1), 0.0, size)
-    # A side of few seeds that happen to be close to one another must not hide behind the freedom of the other's many:
-    # each counts with at least the share that its number of seeds gives it.
-    fewest = sum(1 / (part[2] + 1) for part in parts)
-    squares = sum(max(part[0], whole / (part[2] + 1) / fewest) ** 2 / part[2] for part in parts)
-    own = whole**2 / squares
+    # Freedom is that of the sides by themselves, also where the variance is the pooled one: were it the pooled one's
+    # too, a side of two seeds that deviate far more than the other's ten would be taken for known.
+    own = apart**2 / sum(part[0] ** 2 / part[2] for part in parts)
+    squares = whole**2 / own
     # Satterthwaite's, but no more than the seeds' own over their share: where few seeds happen to be close to one
     # another, his are too many.
     welch = (problems + seeds) ** 2 / (problems**2 / max(size - 1, 1) + squares)
     freedom = max(1.0, min(welch, own * (problems + seeds) / seeds))
     return Chance(problems, seeds, freedom, own, size)
+
+
+def _as_if_alike(parts: Sequence[tuple[float, float, int]]) -> float:
+    """The variance over seeds of all sides together, if a seed of one deviates as much as one of another.
+
+    Two seeds often happen to be close to one another; ten of the other side then say better what a seed does.
+    """
+    freedom = sum(part[2] for part in parts)
+    pooled = sum(part[2] * part[0] * (part[2] + 1) for part in parts) / max(freedom, 1)
+    return pooled * sum(1 / (part[2] + 1) for part in parts)
 
 
 def _of_seeds(accuracies: Floats) -> tuple[float, float, int]:
