@@ -78,14 +78,16 @@ def read_answer(body: bytes, asked: Asked) -> Answer:
     """The answer in a body.
 
     A choice is finished if the server says that the model ended, and cut if it says that a limit did; one that a
-    filter kept back has the fault `filtered`, and one that calls a tool `refused: ...`. Where the server says nothing,
-    fewer tokens than the limit mean that the model ended.
+    filter kept back has the fault `filtered`, and one that calls a tool, or refuses, `refused: ...`, whatever its end
+    is called. Where the server says nothing, fewer tokens than the limit mean that the model ended.
 
     Raises:
-        FailedCall: The body is no answer: not UTF-8, not JSON, without choices, or with other things in their place.
+        FailedCall: The body is no answer: not UTF-8, not JSON, without choices, with an error, or with other things in
+            their place.
         Untold: How a choice ended can't be known.
     """
     given = read_json(body)
+    _check_error(given)
     choices = given.get("choices")
     if not isinstance(choices, list) or not choices:
         raise FailedCall("no choices")
@@ -155,13 +157,20 @@ def is_about_context(words: str) -> bool:
 
 _OF_A_TEXT = ("text", "output_text")
 _THOUGHTS = ("reasoning_content", "reasoning")
+_CALLS = ("tool_calls", "function_call")
+_OF_A_CALL = ("tool_use", "tool_call", "function_call")
+_CALLED = "refused: the model called a tool and wrote no solution"
+_LONGEST_REFUSAL = 200
 
 
 def _completion(choice: dict[str, Any], asked: Asked, written: int, choices: int) -> tuple[Completion, int]:
     """What a choice says, and its length with its thoughts'. Thoughts that are given apart are no part of it."""
+    _check_error(choice)
     turn = choice.get("message") if asked.chat else choice
     if not isinstance(turn, dict):
         raise FailedCall("not an answer")
+    if fault := _refused(turn):
+        return Completion("", False, fault=fault), 0
     text = _text(turn.get("content" if asked.chat else "text"))
     reason = choice.get("finish_reason")
     thoughts = [turn[name] for name in _THOUGHTS if isinstance(turn.get(name), str)]
@@ -182,9 +191,31 @@ def _completion(choice: dict[str, Any], asked: Asked, written: int, choices: int
     if ending == "again":
         raise FailedCall(f"ended by {reason}")
     if ending in ("filtered", "tool"):
-        fault = "filtered" if ending == "filtered" else "refused: the model called a tool and wrote no solution"
-        return Completion("", False, fault=fault), length
+        return Completion("", False, fault="filtered" if ending == "filtered" else _CALLED), length
     return Completion(text, ending == "stop"), length
+
+
+def _check_error(given: dict[str, Any]) -> None:
+    """Refuses what failed on its way, though the server answered, as those say that ask others.
+
+    Raises:
+        FailedCall: There is an error.
+    """
+    error = given.get("error")
+    if error:
+        code = error.get("code") if isinstance(error, dict) else None
+        raise FailedCall(f"error {code}" if isinstance(code, int) else "error")
+
+
+def _refused(turn: dict[str, Any]) -> str:
+    """The fault of a turn that has no solution since the model refuses to, or calls a tool; empty for another."""
+    content = turn.get("content")
+    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    if any(turn.get(name) for name in _CALLS) or any(part.get("type") in _OF_A_CALL for part in parts):
+        return _CALLED
+    said = [turn.get("refusal"), *(part.get("refusal") for part in parts)]
+    words = " ".join(" ".join(one for one in said if isinstance(one, str)).split())
+    return f"refused: {words[:_LONGEST_REFUSAL]}" if words and not _text(content) else ""
 
 
 def _text(content: Any) -> str | None:
