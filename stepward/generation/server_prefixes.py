@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from stepward import steps as solution_steps
 from stepward.errors import StepwardError
@@ -30,6 +31,9 @@ _TELLING = "Which words are they?"
 _LONGEST_HEAD, _SHORTEST_HEAD = 16, 3
 """Letters by which it is seen that a solution is gone on with; fewer are met by chance."""
 
+Seen = Literal["on", "again", "neither", "blind"]
+"""It writes the rest; the first line once more; neither; or nothing by which the first line could be told."""
+
 _KINDS = (str.isspace, str.isdigit, str.isalpha)
 
 _WHAT_WORKS = (
@@ -47,17 +51,16 @@ async def check_prefixes(asking: Asking, calls: Calls, sampling: Sampling, prefi
     first = {prompt.question: prompt for prompt in reversed(prefixes)}
     tried = [first[question] for question in list(dict.fromkeys(one.question for one in prefixes))[:_QUESTIONS]]
     tries = [_Try(asking, calls, sampling, prompt) for prompt in tried]
-    seen = await asyncio.gather(*(one.goes_on() for one in tries))
+    seen = await asyncio.gather(*(one.looked() for one in tries))
     if all(one.refused for one in tries):
         plain = _Try(asking, calls, sampling, _PLAIN)
-        await plain.goes_on()
+        await plain.looked()
         if plain.refused:
             raise _refuses(asking, plain.refused)
-    told = [one for one in seen if one is not None]
-    if told and 3 * told.count(False) >= 2 * len(told):
-        again = f"writes the solution from its beginning again ({told.count(False)} of {len(told)} tries)"
-        raise _does_not(asking, again)
-    if any(told):
+    again, of = seen.count("again"), len(seen) - seen.count("blind")
+    if again and 3 * again >= 2 * of:
+        raise _does_not(asking, f"writes the solution from its beginning again ({again} of {of} tries)")
+    if "on" in seen:
         return True
     known = await asyncio.gather(*(_knows(asking, calls, sampling, words) for words in _WORDS))
     if not any(one is not False for one in known):
@@ -94,8 +97,8 @@ class _Try:
             # As sure as it can be, so that what follows half a solution is its other half.
             self.sampling = replace(sampling, temperature=0.0, top_p=1.0)
 
-    async def goes_on(self) -> bool | None:
-        """Whether it writes the rest; False where it writes the first line once more, None where neither is seen."""
+    async def looked(self) -> Seen:
+        """What is seen of it."""
         whole = solution_steps.split(await self.said(()))
         self.refused = ""
         prefix, rest = _halves(whole) or (whole[: max(1, len(whole) // 2)] or _PLAIN.steps, "")
@@ -103,11 +106,11 @@ class _Try:
         head = _flat(rest)[:_LONGEST_HEAD]
         chance = len(head) < _SHORTEST_HEAD or any(_flat(line).startswith(head) for line in whole)
         if not chance and _flat(written).startswith(head):
-            return True
+            return "on"
         lines = [_plain(line) for line in whole]
         if len(lines) < 2 or lines[0] in lines[1:] or not written.strip():
-            return None
-        return False if lines[0] in [_plain(line) for line in solution_steps.split(written)[:2]] else None
+            return "blind"
+        return "again" if lines[0] in [_plain(line) for line in solution_steps.split(written)[:2]] else "neither"
 
     async def said(self, steps: tuple[str, ...], begun: bool = False) -> str:
         """What it writes after steps, of which the last may be only begun; empty where nothing comes."""

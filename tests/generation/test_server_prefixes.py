@@ -86,6 +86,17 @@ UNSURE: dict[str, Misbehave] = {
 }
 
 
+def test_one_problem_begun_again_is_not_all_of_them(fake: FakeServer) -> None:
+    """A weak model's, of which nothing else can be told."""
+
+    def way(number: int, fields: dict[str, Any]) -> Way:
+        return solved(fields, restarts=True) if "2 + " in asked_of(fields)[0] else babbling(number, fields)
+
+    fake.misbehave = way
+    with pytest.warns(UserWarning, match="goes on"):
+        engine(fake).complete(PREFIXES, SAMPLING, seed=1)
+
+
 @pytest.mark.parametrize("way", UNSURE)
 def test_what_cannot_be_told_is_said_and_counted_and_not_refused(way: str, fake: FakeServer) -> None:
     fake.misbehave = UNSURE[way]
