@@ -234,6 +234,12 @@ def _check(table: CandidateTable, models: Sequence[ModelScores], ns: tuple[int, 
             )
         # Both comparisons are false for NaN.
         if not (model.steps.min() >= 0.0 and model.steps.max() <= 1.0):
+            step = int(np.flatnonzero(~((model.steps >= 0.0) & (model.steps <= 1.0)))[0])
+            candidate = int(np.searchsorted(model.starts, step, side="right"))  # from 1
             raise StepwardError(
-                f"{name}: a step score is not in [0, 1]; the logistic of a reward is", code="bad_value", field="scores"
+                f"{name}: candidate {candidate} has the step score {model.steps[step]}, which is not in [0, 1]; the "
+                "logistic of a reward is",
+                code="bad_value" if np.isfinite(model.steps[step]) else "not_finite",
+                row=candidate,
+                field="scores",
             )

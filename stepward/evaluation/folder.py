@@ -21,6 +21,7 @@ from stepward.evaluation.accuracy import Accuracies
 from stepward.evaluation.figures import Choice, Evaluation, Margin, Row
 from stepward.evaluation.label_quality import Agreement, LabelQuality
 from stepward.evaluation.slices import QuintileRow, SliceRow
+from stepward.rows import value_faults
 from stepward.store import atomic, write_json
 
 Floats = NDArray[np.float64]
@@ -40,6 +41,10 @@ ACCURACIES = pa.schema(
     ]
 )
 """The columns of `accuracies.parquet`: each method's accuracy on each problem at each N, a row a seed."""
+
+
+_ROUNDING = 1e-9
+"""By so much a mean of accuracies may be outside [0, 1]."""
 
 
 def write(evaluation: Evaluation, label_quality: LabelQuality | None, folder: Path) -> None:
@@ -154,7 +159,7 @@ def read_accuracies(folder: Path) -> pa.Table:
         folder: The evaluation's folder, `evaluation` in a run's.
 
     Raises:
-        StepwardError: The file is missing or holds something else.
+        StepwardError: The file is missing or holds something else, or an accuracy is not in [0, 1].
     """
     path = folder / "accuracies.parquet"
     try:
@@ -170,6 +175,17 @@ def read_accuracies(folder: Path) -> pa.Table:
             f"{path}: expected columns {', '.join(ACCURACIES.names)}; evaluate the run again",
             code="wrong_version",
             file=path,
+        )
+    accuracies = table["accuracy"].to_numpy()
+    bad = np.flatnonzero(~(np.abs(accuracies - 0.5) <= 0.5 + _ROUNDING))  # also of NaN
+    if len(bad):
+        value = accuracies[bad[0]]
+        raise StepwardError(
+            f"{path}: row {bad[0] + 1}: accuracy {value} is not in [0, 1]; evaluate the run again",
+            code="bad_value" if np.isfinite(value) else "not_finite",
+            file=path,
+            row=int(bad[0]) + 1,
+            field="accuracy",
         )
     return table
 
@@ -201,6 +217,10 @@ def _rows(path: Path, record: type) -> list[dict[str, Any]]:
 
 
 def _checked(row: Any, record: type, path: Path, where: str, number: int | None = None) -> dict[str, Any]:
+    for field, reason, code in value_faults(row):
+        raise StepwardError(
+            f"{path}{where}: {field} {reason}; evaluate the run again", code=code, file=path, row=number, field=field
+        )
     expected = set(record.__dataclass_fields__)  # type: ignore[attr-defined]
     if not isinstance(row, dict) or set(row) != expected:
         odd = sorted(set(row) ^ expected) if isinstance(row, dict) else sorted(expected)

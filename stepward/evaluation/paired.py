@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stepward.errors import StepwardError
 from stepward.evaluation.crossed import Chance, chance_of
 from stepward.evaluation.statistics import Z, percentiles, resampled_means, student_point
 
@@ -81,10 +82,20 @@ def paired(first: Floats, second: Floats, *, seed: int) -> Paired:
 
     Raises:
         ValueError: They are not of the same problems, of one at least.
+        StepwardError: One is NaN or infinite.
     """
     sides = np.atleast_2d(first), np.atleast_2d(second)
     if max(one.ndim for one in sides) > 2 or sides[0].shape[1] != sides[1].shape[1] or not sides[0].size:
         raise ValueError(f"accuracies of {first.shape} and {second.shape}: expected the same problems, at least one")
+    for name, side in zip(("first", "second"), sides, strict=True):
+        broken = np.flatnonzero(~np.isfinite(side).all(axis=0))
+        if len(broken):
+            raise StepwardError(
+                f"{name}: the accuracy on problem {broken[0] + 1} is no finite number",
+                code="not_finite",
+                row=int(broken[0]) + 1,
+                field=name,
+            )
     return paired_many([sides], seed=seed)[0]
 
 

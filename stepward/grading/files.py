@@ -96,12 +96,15 @@ class GradedFile:
     def lines(self) -> list[str]:
         """The counts, for the terminal."""
         found = self.summary()
-        share = f" ({self.equal / self.rows:.1%})" if self.rows else ""
+        tried = self.rows + self.set_aside
+        share = f" ({self.equal / tried:.1%})" if tried else ""  # of all rows: few good ones say little of a bad file
+        counts = f"{self.equal:,} equal{share}, {self.unequal:,} unequal, {self.no_answer:,} no answer"
+        aside = f", {self.set_aside:,} set aside" if self.set_aside else ""
         undecided = ", ".join(f"{count:,} {method}" for method, count in self.undecided.items())
         methods = ", ".join(f"{count:,} {method}" for method, count in found["methods"].items())
         lines = [
             f"Compared by {self.grader}: {self.fields}.",
-            f"{self.rows:,} rows: {self.equal:,} equal{share}, {self.unequal:,} unequal, {self.no_answer:,} no answer.",
+            f"{tried:,} rows: {counts}{aside}.",
             f"Undecided, counted apart from unequal: {undecided}.",
             f"By method: {methods}.",
             f"Graded rows: {self.to}",

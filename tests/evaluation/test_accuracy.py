@@ -226,7 +226,7 @@ BAD_STEPS = np.where(np.arange(len(MODELS[0].steps)) == 2, np.nan, MODELS[0].ste
             ("p2",),
         ),
         (TABLE, [MODELS[0], MODELS[0]], (1,), "duplicate", "seed", ("orm", 0)),
-        (TABLE, [replace(MODELS[0], steps=BAD_STEPS)], (1,), "bad_value", "scores", ("orm", 0)),
+        (TABLE, [replace(MODELS[0], steps=BAD_STEPS)], (1,), "not_finite", "scores", ("orm", 0)),
         (TABLE, [replace(MODELS[0], steps=MODELS[0].steps + 1)], (1,), "bad_value", "scores", ("orm",)),
         (TABLE, [replace(MODELS[0], steps=MODELS[0].steps[:-1])], (1,), "mismatch", "scores", ("orm",)),
         (TABLE, [replace(MODELS[0], starts=MODELS[0].starts[1:])], (1,), "mismatch", "scores", ("orm",)),
@@ -250,3 +250,10 @@ def test_what_would_change_a_denominator_is_refused(
 ) -> None:
     with refused(code, field=field, names=names):
         measure_table(table, models, ns, seed=0, subsets=1)
+
+
+def test_a_score_that_is_none_is_refused_by_its_candidate() -> None:
+    with refused("not_finite", row=2, field="scores"):
+        starts = np.array([0, 1, *range(3, 14)])  # the second candidate has two steps
+        steps = np.where(np.arange(13) == 2, np.nan, 0.5)
+        measure_table(TABLE, [ModelScores("er", 0, steps, starts)], (1,), seed=0, subsets=1)

@@ -82,6 +82,18 @@ def test_broken_accuracies_are_named(tmp_path: Path) -> None:
         read_accuracies(tmp_path)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 1.1])
+def test_an_accuracy_that_is_none_is_refused_by_its_row(tmp_path: Path, value: float) -> None:
+    write_accuracies(MEASURED, tmp_path)
+    path = tmp_path / "accuracies.parquet"
+    table = pq.read_table(path)
+    values = table["accuracy"].to_numpy().copy()
+    values[4] = value
+    pq.write_table(table.set_column(6, ACCURACIES.field("accuracy"), pa.array(values)), path)
+    with refused("bad_value" if np.isfinite(value) else "not_finite", file=path, row=5, field="accuracy"):
+        read_accuracies(tmp_path)
+
+
 def test_summary_is_the_list_that_others_are_promised(tmp_path: Path) -> None:
     write(EVALUATION, LABELS, tmp_path)
     first, second = json.loads((tmp_path / "summary.json").read_text())
@@ -109,6 +121,9 @@ def test_nan_is_refused_and_leaves_the_old_file(tmp_path: Path) -> None:
         ("facts.json", '{"problems": "ten"}', "wrong_type", None, None),
         ("chosen.json", "[3]", "wrong_version", 1, "aggregation"),
         ("labels.json", '{"by_k": []}', "wrong_version", None, "oracle_right"),
+        ("labels.json", '{"oracle_right": NaN}', "not_finite", None, "oracle_right"),
+        ("summary.json", '[{"mean": NaN}]', "not_finite", 1, "mean"),
+        ("margins.json", '[{"low": -1e999}]', "not_finite", 1, "low"),
     ],
 )
 def test_broken_files_are_named(

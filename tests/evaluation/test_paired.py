@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
 from scipy import stats
 
 from stepward.evaluation.paired import EXACT, needed_problems, paired, paired_many, sign_flips
@@ -109,3 +110,13 @@ def test_the_needed_problems_are_at_least_what_a_sign_test_can_tell() -> None:
     assert needed_problems(np.array([0.5, 0.5, 0.5])) == 6
     assert sign_flips(np.full((6, 1), 0.5), seed=0)[0] < 0.05 < sign_flips(np.full((5, 1), 0.5), seed=0)[0]
     assert needed_problems(np.array([0.5])) is None
+
+
+def test_what_is_no_number_is_refused_by_its_problem() -> None:
+    fine = np.full((2, 4), 0.5)
+    broken = fine.copy()
+    broken[1, 2] = np.nan
+    with refused("not_finite", row=3, field="second"):
+        paired(fine, broken, seed=0)
+    with refused("not_finite", row=3, field="first"):
+        paired(broken[1], fine, seed=0)

@@ -215,6 +215,9 @@ def test_bad_rows_are_set_aside_with_line_and_reason(tmp_path: Path) -> None:
     assert (graded.rows, graded.equal, graded.set_aside) == (2, 2, len(BAD))
     assert graded.rejected == tmp_path / "out.jsonl.rejected.jsonl"
     assert f"Set aside: {len(BAD)}, with their reasons in {graded.rejected}" in graded.lines()
+    # Of a mostly bad file, the share is not of the few good rows.
+    said = f"{2 + len(BAD)} rows: 2 equal ({2 / (2 + len(BAD)):.1%}), 0 unequal, 0 no answer, {len(BAD)} set aside."
+    assert said in graded.lines()
     rejected = read(graded.rejected)
     assert [row["line"] for row in rejected] == list(range(2, len(BAD) + 2))
     for row, (line, field, reason) in zip(rejected, BAD, strict=True):
