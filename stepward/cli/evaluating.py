@@ -232,9 +232,10 @@ def compare(
 
 def _runs_table(compared: "Comparison", runs: "Sequence[Measured]") -> Table:
     """A row a method, a column a run."""
-    from stepward.report.wording import name, with_spread
+    from stepward.report.wording import deviates, name, with_spread
 
-    table = figures_table(f"Accuracy in percent, N = {compared.n}", "± standard deviation over seeds")
+    spread = "± standard deviation over seeds" if deviates(row for run in runs for row in run.rows) else None
+    table = figures_table(f"Accuracy in percent, N = {compared.n}", spread)
     table.add_column("method", overflow="fold")
     for run in runs:
         table.add_column(escape(run.name), justify="right", overflow="fold")

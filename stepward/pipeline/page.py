@@ -12,13 +12,12 @@ from stepward.errors import StepwardError
 from stepward.evaluation import folder as evaluation_folder
 from stepward.evaluation.aggregation import aggregate
 from stepward.evaluation.answer_groups import Same, grouped, same_by
-from stepward.evaluation.calibration import Bin, Reliability
 from stepward.evaluation.compare import Difference, compare_runs, correct, why_unpaired
 from stepward.evaluation.external_folder import is_scores, read
 from stepward.evaluation.measured import Measured
-from stepward.evaluation.statistics import spread
 from stepward.grading.graders import GRADERS
 from stepward.manifest import Manifest
+from stepward.pipeline import step_figures
 from stepward.pipeline.layout import SPLITS, Layout
 from stepward.pipeline.measure import has_oracle, oracle_of
 from stepward.pipeline.scores_page import scores_report
@@ -27,10 +26,10 @@ from stepward.pipeline.soundness import doubts
 from stepward.recipes.load import of_run
 from stepward.recipes.schema import Recipe
 from stepward.records import Solution
-from stepward.store import atomic, locked, read_json
+from stepward.store import atomic, locked
 
 if TYPE_CHECKING:
-    from stepward.report.contents import ErrorsFound, ModelView, ProblemView, RunReport, StageCost
+    from stepward.report.contents import ModelView, ProblemView, RunReport, StageCost
 
 _STAGES = ("solutions", "rollouts", "rewards", "scores", "evaluation")
 
@@ -156,63 +155,14 @@ def _run(recipe: Recipe, layout: Layout, name: str | None = None) -> "RunReport"
         about=recipe.about,
         recipe=recipe.decisive(),
         parameters=_parameters(manifest),
-        calibration=_calibration(folder / "calibration.json"),
-        errors=_errors(folder / "first-errors.json"),
+        calibration=step_figures.calibration(folder),
+        calibration_intervals=step_figures.intervals(folder),
+        errors=step_figures.errors(folder),
         costs=_costs(manifest),
         models=models,
         views=partial(_views, recipe, layout, models),
         oracle=has_oracle(recipe),
     )
-
-
-def _calibration(path: Path) -> dict[str, Reliability]:
-    """Reliability by kind; nothing where the run has no labels to measure it by."""
-    if not path.exists():
-        return {}
-    try:
-        return {
-            row["method"]: Reliability(
-                bins=tuple(Bin(**bin) for bin in row["bins"]), ece=row["ece"], brier=row["brier"], auc=row["auc"]
-            )
-            for row in read_json(path)
-        }
-    except (KeyError, TypeError) as error:
-        raise StepwardError(
-            f"{path}: a row lacks {error}; evaluate the run again", code="wrong_version", file=path
-        ) from None
-
-
-def _errors(path: Path) -> "tuple[ErrorsFound, ...]":
-    """How well each kind finds first errors, over its seeds; nothing where the run has no oracle."""
-    from stepward.report.contents import ErrorsFound
-
-    rows = read_json(path) if path.exists() else []
-    try:
-        kinds = dict.fromkeys(row["method"] for row in rows)
-        return tuple(
-            ErrorsFound(
-                kind,
-                *(
-                    _with_deviation([row[field] for row in rows if row["method"] == kind])
-                    for field in ("f1", "with_error", "without_error")
-                ),
-            )
-            for kind in kinds
-        )
-    except (KeyError, TypeError) as error:
-        raise StepwardError(
-            f"{path}: a row lacks {error}; evaluate the run again", code="wrong_version", file=path
-        ) from None
-
-
-def _with_deviation(shares: Sequence[float | None]) -> str:
-    from stepward.report.wording import percent
-
-    known = np.array([share for share in shares if share is not None])
-    if len(known) < len(shares):
-        return ""
-    deviation = spread(known)
-    return percent(float(known.mean())) + (f" ± {percent(deviation)}" if deviation is not None else "")
 
 
 def _total(units: Mapping[str, Mapping[str, Any]], fact: str) -> float:

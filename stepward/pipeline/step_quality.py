@@ -13,9 +13,13 @@ import numpy as np
 from stepward.evaluation.calibration import reliability
 from stepward.evaluation.candidates import RewardModel
 from stepward.evaluation.first_errors import Located, choose_threshold, first_below, locate
+from stepward.evaluation.step_intervals import auc_by_problem, f1_by_problem, interval, mean_by_problem
 from stepward.labelling.filters import NO_ERROR
 from stepward.labelling.labels import Oracle
 from stepward.records import Scores, Solution
+
+KIND_F1 = ("kind_f1_low", "kind_f1_high")
+NONE = (None, None)
 
 
 def step_quality(
@@ -31,8 +35,10 @@ def step_quality(
 
     Returns:
         Rows of `calibration.json`: a kind with its reliability curve, all its seeds' scores of test steps together, and
-        the means over its seeds of each one's own calibration error, Brier score and AUC (None if a seed's is).
-        Rows of `first-errors.json`: a model with its threshold and what it finds. A threshold can't be chosen where
+        the means over its seeds of each one's own calibration error, Brier score and AUC (None if a seed's is), the
+        last two with their 95% intervals over problems and seeds.
+        Rows of `first-errors.json`: a model with its threshold and what it finds, and `kind_f1_low` and `kind_f1_high`,
+        the interval over problems and seeds of the mean F1 of its kind's models. A threshold can't be chosen where
         all validation solutions are right, or none is: it is None then, and what hangs on it.
     """
     first = {
@@ -45,10 +51,21 @@ def step_quality(
         for part, rows in scores.items()
     }
     kinds = dict.fromkeys(RewardModel.parse(model).kind for model in models)
-    curves = [_curve(kind, [given["test"][m] for m in models if _kind(m) == kind], first["test"]) for kind in kinds]
+    numbers = {id_: number for number, id_ in enumerate(dict.fromkeys(one.problem_id for one in solutions["test"]))}
+    problem = {one.id: numbers[one.problem_id] for one in solutions["test"]}
+    curves = [
+        _curve(kind, [given["test"][m] for m in models if _kind(m) == kind], first["test"], problem) for kind in kinds
+    ]
     if len({error == NO_ERROR for error in first["validation"].values()}) < 2:
         return curves, [_undefined(model, first["test"]) for model in models]
-    return curves, [_found(model, {part: given[part][model] for part in given}, first, seed) for model in models]
+    found = [_found(model, {part: given[part][model] for part in given}, first, seed) for model in models]
+    for kind in kinds:
+        rows = [row for row in found if row["method"] == kind]
+        ends = _f1_ends([row["threshold"] for row in rows], [given["test"][m] for m in models if _kind(m) == kind],
+                        first["test"], problem)  # fmt: skip
+        for row in rows:
+            row |= dict(zip(KIND_F1, ends, strict=True))
+    return curves, found
 
 
 def _index(error: int | None) -> int:
@@ -59,9 +76,30 @@ def _kind(model: str) -> str:
     return RewardModel.parse(model).kind
 
 
-def _curve(kind: str, of_seeds: Sequence[Mapping[str, Sequence[float]]], first: Mapping[str, int]) -> dict[str, Any]:
+def _f1_ends(
+    thresholds: Sequence[float],
+    of_seeds: Sequence[Mapping[str, Sequence[float]]],
+    first: Mapping[str, int],
+    problem: Mapping[str, int],
+) -> tuple[float, float] | tuple[None, None]:
+    """The interval of the mean first-error F1 of a kind's models, whose thresholds are held fixed."""
+    ids = sorted(first)
+    truth, owners = np.array([first[id_] for id_ in ids]), np.array([problem[id_] for id_ in ids])
+    erring = truth != NO_ERROR
+    if erring.all() or not erring.any():
+        return None, None
+    hits = [
+        first_below([given[id_] for id_ in ids], at) == truth for at, given in zip(thresholds, of_seeds, strict=True)
+    ]
+    return interval([f1_by_problem(one, erring, owners, int(owners.max()) + 1) for one in hits])
+
+
+def _curve(
+    kind: str, of_seeds: Sequence[Mapping[str, Sequence[float]]], first: Mapping[str, int], problem: Mapping[str, int]
+) -> dict[str, Any]:
     values: list[list[float]] = []
     targets: list[list[float]] = []
+    owners = [np.array([problem[solution] for solution, steps in given.items() for _ in steps]) for given in of_seeds]
     for given in of_seeds:
         values.append([score for steps in given.values() for score in steps])
         targets.append(
@@ -75,11 +113,16 @@ def _curve(kind: str, of_seeds: Sequence[Mapping[str, Sequence[float]]], first: 
     curve = reliability(np.concatenate(values), np.concatenate(targets))
     own = [reliability(*pair) for pair in zip(values, targets, strict=True)]
     areas = [one.auc for one in own if one.auc is not None]
+    steps = [(np.array(score), np.array(right), at) for score, right, at in zip(values, targets, owners, strict=True)]
+    size = len(set(problem.values()))
+    brier = interval([mean_by_problem((score - right) ** 2, at, size) for score, right, at in steps])
+    known = len(areas) == len(own)
+    area = interval([auc_by_problem(score, right > 0, at, size) for score, right, at in steps]) if known else NONE
     return {
         "method": kind, "seeds": len(of_seeds), "bins": asdict(curve)["bins"],
         "ece": float(np.mean([one.ece for one in own])),
-        "brier": float(np.mean([one.brier for one in own])),
-        "auc": float(np.mean(areas)) if len(areas) == len(own) else None,
+        "brier": float(np.mean([one.brier for one in own])), "brier_low": brier[0], "brier_high": brier[1],
+        "auc": float(np.mean(areas)) if known else None, "auc_low": area[0], "auc_high": area[1],
     }  # fmt: skip
 
 
@@ -105,5 +148,5 @@ def _undefined(model: str, first: Mapping[str, int]) -> dict[str, Any]:
     named = RewardModel.parse(model)
     erring = sum(error != NO_ERROR for error in first.values())
     counts = {"part": "test", "rows": len(first), "rows_with_error": erring, "rows_without_error": len(first) - erring}
-    located = dict.fromkeys(field.name for field in fields(Located)) | counts
+    located = dict.fromkeys([*(field.name for field in fields(Located)), *KIND_F1]) | counts
     return {"method": named.kind, "seed": named.seed, "threshold": None, "validation_f1": None, **located}

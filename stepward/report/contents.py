@@ -65,12 +65,14 @@ class ErrorsFound:
         f1: The harmonic mean of the next two.
         with_error: Of the solutions with an error, those whose first one is found.
         without_error: Of the others, those in which none is found.
+        f1_interval: The 95% interval of the F1 over problems and seeds, in words; empty where there is none.
     """
 
     method: str
     f1: str
     with_error: str
     without_error: str
+    f1_interval: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class RunReport:
         recipe: Its recipe as JSON, by which several runs are told apart; empty for scores from elsewhere.
         parameters: How many parameters its reward models have, where known.
         calibration: By kind, how far its scores are probabilities.
+        calibration_intervals: By kind and figure, `brier` and `auc`, its 95% interval in words; empty for none.
         errors: How well its kinds find first errors; nothing where there is no oracle.
         costs: What its stages took.
         models: The reward models that colour steps.
@@ -112,6 +115,7 @@ class RunReport:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     parameters: int | None = None
     calibration: Mapping[str, Reliability] = field(default_factory=dict)
+    calibration_intervals: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     errors: Sequence[ErrorsFound] = ()
     costs: Sequence[StageCost] = ()
     models: tuple[ModelView, ...] = ()

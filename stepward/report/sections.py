@@ -56,6 +56,7 @@ class Sections:
         choices: How each kind is used.
         margins: All paired differences.
         tested: How many these are, and what they are over, in sentences.
+        deviates: Whether a kind has several seeds, so that there is a deviation over them.
         by: What difficulty is measured by.
         charts: By part: `curves`, `votings`, `difficulty`, `slices`, `labels`, `calibration`, `cost`.
     """
@@ -76,6 +77,7 @@ class Sections:
     choices: list[str]
     margins: list[Comparison]
     tested: str
+    deviates: bool
     by: str
     charts: dict[str, list[Chart]]
 
@@ -104,6 +106,7 @@ def sections(run: RunReport) -> Sections:
         choices=choices,
         margins=[_comparison(evaluation, margin) for margin in evaluation.margins],
         tested=wording.comparing(evaluation),
+        deviates=wording.deviates(evaluation.rows),
         by=evaluation.quintiles[0].by,
         charts=_charts(run),
     )

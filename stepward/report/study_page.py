@@ -6,6 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from stepward.report import wording
 from stepward.report.charts import as_svg
 from stepward.report.study_plots import chart_of
 from stepward.report.study_tables import (
@@ -46,6 +47,7 @@ def render_study(report: StudyReport) -> str:
         order=order,
         difference=difference,
         tested=tested,
+        deviates=lambda table: wording.deviates(one for line in table.figures for one in line if one is not None),
         plot=_plot,
     )
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from stepward.evaluation.figures import Row
 from stepward.evaluation.paired import is_counted
-from stepward.report.wording import p_values, points, with_spread
+from stepward.report.wording import deviates, p_values, points, with_spread
 
 NOT_YET = "not run yet"
 
@@ -215,9 +215,12 @@ def difference(check: CheckResult) -> str:
 def tested(report: StudyReport) -> str:
     """How the checks were tested, and how many, in a sentence or two."""
     count = sum(is_counted(check) for check in report.checks if check.p is not None)
+    over = "problems"
+    if deviates(row for _, row in report.rows):
+        over += " and seeds, and of a run with one seed they are of that one model"
     return (
-        "Paired differences on the same test problems; interval and p are over problems and seeds, and of a run with "
-        f"one seed they are of that one model. The verdicts are at 5% for all {count} checks together (Holm)."
+        f"Paired differences on the same test problems; interval and p are over {over}. The verdicts are at 5% for "
+        f"all {count} checks together (Holm)."
     )
 
 

@@ -4,7 +4,7 @@ The page opens with them and the terminal ends with them, so that neither can sa
 does not win is said not to win.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from stepward.evaluation.paired import is_counted
 from stepward.evaluation.summary import Choice, Evaluation, Margin, Row
@@ -64,6 +64,11 @@ def points(difference: float) -> str:
 def with_spread(row: Row) -> str:
     """A row's mean with its standard deviation over seeds where there is one: `71.2 ± 0.8`."""
     return percent(row.mean) if row.std is None else f"{percent(row.mean)} ± {percent(row.std)}"
+
+
+def deviates(rows: Iterable[Row]) -> bool:
+    """Whether any figure is a mean over several seeds, and so has a deviation over them."""
+    return any(row.std is not None for row in rows)
 
 
 def how(choice: Choice, n: int) -> str:

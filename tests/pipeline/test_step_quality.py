@@ -1,5 +1,6 @@
 """Step scores beside an oracle: the curve and the figures by hand, the threshold from validation alone."""
 
+import numpy as np
 import pytest
 
 from stepward.pipeline.step_quality import step_quality
@@ -81,3 +82,29 @@ def test_figures_are_means_over_seeds_whatever_the_number_of_scores() -> None:
     (curve,), _ = step_quality({**SOLUTIONS, "validation": []}, {"validation": [], "test": fewer}, oracle, 0)
     zero, one = (0.55**2 + 0.2**2 + 2 * 0.01 + 0.09) / 5, (2 * 0.25 + 0.36) / 3
     assert (curve["brier"], curve["auc"]) == (pytest.approx((zero + one) / 2), None)
+
+
+def test_kinds_have_intervals_over_problems_and_seeds() -> None:
+    random = np.random.default_rng(0)
+    errors = {f"p{at}": None if at % 2 else at % 3 for at in range(30)}
+    parts = {
+        part: [solution(f"{part[0]}{name}", 3) for name in errors] for part in ("validation", "test")
+    }  # a problem's only solution, in either part
+    scores = {
+        part: [
+            scored(
+                f"soft/seed-{seed}",
+                one.problem_id,
+                *random.uniform(0.2, 0.7, 3) + 0.3 * (errors[one.problem_id[1:]] is None),
+            )
+            for seed in (0, 1, 2)
+            for one in members
+        ]
+        for part, members in parts.items()
+    }
+    (curve,), found = step_quality(parts, scores, lambda problem, steps: errors[problem[1:]], 0)
+    for name in ("brier", "auc"):
+        assert 0 <= curve[f"{name}_low"] < curve[name] < curve[f"{name}_high"] <= 1
+    mean = np.mean([row["f1"] for row in found])
+    assert len({(row["kind_f1_low"], row["kind_f1_high"]) for row in found}) == 1
+    assert 0 <= found[0]["kind_f1_low"] < mean < found[0]["kind_f1_high"] <= 1

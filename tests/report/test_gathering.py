@@ -131,18 +131,21 @@ def test_calibration_is_drawn_where_it_was_measured(runs: list[Path], tmp_path: 
     path = runs[2] / "evaluation" / "calibration.json"
     bins = [{"low": 0.0, "high": 0.5, "count": 0, "mean_score": None, "mean_target": None}]
     bins += [{"low": 0.5, "high": 1.0, "count": 9, "mean_score": 0.75, "mean_target": 0.6}]
-    write_json(path, [{"method": "er", "bins": bins, "ece": 0.15, "brier": 0.2, "auc": None}])
-    found = [{"method": "er", "f1": f1, "with_error": 0.25, "without_error": None} for f1 in (0.4, 0.5)]
+    ends = {"brier_low": 0.171, "brier_high": 0.229, "auc_low": None, "auc_high": None}
+    write_json(path, [{"method": "er", "bins": bins, "ece": 0.15, "brier": 0.2, "auc": None, **ends}])
+    ends = {"kind_f1_low": 0.312, "kind_f1_high": 0.588}
+    found = [{"method": "er", "f1": f1, "with_error": 0.25, "without_error": None, **ends} for f1 in (0.4, 0.5)]
     write_json(path.with_name("first-errors.json"), found)
     _report(runs[2], "--to", tmp_path / "a.html")
     text = re.sub(r"<[^>]+>", " ", (tmp_path / "a.html").read_text(encoding="utf-8"))
     assert "Are the scores probabilities?" in text and "0.150" in text and "undefined" in text
-    assert re.search(r"ER-PRM\s+45\.0 ± 7\.1\s+25\.0 ± 0\.0\s+undefined\s", text)
+    assert re.search(r"ER-PRM\s+0\.150\s+0\.200\s+0\.171 to 0\.229\s+undefined\s+none\s", text)
+    assert re.search(r"ER-PRM\s+45\.0 ± 7\.1\s+31\.2 to 58\.8\s+25\.0 ± 0\.0\s+undefined\s", text)
     undefined = {"method": "er", "threshold": None, "f1": None, "with_error": None, "without_error": None}
     write_json(path.with_name("first-errors.json"), [undefined])
     _report(runs[2], "--to", tmp_path / "b.html")
     text = re.sub(r"<[^>]+>", " ", (tmp_path / "b.html").read_text(encoding="utf-8"))
-    assert re.search(r"ER-PRM\s+undefined\s+undefined\s+undefined\s", text)
+    assert re.search(r"ER-PRM\s+undefined\s+none\s+undefined\s+undefined\s", text)
     path.with_name("first-errors.json").unlink()
     write_json(path, [{"method": "er"}])
     done = CliRunner().invoke(app, ["report", str(runs[2])])

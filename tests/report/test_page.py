@@ -212,3 +212,28 @@ def test_score_colours_part_at_a_half() -> None:
     assert score_colour(0.0).startswith("rgba(213, 94, 0, 0.55")
     assert score_colour(1.0).startswith("rgba(0, 114, 178, 0.55")
     assert score_colour(0.5).endswith("0.000)")
+
+
+def _with_one_seed(run: RunReport) -> RunReport:
+    """The same of a single model a kind, of whose seeds nothing is known."""
+    found = run.evaluation
+    alone = dataclasses.replace(
+        found,
+        rows=tuple(dataclasses.replace(row, std=None, seeds=min(row.seeds, 1)) for row in found.rows),
+        chosen=tuple(dataclasses.replace(choice, seeds=(0,)) for choice in found.chosen),
+        margins=tuple(dataclasses.replace(one, seeds=1, against_seeds=0) for one in found.margins),
+    )
+    return dataclasses.replace(run, evaluation=alone)
+
+
+def test_a_run_of_one_seed_says_nothing_of_seeds(run: RunReport, tmp_path: Path, without_png: None) -> None:
+    alone = _with_one_seed(run)
+    said = ["deviation over seeds", "problems and seeds", "as many seeds", "the seeds' models"]
+    for name, runs in (("one", (run,)), ("several", (run, dataclasses.replace(alone, name="alone")))):
+        write_report(Report(runs), tmp_path / f"{name}.html")
+        text = " ".join((tmp_path / f"{name}.html").read_text(encoding="utf-8").split())
+        assert all(words in text for words in (said if name == "one" else said[:1]))
+    for name, runs in (("alone", (alone,)), ("both", (alone, dataclasses.replace(alone, name="other")))):
+        write_report(Report(runs), tmp_path / f"{name}.html")
+        text = " ".join((tmp_path / f"{name}.html").read_text(encoding="utf-8").split())
+        assert not [words for words in said if words in text]

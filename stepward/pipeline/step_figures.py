@@ -1,0 +1,81 @@
+"""A run's figures of steps, as its page shows them: calibration and first errors, with their intervals."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stepward.errors import StepwardError
+from stepward.evaluation.calibration import Bin, Reliability
+from stepward.evaluation.statistics import spread
+from stepward.store import read_json
+
+if TYPE_CHECKING:
+    from stepward.report.contents import ErrorsFound
+
+
+def calibration(folder: Path) -> dict[str, Reliability]:
+    """Reliability by kind; nothing where the run has no labels to measure it by."""
+    path = folder / "calibration.json"
+    if not path.exists():
+        return {}
+    try:
+        return {
+            row["method"]: Reliability(
+                bins=tuple(Bin(**bin) for bin in row["bins"]), ece=row["ece"], brier=row["brier"], auc=row["auc"]
+            )
+            for row in read_json(path)
+        }
+    except (KeyError, TypeError) as error:
+        raise StepwardError(
+            f"{path}: a row lacks {error}; evaluate the run again", code="wrong_version", file=path
+        ) from None
+
+
+def intervals(folder: Path) -> dict[str, dict[str, str]]:
+    """The intervals of calibration figures in words, by kind and figure; an older run's rows have none."""
+    path = folder / "calibration.json"
+    rows = read_json(path) if path.exists() else []
+    return {row["method"]: {name: _ends(row, name, "{:.3f}".format) for name in ("brier", "auc")} for row in rows}
+
+
+def _ends(row: Mapping[str, Any], name: str, told: Callable[[float], str]) -> str:
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return "" if low is None or high is None else f"{told(low)} to {told(high)}"
+
+
+def errors(folder: Path) -> "tuple[ErrorsFound, ...]":
+    """How well each kind finds first errors, over its seeds; nothing where the run has no oracle."""
+    from stepward.report.contents import ErrorsFound
+    from stepward.report.wording import percent
+
+    path = folder / "first-errors.json"
+    rows = read_json(path) if path.exists() else []
+    try:
+        kinds = dict.fromkeys(row["method"] for row in rows)
+        return tuple(
+            ErrorsFound(
+                kind,
+                *(
+                    _with_deviation([row[field] for row in rows if row["method"] == kind])
+                    for field in ("f1", "with_error", "without_error")
+                ),
+                f1_interval=next(_ends(row, "kind_f1", percent) for row in rows if row["method"] == kind),
+            )
+            for kind in kinds
+        )
+    except (KeyError, TypeError) as error:
+        raise StepwardError(
+            f"{path}: a row lacks {error}; evaluate the run again", code="wrong_version", file=path
+        ) from None
+
+
+def _with_deviation(shares: Sequence[float | None]) -> str:
+    from stepward.report.wording import percent
+
+    known = np.array([share for share in shares if share is not None])
+    if len(known) < len(shares):
+        return ""
+    deviation = spread(known)
+    return percent(float(known.mean())) + (f" ± {percent(deviation)}" if deviation is not None else "")
