@@ -7,6 +7,7 @@ every call below.
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 import torch
 from raising import refused
+from safetensors.torch import load_file, save_file
 from tiny_llama import save_llama
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -65,7 +67,12 @@ CALLS: dict[str, tuple[list[Prompt], Sampling, int]] = {
     "first tokens, top p": ([FIRST], Sampling(max_new_tokens=1, top_p=0.5, temperature=2), 3),
     "nothing": ([part(PROMPTS[0], 0, 0)], SAMPLING, 3),
     "no prompts": ([], SAMPLING, 3),
+    "stale": (PROMPTS, SAMPLING, 3),
+    "reset": (PROMPTS, SAMPLING, 3),
 }
+SCALE = 1.5
+BEFORE = {"stale": {"scale": SCALE}, "reset": {"reset": True}}
+"""What is done before a call: weights are changed in place, and what was read by the old ones is forgotten."""
 
 Answers = dict[str, dict[str, Any]]
 
@@ -73,15 +80,36 @@ Answers = dict[str, dict[str, Any]]
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     """What vLLM answers to each call. An interpreter that is named and doesn't work is a failure, no reason to skip."""
+    return answered(tmp_path_factory.mktemp("vllm"), FOLDER, CALLS)
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    """What it answers on a freshly loaded copy of the changed weights."""
+    folder = tmp_path_factory.mktemp("changed")
+    shutil.copytree(FOLDER, folder, dirs_exist_ok=True)
+    for path in folder.glob("*.safetensors"):
+        tensors = load_file(path)
+        scaled = {name: one * SCALE for name, one in tensors.items() if name.endswith("input_layernorm.weight")}
+        assert scaled
+        save_file(tensors | scaled, path, metadata={"format": "pt"})
+    return answered(tmp_path_factory.mktemp("vllm"), folder, {"together": CALLS["together"]})
+
+
+def answered(place: Path, folder: Path, asked_of: dict[str, tuple[list[Prompt], Sampling, int]]) -> Answers:
     named = os.environ.get("STEPWARD_VLLM_PYTHON")
     if not named and importlib.util.find_spec("vllm") is None:
         pytest.skip("vLLM can't be imported here; set STEPWARD_VLLM_PYTHON to the python that can")
-    place = tmp_path_factory.mktemp("vllm")
     calls = [
-        {"prompts": [asdict(prompt) for prompt in prompts], "sampling": asdict(sampling), "seed": seed}
-        for prompts, sampling, seed in CALLS.values()
+        {
+            "prompts": [asdict(one) for one in prompts],
+            "sampling": asdict(sampling),
+            "seed": seed,
+            **BEFORE.get(name, {}),
+        }
+        for name, (prompts, sampling, seed) in asked_of.items()
     ]
-    asked = {"folder": str(FOLDER), "prompting": PROMPTING, "options": OPTIONS, "calls": calls}
+    asked = {"folder": str(folder), "prompting": PROMPTING, "options": OPTIONS, "calls": calls}
     (place / "calls.json").write_text(json.dumps(asked), encoding="utf-8")
     done = subprocess.run(
         [named or sys.executable, str(SCRIPT), str(place / "calls.json"), str(place / "draws.json")],
@@ -92,7 +120,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
         check=False,
     )
     assert done.returncode == 0, f"{SCRIPT.name} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    return dict(zip(CALLS, json.loads((place / "draws.json").read_text(encoding="utf-8")), strict=True))
+    return dict(zip(asked_of, json.loads((place / "draws.json").read_text(encoding="utf-8")), strict=True))
 
 
 def texts(answer: dict[str, Any]) -> list[list[str]]:
@@ -163,6 +191,16 @@ def test_first_tokens_follow_the_softmax(call: str, temperature: float, top_p: f
         counts, expected = counts[:-1], expected[:-1]
     assert set(drawn) <= set(shares) | {""}, "nothing is drawn that top_p cuts"
     assert len(likely) >= 2 and chisquare(counts, expected).pvalue > 0.001
+
+
+@pytest.mark.vllm
+def test_draws_after_a_reset_are_those_of_a_fresh_copy_of_the_changed_weights(answers: Answers, fresh: Answers) -> None:
+    changed, expected = answers["reset"], fresh["together"]
+    assert share_equal(texts(changed), texts(expected)) >= 0.95
+    assert changed["meter"]["prefilled"] == expected["meter"]["prefilled"], "nothing that was read before is kept"
+    stale = answers["stale"]
+    assert stale["meter"]["prefilled"] < changed["meter"]["prefilled"]
+    assert share_equal(texts(stale), texts(changed)) < 0.95, "what the old weights read would be seen"
 
 
 @pytest.mark.vllm
