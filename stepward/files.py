@@ -20,6 +20,9 @@ from stepward.errors import StepwardError
 LOCK = ".lock"
 """The file in a folder whose lock says that somebody works there."""
 
+_OF_DESKTOPS = (".DS_Store", "Thumbs.db", "desktop.ini")
+"""What file managers leave in a folder that is looked at."""
+
 # Locks don't always reach from one machine to another, so whose file it is stands in its name.
 _HERE = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 _TEMPORARY = re.compile(r"\..+\.([0-9a-f]{8})[0-9a-f]{8}\.tmp", re.DOTALL)
@@ -156,7 +159,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         StepwardError: Another process works in it, or its lock is a link.
     """
-    path = folder / LOCK
+    path, made = folder / LOCK, not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Neither followed nor emptied: in a stranger's folder it may be a link to anything.
@@ -177,9 +180,16 @@ def locked(folder: Path) -> Iterator[None]:
         raise StepwardError(
             f"{folder}: another stepward is running there; wait for it or stop it", code="locked", file=folder
         ) from error
+    if not os.fstat(descriptor).st_nlink:  # whoever made the folder removed it again just now
+        os.close(descriptor)
+        raise StepwardError(f"{folder}: another stepward was there just now; run again", code="locked", file=folder)
     try:
         yield
     finally:
+        with contextlib.suppress(OSError):
+            if made and os.listdir(folder) == [LOCK]:  # nothing came of it: no trace is left
+                path.unlink()
+                folder.rmdir()
         os.close(descriptor)
 
 
@@ -218,7 +228,8 @@ def refuse_filled(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise StepwardError(f"{folder}: a file stands there; name a folder", code="file_exists", file=folder)
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    found = [name for name in names if name != LOCK and not (name.startswith(".") and name.endswith(".tmp"))]
+    left = (name for name in names if not (name.startswith(".") and name.endswith(".tmp")))
+    found = [name for name in left if name not in (LOCK, *_OF_DESKTOPS)]
     if found:
         raise StepwardError(
             f"{folder}: holds {found[0]} already; name a new or empty folder",
@@ -234,7 +245,7 @@ def remove_made(folder: Path, endings: Collection[str]) -> None:
         StepwardError: It holds something else, which somebody put there.
     """
     for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or not (path.is_dir() or path.suffix in endings):
+        if path.is_symlink() or not (path.is_dir() or path.suffix in endings or path.name in _OF_DESKTOPS):
             raise StepwardError(
                 f"{path}: not by Stepward, but where it writes; put it elsewhere", code="file_exists", file=path
             )

@@ -5,6 +5,7 @@ looks like it: a mistyped path must neither wait for the network nor load what a
 """
 
 import difflib
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ _SUFFIXES = (
 )  # fmt: skip
 _NEAR = 0.75  # how alike two names are, of 1, when one may be a slip of the other
 _SHOWN = 5
+_LONGEST_PATH, _LONGEST_PART = 4_095, 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ def hub_name(text: str | Path) -> HubName | None:
     Raises:
         StepwardError: It asks for the hub, and is no name there.
     """
+    refuse_long(text)
     if not isinstance(text, str):
         return None
     found = _NAME.fullmatch(text.removeprefix(PREFIX))
@@ -57,6 +60,23 @@ def hub_name(text: str | Path) -> HubName | None:
     elif found is None or _looks_local(text, found[1]):
         return None
     return HubName(f"{found[1]}/{found[2]}", found[3])
+
+
+def refuse_long(path: str | Path) -> None:
+    """Refuses what no file system takes as a path, nor the hub as a name; looking for it would be the system's error.
+
+    Raises:
+        StepwardError: It, or a part of it, is too long.
+    """
+    whole = os.fsencode(path)
+    if len(whole) > _LONGEST_PATH or any(len(part) > _LONGEST_PART for part in whole.split(b"/")):
+        shown = os.fsdecode(whole[:80])
+        raise StepwardError(
+            f"{shown}...: a path or name of {len(whole):,} bytes; a path has at most {_LONGEST_PATH:,}, and each part "
+            f"of it {_LONGEST_PART}",
+            code="too_large",
+            file=shown,
+        )
 
 
 def _looks_local(text: str, owner: str) -> bool:

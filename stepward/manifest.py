@@ -18,6 +18,8 @@ import orjson
 
 from stepward.errors import StepwardError
 from stepward.files import refuse_links
+from stepward.hub import not_found, refuse_long
+from stepward.manifest_later import made_from
 from stepward.manifest_schema import check_content, check_unit
 from stepward.store import atomic, digest, file_hash, read_json, stamp_of
 
@@ -60,11 +62,13 @@ class Manifest:
         Args:
             folder: The run's folder.
             recipe: What decides the run's records, as JSON.
-            unbegun: Whether a run in which nothing is finished may start again with another recipe: a mended one.
+            unbegun: Whether a run in which nothing is finished may start again with another recipe: a mended one. It is
+                written with the first unit that is finished.
 
         Raises:
             StepwardError: The folder was made by another recipe; says which fields differ. Or as `read`.
         """
+        refuse_long(folder)
         is_new = not (folder / "manifest.json").exists()
         if is_new:
             refuse_links(folder)
@@ -80,7 +84,7 @@ class Manifest:
                 file=folder,
                 field=changed[0].partition(":")[0],
             )
-        if is_new:
+        if is_new and not unbegun:
             manifest.save()
         return manifest
 
@@ -126,8 +130,11 @@ class Manifest:
         """Whether a unit is done and what it wrote is still there."""
         return unit in self.units(stage) and (self.folder / place(stage, unit)).exists()
 
-    def finish(self, stage: str, unit: str, path: Path, **facts: Any) -> None:
+    def finish(self, stage: str, unit: str, path: Path, **facts: Any) -> dict[str, set[str]]:
         """Notes that a unit is done: where it lies, the hash of its shard or weights, and what is to be known of it.
+
+        Returns:
+            The units that are no longer done, as `note` gives them.
 
         Raises:
             ValueError: A fact is no finite number, which would be written as null; or the unit lies elsewhere.
@@ -137,8 +144,29 @@ class Manifest:
             raise ValueError(f"{path}: expected {stage} {unit} at {self.folder / place(stage, unit)}")
         content = _content_hash(stage, path)
         hashed = {} if content is None else {"sha256": content}
-        self.units(stage)[unit] = {"path": place(stage, unit), **hashed, **facts}
+        stale = self.note(stage, unit, {"path": place(stage, unit), **hashed, **facts})
         self.save()
+        return stale
+
+    def note(self, stage: str, unit: str, facts: dict[str, Any]) -> dict[str, set[str]]:
+        """Notes a unit's facts, unsaved; where it was done before and was another, what was made from it is undone.
+
+        Returns:
+            The units that are no longer done, by stage.
+        """
+        before = self.units(stage).get(unit)
+        self.units(stage)[unit] = facts
+        if before is None or before.get("sha256") == facts.get("sha256"):
+            return {}
+        stale = made_from(self.content, stage, unit)
+        for later, names in stale.items():
+            for name in names:
+                del self.units(later)[name]
+                self.content.get("taken", {}).get(later, {}).pop(name, None)
+                if later == "rollouts":  # the only shards that are gone on from
+                    for kept in (later, "trees"):
+                        (self.folder / place(kept, name)).unlink(missing_ok=True)
+        return stale
 
     def where(self, stage: str, unit: str) -> Path:
         """Where a finished unit lies, when what lies there is what was written.
@@ -160,7 +188,8 @@ class Manifest:
                 code="file_not_found",
                 file=path,
             )
-        if _content_hash(stage, path) != facts.get("sha256"):
+        unknown = stage == "evaluation" and "sha256" not in facts  # an older Stepward noted none
+        if not unknown and _content_hash(stage, path) != facts.get("sha256"):
             raise StepwardError(
                 f"{path}: not what was written there: the SHA-256 in manifest.json is another; copy it anew, or remove "
                 "it and run its recipe again",
@@ -183,7 +212,10 @@ class Manifest:
 
 
 def _manifest_in(folder: Path) -> Path:
+    refuse_long(folder)
     path = folder / "manifest.json"
+    if not folder.exists():
+        raise not_found(folder, "run folder")
     if not path.exists():
         raise StepwardError(f"{folder}: not a run (no manifest.json in it)", code="file_not_found", file=folder)
     return path
@@ -198,11 +230,14 @@ def _viewed(path: Path, stamp: tuple[int, int, int]) -> dict[str, Any]:
 
 
 def _content_hash(stage: str, path: Path) -> str | None:
-    """The hash of a shard, or of a reward model's weights; None for a page and the like, which may be edited."""
+    """The hash of a shard, of a reward model's weights or an evaluation; None for a page, which may be edited."""
     if path.suffix == ".parquet":
         return file_hash(path)
     if stage == "rewards":
         return digest([[one.name, file_hash(one)] for one in sorted(path.glob("*.safetensors"))])
+    if stage == "evaluation":  # all its files; what a desktop leaves beside them is hidden
+        names = (one for one in path.parent.glob("[!.]*") if one.suffix in (".json", ".parquet"))
+        return digest([[one.name, file_hash(one)] for one in sorted(names)])
     return None
 
 

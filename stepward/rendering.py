@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from stepward.errors import StepwardError
+from stepward.template_guard import TooMuch, guard_templates
 
 _REMEMBERED = 1 << 17
 """Texts whose ids are kept, at most."""
@@ -228,10 +229,12 @@ def apply_template(tokenizer: Any, messages: Sequence[Mapping[str, str]], **opti
     if len(str(template)) > TEMPLATE_SIZE:
         raise _too_large(f"has {len(str(template)):,} characters, more than {TEMPLATE_SIZE:,}")
     try:
+        guard_templates()
         with _bounded():
             text = str(tokenizer.apply_chat_template(messages, tokenize=False, **options))
-    except (_Exceeded, MemoryError):
-        raise _too_large(f"takes more than {TEMPLATE_SECONDS:g} s or {TEMPLATE_MEMORY >> 20:,} MiB of memory") from None
+    except (TooMuch, MemoryError) as error:
+        limits = f"{TEMPLATE_SECONDS:g} s or {TEMPLATE_MEMORY >> 20:,} MiB of memory"
+        raise _too_large(f"asks for {error}" if str(error) else f"takes more than {limits}") from None
     except Exception as error:  # a template may raise anything
         raise StepwardError(
             f"the tokenizer's chat template can't write the messages ({error})",
@@ -250,10 +253,6 @@ def _too_large(what: str) -> StepwardError:
     )  # fmt: skip
 
 
-class _Exceeded(BaseException):
-    """Thrown into a template that takes too much; Jinja hands on what is no Exception."""
-
-
 @contextmanager
 def _bounded() -> Iterator[None]:
     """Stops what this thread does in the block when it takes more time or memory than a template may."""
@@ -265,7 +264,7 @@ def _bounded() -> Iterator[None]:
             if time.monotonic() > end or _peak() > most:
                 with lock:
                     if not over.is_set():
-                        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(caller), ctypes.py_object(_Exceeded))
+                        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(caller), ctypes.py_object(TooMuch))
                 return
 
     threading.Thread(target=watch, daemon=True).start()

@@ -3,6 +3,8 @@
 What is held of the words is which values they name; the code stands at their end, in brackets.
 """
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,6 +145,61 @@ def test_model_folders_are_looked_into_before_any_work(refused: Refused, tmp_pat
 def test_a_mended_recipe_may_go_on_where_nothing_was_finished(refused: Refused) -> None:
     assert "generator.model: none" in refused("run", "tiny-cpu", "generator.model=none")
     assert "generator.model: nil" in refused("run", "tiny-cpu", "generator.model=nil")
+
+
+def test_a_run_that_is_refused_at_its_start_leaves_nothing(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "rows.jsonl").write_text("{}")
+    for words in (
+        ("generator.model=none",), ("problems.path=none.jsonl",), ("problems.path=rows.jsonl",),
+        ("evaluation.ns=1,9999",), ("rewards.of=none",), ("--grow",),
+    ):  # fmt: skip
+        refused("run", "tiny-cpu", *words)
+        assert not list((tmp_path / "runs").iterdir()), words
+    for words in (("--data", "none.jsonl"), ("--model", "none"), ("--eval", "none.jsonl", "data.held_out=0")):
+        assert code_of(refused("train", "one-gpu-24gb-orm-cpu", *words)) == "file_not_found"
+        assert not list((tmp_path / "runs").iterdir()), words
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "one-gpu-24gb-orm-cpu", "--data", "none.jsonl"),
+        ("train", "--kind", "prm", "--data", "rows.jsonl", "--model", "no/such/model"),
+        ("plan", "--kind", "prm", "--model", "./none"),
+        ("plan", "one-gpu-24gb-orm-cpu", "--card", "h1000"),
+        ("score", "./none", "--problem", "x", "--solution", "y"),
+        ("score", ".", "--file", "none.jsonl", "--to", "out.jsonl"),
+        ("score", ".", "--problem", "x", "--dtype", "float33"),
+    ],
+)
+def test_a_slip_is_told_before_torch_is_loaded(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "rows.jsonl").write_text("{}")
+    program = (
+        "import sys; sys.modules['torch'] = sys.modules['transformers'] = None; from stepward.cli.program import "
+        "_guarded, app; import stepward.cli; sys.exit(_guarded(lambda: app(args=sys.argv[1:])))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *words], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert ended.returncode == 1 and "unforeseen" not in ended.stderr, ended.stderr
+    slip = next(word for word in reversed(words) if any(one in word for one in ("no", "none", "h1000", "float33")))
+    assert slip.removeprefix("./") in ended.stderr
+
+
+def test_a_mistyped_run_is_no_run_and_its_neighbor_is_named(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "first").mkdir(parents=True)
+    for verb in ("report", "show", "compare", "match-steps", "trees"):
+        words = ("--to", "o.jsonl") if verb == "trees" else ()
+        said = refused(verb, "runs/frist", *words)
+        assert code_of(said) == "file_not_found" and names(said, "runs/frist", "runs/first"), verb
+
+
+def test_an_option_of_an_engine_is_yaml_and_stands_once(refused: Refused) -> None:
+    words = ("judge", ".", "--url", "http://127.0.0.1:9/v1", "--model", "m")
+    assert code_of(refused(*words, "--option", "concurrency=1", "--option", "concurrency=2")) == "duplicate"
+    assert code_of(refused(*words, "--option", "a={b: 1, b: 2}")) == "duplicate"
+    assert code_of(refused(*words, "--option", "a=[")) == "unreadable"
 
 
 def test_a_folder_that_is_no_run_is_named(refused: Refused, tmp_path: Path) -> None:

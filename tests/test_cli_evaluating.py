@@ -171,7 +171,7 @@ def test_compare_says_what_is_amiss(run: Run, tmp_path: Path) -> None:
     assert run("evaluate", "scores", "a.jsonl", "--to", "a")[0] == 0
     names: list[str]
     for words, code, names in (
-        (["a", "nothing"], "unfinished", ["nothing", "evaluation/summary.json"]),
+        (["a", "nothing"], "file_not_found", ["nothing"]),
         (["a", "a"], "duplicate", ["a: "]),
         (["a", "--methods", "er"], "", ["--methods", "er", "majority, pass, score"]),
         (["a", "a.jsonl", "--json", "a.jsonl"], "conflict", ["a.jsonl"]),

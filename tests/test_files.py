@@ -120,6 +120,18 @@ except StepwardError as error:
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "in\n"
 
 
+def test_a_folder_in_which_nothing_was_made_is_gone_with_its_lock(tmp_path: Path) -> None:
+    with locked(tmp_path / "empty"):
+        pass
+    (tmp_path / "mine").mkdir()
+    for name in ("mine", "used"):
+        with locked(tmp_path / name):
+            (tmp_path / name / "shard").write_text("")
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
+        "mine", "mine/.lock", "mine/shard", "used", "used/.lock", "used/shard",
+    ]  # fmt: skip
+
+
 def test_a_lock_that_is_a_link_is_refused_and_its_target_stays(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("kept")
     (tmp_path / "run").mkdir()
@@ -158,7 +170,7 @@ def test_only_new_empty_or_own_folders_are_claimed(tmp_path: Path) -> None:
 
 
 def test_a_lock_and_half_written_files_fill_no_folder(tmp_path: Path) -> None:
-    for name in (LOCK, ".manifest.json.0123456789abcdef.tmp"):
+    for name in (LOCK, ".manifest.json.0123456789abcdef.tmp", ".DS_Store", "Thumbs.db", "desktop.ini"):
         (tmp_path / name).write_text("")
     refuse_filled(tmp_path)
     (tmp_path / ".git").mkdir()
@@ -182,5 +194,6 @@ def test_only_what_is_written_there_is_removed(tmp_path: Path) -> None:
     with refused("file_exists", file=model / "link.json"):
         remove_made(model, (".json",))
     (model / "link.json").unlink()
+    (model / ".DS_Store").write_text("")
     remove_made(model, (".json",))
     assert not model.exists()

@@ -11,6 +11,7 @@ from raising import holds, refused
 from tiny_hub import COMMITS, FakeHub, save_trl
 
 from stepward.hub import HubName, hub_name, not_found
+from stepward.manifest import Manifest
 from stepward.models import load_tokenizer, model_folder, pinned
 from stepward.rows import BadRows, find_rows, pinned_source
 
@@ -63,6 +64,13 @@ def test_a_name_is_one_where_nothing_local_looks_like_it(here: Path, text: str) 
     assert hub_name(text) == NAMES[text]
     assert hub_name(Path(text)) is None
     assert text in (str(NAMES[text]), str(NAMES[text]).removeprefix("hf://"))
+
+
+@pytest.mark.parametrize("text", ["owner/" + "x" * 300, "hf://" + "y" * 300 + "/name", "a/" * 3000 + "b", "é" * 200])
+def test_a_name_that_no_system_takes_is_refused_in_words(here: Path, no_network: None, text: str) -> None:
+    for look in (hub_name, pinned_source, model_folder, Manifest.read):
+        with refused("too_large", names=(text.removeprefix("hf://")[:20],)):
+            look(Path(text) if look == Manifest.read else text)  # type: ignore[operator]
 
 
 def test_a_folder_of_the_owners_name_makes_it_a_path(here: Path) -> None:

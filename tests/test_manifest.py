@@ -58,7 +58,10 @@ def test_a_run_in_which_nothing_is_finished_may_take_another_recipe(tmp_path: Pa
     Manifest.start(tmp_path, RECIPE)
     with refused("changed", field="seed"):
         Manifest.start(tmp_path, {**RECIPE, "seed": 1})
-    assert Manifest.start(tmp_path, {**RECIPE, "seed": 1}, unbegun=True).content["recipe"]["seed"] == 1
+    mended = Manifest.start(tmp_path, {**RECIPE, "seed": 1}, unbegun=True)
+    assert mended.content["recipe"]["seed"] == 1
+    assert Manifest.read(tmp_path).content["recipe"]["seed"] == 0, "written with the first unit that is finished"
+    finish(mended, "labels", "er")
     assert Manifest.read(tmp_path).content["recipe"]["seed"] == 1
 
 

@@ -14,6 +14,7 @@ from tiny_world import make_tokenizer
 
 from stepward import rendering
 from stepward.rendering import Renderer, Rendering, apply_template
+from stepward.template_guard import LARGEST
 
 texts = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)
 
@@ -156,6 +157,30 @@ def test_a_template_that_takes_memory_is_stopped(monkeypatch: pytest.MonkeyPatch
     growing = "{% set n = namespace(x=[]) %}" + LOOP + "{% set n.x = n.x + ['ab' * (9999999 + a)] %}{% endfor %}"
     with refused("too_large", field="chat_template"):
         templated(growing)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ ('a' * 10000000000)|length }}",  # worked out where the template is compiled
+        "{% set n = 10 ** 10 %}{{ (n * ['a'])|length }}",
+        "{{ (9 ** (9 ** 9)) % 2 }}",
+        "{{ ('%10000000000d' % 1)|length }}",
+        "{{ ('%*d' % (10000000000, 1))|length }}",
+        "{{ 'a'.ljust(10000000000)|length }}",
+        "{{ '{:10000000000}'.format(1)|length }}",
+        "{{ ('a'|center(10000000000))|length }}",
+        "{{ ('%10000000000d'|format(1))|length }}",
+    ],
+)
+def test_one_operation_that_would_take_all_memory_is_not_begun(template: str) -> None:
+    with refused("too_large", field="chat_template", names=(f"{LARGEST:,}",)):
+        templated(template)
+
+
+def test_operations_that_templates_use_are_done() -> None:
+    template = "{{ '-' * 3 }}{{ 2 ** 3 }}{{ 7 % 4 }}{{ '%03d' % 5 }}{{ 'a'.ljust(2) }}|{{ '{:2}'.format('b') }}|"
+    assert templated(template) == "---8300" + "5a |b |"
 
 
 def test_a_template_that_writes_or_is_too_much_is_refused() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-import yaml
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -156,17 +155,18 @@ def evaluate_labels(
 
 def _options(given: list[str]) -> dict[str, Any]:
     """Options of an engine from NAME=VALUE, the value as YAML."""
-    found = {}
+    from stepward.recipes.yaml_files import parse_yaml
+
+    found: dict[str, Any] = {}
     for one in given:
         name, sign, value = one.partition("=")
         if not (name and sign):
             raise StepwardError(
                 f"--option {one}: expected NAME=VALUE, such as concurrency=32", code="bad_value", field="--option"
             )
-        try:
-            found[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise StepwardError(f"--option {one}: {value!r} is no value", code="bad_value", field="--option") from error
+        if name in found:
+            raise StepwardError(f"--option {name}: given twice; keep one", code="duplicate", field=name)
+        found[name] = parse_yaml(value, f"--option {one}")
     return found
 
 

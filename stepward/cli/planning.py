@@ -68,14 +68,16 @@ def plan(
         return
     from stepward.cli.training import recipe_of
     from stepward.pipeline.training_options import checked
+    from stepward.rewards.cost_shapes import check_model
 
     options = [word for word in words or [] if "=" in word]
     if len(options) == len(words or []) and not any(word.startswith("data.") for word in options):
         data = data or _NO_DATA
     given = {"kind": kind, "model": model, "data.train": data, "data.format": form}
-    recipe = checked(recipe_of(words or [], {name: value for name, value in given.items() if value}, config))
-    share = mfu or _UTILISATION
-    found = planned(recipe, _card(card, memory, tflops), gpus, sharding, tokens, count, share, int(reserve * GIB))
+    recipe = recipe_of(words or [], {name: value for name, value in given.items() if value}, config)
+    known, share = _card(card, memory, tflops), mfu or _UTILISATION
+    check_model(_place(recipe.model))
+    found = planned(checked(recipe), known, gpus, sharding, tokens, count, share, int(reserve * GIB))
     if as_json:
         say(json.dumps(found))
     else:

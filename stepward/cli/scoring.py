@@ -12,11 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from stepward.cli.program import app, say
 from stepward.errors import StepwardError
+from stepward.hub import hub_name, not_found
 
 if TYPE_CHECKING:
     from stepward.rewards.hub_files import Progress as Told
     from stepward.rewards.scorer import Scorer
 
+_DTYPES = ("float32", "bfloat16", "float16")
 _SPLITS = ("lines", "paragraphs")
 
 
@@ -49,6 +51,12 @@ def score(
         )
     if split not in (None, *_SPLITS):
         raise StepwardError(f"--split {split}: expected {' or '.join(_SPLITS)}", code="bad_value", field="--split")
+    if dtype not in _DTYPES:
+        raise StepwardError(f"--dtype {dtype}: expected one of {', '.join(_DTYPES)}", code="bad_value", field="dtype")
+    if hub_name(model) is None and not Path(model).is_dir():
+        raise not_found(model, "folder; expected a reward model there")
+    if file is not None and not file.is_file():
+        raise not_found(file, "file")
     loaded = _load(model, scorer, separator, device, dtype)
     loaded.batch_tokens = batch_tokens
     if file is None or to is None:

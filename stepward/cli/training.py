@@ -40,9 +40,11 @@ def train(
 ) -> None:
     """Train a reward model: from a recipe, or from --kind, --model and --data."""
     from stepward.pipeline.training_options import checked
+    from stepward.pipeline.training_places import check_places
 
     given = {"kind": kind, "model": model, "data.train": data, "data.eval": evaluation, "data.format": form}
     recipe = recipe_of(words or [], {name: value for name, value in given.items() if value is not None}, config)
+    check_places(recipe)
     recipe = checked(recipe)
     folder = Path(out or recipe.config.get("output_dir") or Path("runs") / recipe.name)
     if recipe.grid:

@@ -16,6 +16,7 @@ from stepward.evaluation.external_facts import Facts
 from stepward.evaluation.measured import WITHOUT_MODEL, Measured, Way
 from stepward.evaluation.summary import FIXED_AGGREGATION, Choice, Row, n_of_choice
 from stepward.files import locked, refuse_filled, refuse_links
+from stepward.hub import not_found
 from stepward.manifest import Manifest
 from stepward.records import Problem
 from stepward.store import read_json, read_shard, write_json, write_shard
@@ -141,7 +142,14 @@ def read(path: Path, name: str, way: tuple[str | None, str | None] = (None, None
         return Measured(name, rows, _ways(path, rows, [], way), _n(rows), None, None, None)
     if is_scores(path):
         read_facts(path)
-    folder = path / "evaluation"
+    folder, manifest = path / "evaluation", None
+    if (path / "manifest.json").exists():
+        manifest = Manifest.read(path)
+        manifest.where("evaluation", "summary")
+    elif not path.is_dir():
+        raise not_found(path, "run, folder of scores or file of rows")
+    elif not is_scores(path) and not (folder / "summary.json").exists():
+        raise StepwardError(f"{path}: neither a run nor a folder of scores", code="file_not_found", file=path)
     if not (folder / "summary.json").exists():
         raise StepwardError(
             f"{path}: no evaluation/summary.json in it; finish the run first: stepward run",
@@ -155,7 +163,7 @@ def read(path: Path, name: str, way: tuple[str | None, str | None] = (None, None
     else:
         rows = read_rows(folder / "summary.json")
         n = _n(rows)
-    recipe = Manifest.read(path).content["recipe"] if (path / "manifest.json").exists() else None
+    recipe = None if manifest is None else manifest.content["recipe"]
     accuracies = evaluation_folder.read_accuracies(folder) if (folder / "accuracies.parquet").exists() else None
     return Measured(name, rows, _ways(path, rows, given, way), n, accuracies, recipe, _questions(path))
 

@@ -215,7 +215,7 @@ def take_units(manifest: Manifest, stage: str, found: dict[str, tuple[Manifest, 
         trees = Layout(theirs.folder).shard(TREES, name)
         if stage == "rollouts" and trees.is_file():
             link(trees, Layout(manifest.folder).shard(TREES, unit))
-        manifest.units(stage)[unit] = {**facts, "path": place(stage, unit)}
+        manifest.note(stage, unit, {**facts, "path": place(stage, unit)})
         where = os.path.relpath(theirs.folder.resolve(), manifest.folder.resolve())
         manifest.content.setdefault("taken", {}).setdefault(stage, {})[unit] = where
     if found:

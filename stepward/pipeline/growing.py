@@ -1,4 +1,4 @@
-"""Going on with a finished run by more completions, or one completer more: what was drawn is kept, the rest is drawn.
+"""A run that begins, or goes on with more completions or completers: what was drawn is kept, the rest is drawn.
 
 A unit of rollouts goes on from the counts in its shard, so growing is only to forget that the units are done.
 """
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stepward.errors import StepwardError
+from stepward.files import refuse_filled
 from stepward.manifest import Manifest, differences
 from stepward.recipes.load import of_run
 from stepward.recipes.schema import Recipe
@@ -15,6 +16,17 @@ MORE = ("rollouts.completions", "rollouts.budget")
 """Fields that may be raised."""
 
 _AFTER = ("labels", "rewards", "scores", "evaluation", "report")
+
+
+def begun(folder: Path, recipe: Recipe) -> Manifest:
+    """The manifest of a run that begins, or goes on.
+
+    Raises:
+        StepwardError: The folder is no run's and not empty, or another recipe's run has finished something in it.
+    """
+    if not (folder / "manifest.json").exists():
+        refuse_filled(folder)
+    return Manifest.start(folder, recipe.decisive(), unbegun=True)
 
 
 def grown(folder: Path, recipe: Recipe) -> Manifest:

@@ -41,6 +41,8 @@ def right_from(layout: Layout, recipe: Recipe) -> float:
         return asked
     run, model = parted_model(str(recipe.labels.by))
     path = layout.other(run) / "evaluation" / "first-errors.json"
+    if path.is_file():
+        Manifest.view(layout.other(run)).where("evaluation", "summary")
     rows = read_json(path) if path.is_file() else []
     for row in rows:
         if f"{row['method']}/seed-{row['seed']}" == model and row["threshold"]:

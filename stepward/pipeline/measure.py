@@ -1,6 +1,7 @@
 """What a run's scores and labels come to: best-of-N, voting, and labels beside the oracle's."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from stepward.errors import StepwardError
 from stepward.evaluation import folder as evaluation_folder
@@ -68,6 +69,38 @@ def evaluate_run(recipe: Recipe, layout: Layout, progress: Callable[[], None] = 
         curves, found = step_quality(candidates, scores, oracle, recipe.seed)
         write_json(folder / "calibration.json", curves)
         write_json(folder / "first-errors.json", found)
+
+
+def is_evaluated(manifest: Manifest, tell: Callable[[str], None]) -> bool:
+    """Whether a run's figures are there, whole and as they were written, and the shards that are shown beside them too.
+
+    Args:
+        manifest: The run's.
+        tell: Told where the figures are not what was written.
+
+    Raises:
+        StepwardError: Such a shard is damaged, or another.
+    """
+    folder = manifest.folder / "evaluation"
+    if not (manifest.finished("evaluation", "summary") and _is_whole(folder)):
+        return False
+    for stage in ("problems", "solutions", "scores"):
+        manifest.paths(stage)
+    try:
+        manifest.where("evaluation", "summary")
+    except StepwardError as error:
+        tell(f"{error.file}: not what was written there; the run is evaluated again")
+        return False
+    return True
+
+
+def _is_whole(evaluation: Path) -> bool:
+    """Whether an evaluation has all that is read of it: an older Stepward wrote fewer files, and fewer fields."""
+    try:
+        evaluation_folder.read(evaluation)
+    except StepwardError:
+        return False
+    return (evaluation / "accuracies.parquet").is_file()
 
 
 def _label_quality(recipe: Recipe, layout: Layout) -> LabelQuality | None:

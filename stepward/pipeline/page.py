@@ -124,6 +124,7 @@ def draw_picture(layout: Layout, path: Path) -> None:
     from stepward.report.plots import best_of_n_curves
 
     check_picture(path)
+    Manifest.read(layout.folder).where("evaluation", "summary")
     evaluation, _ = evaluation_folder.read(layout.folder / "evaluation")
     with atomic(path) as file:
         file.write(best_of_n_curves(evaluation, "best").encode("utf-8"))
@@ -144,8 +145,9 @@ def _run(recipe: Recipe, layout: Layout, name: str | None = None) -> "RunReport"
     from stepward.report.contents import RunReport, models_of
 
     folder = layout.folder / "evaluation"
-    evaluation, labels = evaluation_folder.read(folder)
     manifest = Manifest.read(layout.folder)
+    manifest.where("evaluation", "summary")
+    evaluation, labels = evaluation_folder.read(folder)
     models = models_of(evaluation)
     return RunReport(
         name=name or recipe.name,

@@ -17,20 +17,19 @@ from rich.console import Console
 from rich.markup import escape
 
 from stepward.errors import StepwardError
-from stepward.evaluation import folder as evaluation_folder
-from stepward.files import refuse_filled, remove_made
+from stepward.files import remove_made
 from stepward.grading.graders import load_grader
 from stepward.manifest import Manifest
 from stepward.pipeline import tasks, units
 from stepward.pipeline.borrowing import borrow_models, borrow_validation
 from stepward.pipeline.branching import Shelf, take_finished
 from stepward.pipeline.drawing import Drawing
-from stepward.pipeline.growing import grown
+from stepward.pipeline.growing import begun, grown
 from stepward.pipeline.inputs import check_models, read_inputs
 from stepward.pipeline.judges import check_judge
 from stepward.pipeline.labels import Told, labels_by_batch
 from stepward.pipeline.layout import SPLITS, Layout, batch_number
-from stepward.pipeline.measure import evaluate_run
+from stepward.pipeline.measure import evaluate_run, is_evaluated
 from stepward.pipeline.page import report_run
 from stepward.pipeline.progress import StageProgress
 from stepward.pipeline.set_aside import check_failures, kept, write_list
@@ -80,7 +79,10 @@ class Run:
             path.unlink(missing_ok=True)
         for path in self.folder.glob("rewards/*/.*.partial"):
             shutil.rmtree(path, ignore_errors=True)
-        # A whole or half-replaced model that the manifest does not name is trained again, and must not be in the way.
+        self._remove_models()
+
+    def _remove_models(self) -> None:
+        """Removes a whole or half-replaced model that the manifest does not name: it is in the way of a new one."""
         for unit in units.model_units(self.recipe):
             if not self.manifest.finished("rewards", unit):
                 remove_made(self.layout.reward_model(unit), _OF_A_MODEL)
@@ -117,7 +119,8 @@ class Run:
         for number, start in enumerate(range(0, len(problems), size)):
             members = [one for problem in problems[start : start + size] for one in of[problem.id]]
             unit = f"{split}-{number:04d}"
-            if self.manifest.finished("solutions", unit):
+            # Where the problems were lost, what is published may be others by now.
+            if self.manifest.finished("solutions", unit) and self.manifest.finished("problems", split):
                 continue
             path = self.layout.shard("solutions", unit)
             write_shard(path, members, Solution)
@@ -156,6 +159,7 @@ class Run:
         if self.recipe.rewards.of is not None:
             borrow_models(self.manifest, self.recipe)
         else:
+            self._remove_models()
             self._work("rewards", units.model_units(self.recipe), tasks.train)
 
     def scores(self) -> None:
@@ -164,14 +168,13 @@ class Run:
 
     def evaluation(self) -> None:
         """Best-of-N, voting, margins, slices and label quality; done again where an older Stepward did it."""
-        folder = self.folder / "evaluation"
-        if not (self.manifest.finished("evaluation", "summary") and _is_whole(folder)):
+        if not is_evaluated(self.manifest, self._warn):
             start = time.monotonic()
             total = sum(len(kept(self.manifest, split)) for split in ("validation", "test"))
             with StageProgress(self.console, "evaluation", total, what="problems") as progress:
                 evaluate_run(self.recipe, self.layout, progress.advance)
-            self.manifest.units("report").clear()  # a page of other figures
-            self._finish("evaluation", "summary", folder / "summary.json", seconds=round(time.monotonic() - start, 3))
+            path = self.layout.shard("evaluation", "summary")
+            self._finish("evaluation", "summary", path, seconds=round(time.monotonic() - start, 3))
 
     def report(self) -> None:
         """The report's page."""
@@ -185,7 +188,10 @@ class Run:
         self.worked = time.monotonic() - self.start
         self.manifest.content["seconds"] = round(self.earlier + self.worked, 3)
         self.manifest.content.get("taken", {}).get(stage, {}).pop(unit, None)
-        self.manifest.finish(stage, unit, path, **facts)
+        stale = self.manifest.finish(stage, unit, path, **facts)
+        if stale:
+            said = ", ".join(f"{len(names):,} {later}" for later, names in stale.items())
+            self._warn(f"{stage} {unit}: not what it was before; what was made from it is made again: {said}")
 
     def _own(self, units: list[str], size: int) -> list[str]:
         """The units of this run's part, each of so many problems: in every stage those of the same problems."""
@@ -220,7 +226,10 @@ class Run:
 
     def _say_doubts(self, stage: str) -> None:
         for doubt in doubts(self.manifest, self.recipe, (stage,)):
-            self.console.print(f"[yellow]warning:[/] {escape(str(doubt))}", highlight=False, soft_wrap=True)
+            self._warn(str(doubt))
+
+    def _warn(self, what: str) -> None:
+        self.console.print(f"[yellow]warning:[/] {escape(what)}", highlight=False, soft_wrap=True)
 
 
 STAGES: dict[str, Callable[[Run], None]] = {name: getattr(Run, name) for name in NAMES}
@@ -270,23 +279,3 @@ def run_recipe(
                 if stage == "problems" and shelf is not None:
                     take_finished(manifest, recipe, shelf, ways.stages())
     return manifest, run.worked
-
-
-def begun(folder: Path, recipe: Recipe) -> Manifest:
-    """The manifest of a run that begins, or goes on.
-
-    Raises:
-        StepwardError: The folder is no run's and not empty, or another recipe's run has finished something in it.
-    """
-    if not (folder / "manifest.json").exists():
-        refuse_filled(folder)
-    return Manifest.start(folder, recipe.decisive(), unbegun=True)
-
-
-def _is_whole(evaluation: Path) -> bool:
-    """Whether an evaluation has all that is read of it: an older Stepward wrote fewer files, and fewer fields."""
-    try:
-        evaluation_folder.read(evaluation)
-    except StepwardError:
-        return False
-    return (evaluation / "accuracies.parquet").is_file()

@@ -31,6 +31,7 @@ class Finished:
 
     def __init__(self, cell: Cell, folder: Path) -> None:
         self.cell, self.folder = cell, folder
+        Manifest.read(folder).where("evaluation", "summary")
         self.evaluation: Evaluation = evaluation_folder.read(folder / "evaluation")[0]
 
     @cached_property

@@ -25,12 +25,13 @@ from typing import Any
 import orjson
 from rich.console import Console
 
-from stepward import hub, models
+from stepward import models
 from stepward.errors import StepwardError
 from stepward.manifest import Manifest
-from stepward.pipeline.layout import EMBEDDED, Layout
+from stepward.pipeline.layout import EMBEDDED
 from stepward.pipeline.training_card import write_card
 from stepward.pipeline.training_options import make_config, trainer_class
+from stepward.pipeline.training_places import model_folder
 from stepward.pipeline.training_rows import Loaded, load_rows
 from stepward.pipeline.training_run import make_run
 from stepward.recipes.training import TrainingRecipe
@@ -122,20 +123,6 @@ def train(
             write_card(recipe, facts, folder / "model")
             manifest.finish(STAGE, UNIT, folder / "model", **facts)
     return facts
-
-
-def model_folder(name: str) -> str:
-    """The local folder of a model: the embedded generator's, a folder as it is, or a hub model's, fetched.
-
-    Raises:
-        StepwardError: There is no such folder, or it can't be had.
-    """
-    if name == EMBEDDED:
-        return str(Layout.model(name))
-    folder = models.model_folder(name)
-    if not folder.is_dir():
-        raise hub.not_found(name, "folder; expected one, a name on the hub (hf://owner/name), or embedded")
-    return str(folder)
 
 
 def _pinned(recipe: TrainingRecipe) -> TrainingRecipe:

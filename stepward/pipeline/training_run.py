@@ -7,7 +7,8 @@ from typing import Any
 from rich.console import Console
 
 from stepward.grading.graders import load_grader
-from stepward.pipeline.run import Run, begun
+from stepward.pipeline.growing import begun
+from stepward.pipeline.run import Run
 from stepward.pipeline.workers import Facts, Workers
 from stepward.recipes.schema import Recipe
 from stepward.store import locked

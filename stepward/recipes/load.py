@@ -37,8 +37,7 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
     """
     content = read_fields(source, shipped(), "recipe")
     content.setdefault("name", Path(source).stem)
-    for override in overrides:
-        path, text = parted(override, "labels.eta=5")
+    for path, text in parted(overrides, "labels.eta=5"):
         set_field(content, path, recipe_value(path, text))
     try:
         return Recipe.model_validate(content)
@@ -85,18 +84,25 @@ def read_fields(source: str, named: dict[str, Path], what: str) -> dict[str, Any
     return read_yaml(named.get(source, Path(source)), where)
 
 
-def parted(override: str, example: str) -> tuple[str, str]:
-    """The field and the text of the value of a `field=value`.
+def parted(overrides: Sequence[str], example: str) -> list[tuple[str, str]]:
+    """The fields and the texts of the values of several `field=value`.
 
     Raises:
-        StepwardError: It is none; gives the example.
+        StepwardError: One is none, with the example; or a field stands twice.
     """
-    field, equals, text = override.partition("=")
-    if not equals or not field:
-        raise StepwardError(
-            f"override {override!r}: expected field=value, such as {example}", code="bad_value", field=field or None
-        )
-    return field, text
+    found: dict[str, str] = {}
+    for override in overrides:
+        field, equals, text = override.partition("=")
+        if not equals or not field:
+            raise StepwardError(
+                f"override {override!r}: expected field=value, such as {example}", code="bad_value", field=field or None
+            )
+        if field in found:
+            raise StepwardError(
+                f"override {field}: given twice, {found[field]} and {text}; keep one", code="duplicate", field=field
+            )
+        found[field] = text
+    return list(found.items())
 
 
 def parse_value(field: str, text: str, several: bool) -> Any:

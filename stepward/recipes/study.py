@@ -150,8 +150,7 @@ def read_study(source: str, overrides: Sequence[str] = ()) -> Study:
     """
     content = read_fields(source, shipped("studies"), "study")
     content.setdefault("name", Path(source).stem)
-    for override in overrides:
-        name, text = parted(override, "problems.test=60")
+    for name, text in parted(overrides, "problems.test=60"):
         _assign(content, name, text)
     try:
         return Study.model_validate(content)

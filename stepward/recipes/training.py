@@ -185,8 +185,7 @@ def training_from(content: dict[str, Any], where: str, overrides: Sequence[str] 
     Raises:
         StepwardError: An unknown field, or a value out of range; names the field.
     """
-    for override in overrides:
-        name, text = parted(override, "learning_rate=1e-5")
+    for name, text in parted(overrides, "learning_rate=1e-5"):
         assign(content, name, parse_value(name, text, several=name.startswith("grid.")))
     return validated(content, where)
 

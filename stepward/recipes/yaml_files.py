@@ -60,7 +60,7 @@ def parse_yaml(text: str, where: str, file: Path | None = None) -> Any:
         if node is None:
             return None
         _check_size(node, where, file)
-        _check_keys(node, where, file)
+        _check_keys(loader, node, where, file)
         return loader.construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -104,7 +104,7 @@ def _too_large(node: yaml.Node, where: str, file: Path | None, what: str) -> Ste
     return StepwardError(f"{where}: line {line}: {what}", code="too_large", file=file, row=line)
 
 
-def _check_keys(root: yaml.Node, where: str, file: Path | None) -> None:
+def _check_keys(loader: yaml.SafeLoader, root: yaml.Node, where: str, file: Path | None) -> None:
     """Refuses a key that stands twice in one section: YAML would take the last one without a word."""
     waiting, seen = [root], set()
     while waiting:
@@ -113,12 +113,16 @@ def _check_keys(root: yaml.Node, where: str, file: Path | None) -> None:
             continue
         seen.add(id(node))
         waiting += _inner(node)
-        lines: dict[tuple[str, str], int] = {}
+        lines: dict[Any, int] = {}
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            line, named = key.start_mark.line + 1, (key.tag, str(key.value))
-            if named in lines:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # no key of a section: making it is refused
+            line = key.start_mark.line + 1
+            # As it will be: 1, 0x1 and 1.0 are one key. Of the sign of a merge nothing is made.
+            made = loader.construct_object(key) if key.tag in loader.yaml_constructors else key.value
+            if made in lines:
                 raise StepwardError(
-                    f"{where}: line {line}: {named[1]} stands twice, first in line {lines[named]}; keep one",
-                    code="duplicate", file=file, row=line, field=named[1],
+                    f"{where}: line {line}: {key.value} stands twice, first in line {lines[made]}; keep one",
+                    code="duplicate", file=file, row=line, field=str(key.value),
                 )  # fmt: skip
-            lines[named] = line
+            lines[made] = line

@@ -46,6 +46,22 @@ def known_models() -> list[str]:
     return list(_SHAPES)
 
 
+def check_model(name: str) -> None:
+    """Refuses a model that is none of those of `model_config`, before what takes seconds to load is loaded.
+
+    Raises:
+        StepwardError: There is none of these.
+    """
+    if hub_name(name) is None and name not in _SHAPES and not Path(name).exists():
+        raise StepwardError(
+            f"model {name}: no such folder, and its shape is not known here; expected a folder with config.json, a "
+            f"config.json, or one of {', '.join(_SHAPES)}",
+            code="file_not_found",
+            file=name,
+            field="--model",
+        )
+
+
 def model_config(name: str | Path) -> Any:
     """The transformers configuration of a model; nothing is downloaded.
 

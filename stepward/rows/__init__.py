@@ -3,7 +3,7 @@
 from stepward.rows.faults import BadRows, Fault, RowFault, row_text
 from stepward.rows.files import SUFFIXES, Meter, Row, read_rows
 from stepward.rows.lines import json_line
-from stepward.rows.sources import find_rows, pinned_source, refuse_over
+from stepward.rows.sources import files_of, find_rows, pinned_source, refuse_over
 from stepward.rows.strict import kind, value_faults
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Meter",
     "Row",
     "RowFault",
+    "files_of",
     "find_rows",
     "json_line",
     "kind",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stepward.errors import StepwardError
-from stepward.hub import PREFIX, HubName, hub_name, not_found, pinned_data
+from stepward.hub import PREFIX, HubName, hub_name, not_found, pinned_data, refuse_long
 from stepward.rows.faults import BadRows
 from stepward.rows.files import SUFFIXES, Meter, Row, read_rows
 from stepward.rows.strict import value_faults
@@ -126,6 +126,7 @@ def _is_of_rows(file: Path) -> bool:
 
 def _data_set(source: Path | str) -> _DataSet | None:
     """The data set that a source names, or None."""
+    refuse_long(source)
     text = str(source)
     if isinstance(source, Path) or Path(text).exists():
         return None

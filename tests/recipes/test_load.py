@@ -1,5 +1,6 @@
 """Recipes load with their overrides, and what is wrong with one is said by its field."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,10 @@ from raising import refused
 
 from stepward.recipes.load import load_recipe, named_recipes
 from stepward.recipes.schema import Recipe
+from stepward.recipes.study import named_studies
+from stepward.recipes.study_plan import load_study
+from stepward.recipes.training import load_training, named_trainings
+from stepward.recipes.yaml_files import parse_yaml
 
 
 @pytest.fixture
@@ -35,7 +40,7 @@ def test_a_file_is_read_and_named_after_itself(file: Path) -> None:
 def test_overrides_replace_fields(file: Path) -> None:
     overrides = [
         "labels.eta=7.5", "labels.kinds=hard,er", "rewards.seeds=[1]", "rewards.learning_rate=1e-4", "name=run-2",
-        "evaluation.ns=8", "generator.model=/models/a,b", "problems.path=null", "problems.path=p.jsonl",
+        "evaluation.ns=8", "generator.model=/models/a,b", "problems.question=null", "problems.path=p.jsonl",
     ]  # fmt: skip
     recipe = load_recipe(str(file), overrides)
     assert (recipe.labels.eta, recipe.labels.kinds, recipe.rewards.seeds) == (7.5, ("hard", "er"), (1,))
@@ -110,6 +115,10 @@ def test_all_bad_fields_are_named_at_once(file: Path) -> None:
         (b"about: x\nlabels:\n  eta: 5\n  kinds: [er]\n  eta: 2\n", "duplicate", 5),
         (b"about: x\nlabels: {eta: 5}\nlabels: {kinds: [er]}\n", "duplicate", 3),
         (b"about: {a: 1, a: 1}", "duplicate", 1),
+        (b"about:\n  1: a\n  0x1: b\n", "duplicate", 3),
+        (b"about:\n  1: a\n  yes: b\n", "duplicate", 3),
+        (b"about:\n  1: a\n  1.0: b\n", "duplicate", 3),
+        (b"about:\n  ~: a\n  null: b\n", "duplicate", 3),
         (b"a: &a [1, *a]", "too_large", 1),
         (b"[" * 5000, "too_large", None),
         (b"about: " + b"x" * 1_000_000, "too_large", None),
@@ -169,3 +178,17 @@ def test_a_password_in_a_servers_address_is_in_no_recipe() -> None:
     with refused("bad_value", field="url") as raised:
         load_recipe("tiny-cpu", ["generator.engine=server", "generator.url=http://user:s3cret@127.0.0.1:9/v1"])
     assert "s3cret" not in str(raised.value)
+
+
+def test_keys_that_only_look_alike_and_merged_ones_stay() -> None:
+    text = "a: &a {x: 1}\nb: {<<: *a, y: 2}\n1: one\n'1': text\n=: sign\n"
+    assert parse_yaml(text, "text") == {"a": {"x": 1}, "b": {"x": 1, "y": 2}, 1: "one", "1": "text", "=": "sign"}
+
+
+@pytest.mark.parametrize(
+    ("load", "name"),
+    [(load_recipe, "tiny-cpu"), (load_training, named_trainings()[0]), (load_study, named_studies()[0])],
+)
+def test_a_field_that_is_set_twice_is_refused(load: Callable[[str, list[str]], object], name: str) -> None:
+    with refused("duplicate", field="seed", names=("1", "2")):
+        load(name, ["seed=1", "name=x", "seed=2"])
