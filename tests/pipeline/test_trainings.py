@@ -22,7 +22,8 @@ from stepward.labelling.rewards import entropy_regularised
 from stepward.manifest import Manifest
 from stepward.pipeline import training_grid
 from stepward.pipeline.layout import Layout
-from stepward.pipeline.training import finished, model_folder, train
+from stepward.pipeline.training import finished, train
+from stepward.pipeline.training_places import model_folder
 from stepward.pipeline.training_grid import cells, grid_table, tabulate, train_grid
 from stepward.pipeline.training_options import checked, make_config
 from stepward.pipeline.training_progress import TrainingProgress, figures
