@@ -23,9 +23,9 @@ from stepward.manifest import Manifest
 from stepward.pipeline import training_grid
 from stepward.pipeline.layout import Layout
 from stepward.pipeline.training import finished, train
-from stepward.pipeline.training_places import model_folder
 from stepward.pipeline.training_grid import cells, grid_table, tabulate, train_grid
 from stepward.pipeline.training_options import checked, make_config
+from stepward.pipeline.training_places import model_folder
 from stepward.pipeline.training_progress import TrainingProgress, figures
 from stepward.pipeline.training_rows import Source, load_rows
 from stepward.pipeline.training_world import world_preferences, world_solutions
