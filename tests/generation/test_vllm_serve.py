@@ -161,7 +161,7 @@ def test_greedy_is_what_transformers_writes(url: str) -> None:
 
 
 def test_draws_end_at_the_limit_or_at_a_stop_and_are_counted_as_vllm_counts(url: str) -> None:
-    generator, tokenizer = engine(url, choices=1), AutoTokenizer.from_pretrained(FOLDER)
+    generator, tokenizer = engine(url, choices=1, probe=False), AutoTokenizer.from_pretrained(FOLDER)
     written = counted_by_vllm(url, "vllm:generation_tokens_total")
     whole = generator.complete(PROMPTS, SAMPLING, 3)
     draws = [one for row in whole for one in row]
@@ -213,8 +213,8 @@ def test_rollouts_are_drawn_once_and_grow(url: str) -> None:
     def grader(reference: str, answer: str | None) -> bool:
         return grade(reference, answer).equal
 
-    generator, sampling = engine(url), Sampling(max_new_tokens=96)
-    solutions = draw_solutions(problems, generator, grader, count=3, sampling=sampling, seed=1)
+    generator, sampling = engine(url, probe=False), Sampling(max_new_tokens=96)
+    solutions = draw_solutions(problems, generator, grader, count=3, sampling=sampling, seed=1).solutions
 
     def roll_out(count: int, before: list[StepRollouts]) -> list[StepRollouts]:
         return draw_rollouts(
