@@ -54,16 +54,16 @@ def errors(folder: Path) -> "tuple[ErrorsFound, ...]":
     rows = read_json(path) if path.exists() else []
     try:
         kinds = dict.fromkeys(row["method"] for row in rows)
+        of = {kind: [row for row in rows if row["method"] == kind] for kind in kinds}
         return tuple(
             ErrorsFound(
                 kind,
-                *(
-                    _with_deviation([row[field] for row in rows if row["method"] == kind])
-                    for field in ("f1", "with_error", "without_error")
-                ),
-                f1_interval=next(_ends(row, "kind_f1", percent) for row in rows if row["method"] == kind),
+                f1=_with_deviation([row["f1"] for row in seeds]),
+                with_error=_with_deviation([row["with_error"] for row in seeds]),
+                without_error=_with_deviation([row["without_error"] for row in seeds]),
+                f1_interval=_ends(seeds[0], "kind_f1", percent),
             )
-            for kind in kinds
+            for kind, seeds in of.items()
         )
     except (KeyError, TypeError) as error:
         raise StepwardError(
