@@ -1,6 +1,7 @@
 """Kills runs at random moments and looks at what they leave; for tests."""
 
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -54,8 +55,18 @@ def start(words: tuple[object, ...], log: Path) -> subprocess.Popen[bytes]:
     """Starts a run in a session of its own, as a terminal would."""
     with log.open("ab") as file:
         return subprocess.Popen(
-            command(*words), env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=file, start_new_session=True
+            command(*words),
+            env=ENVIRONMENT,
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+            start_new_session=True,
+            preexec_fn=_heed_ctrl_c if signal.getsignal(signal.SIGINT) == signal.SIG_IGN else None,
         )
+
+
+def _heed_ctrl_c() -> None:
+    """A shell's job in the background ignores it, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def check_equal(folder: Path, whole: Path) -> None:
@@ -63,7 +74,8 @@ def check_equal(folder: Path, whole: Path) -> None:
     found, expected = content(folder), content(whole)
     assert list(found) == list(expected)
     assert [path for path in expected if found[path] != expected[path]] == []
-    assert sorted(path.name for path in folder.rglob(".*")) == [".lock", ".stepward-report"]
+    left = {path.name for path in folder.rglob(".*")} - {".lock", ".stepward-report"}
+    assert not left, f"{left} beside what was made"
 
 
 def check_kept(folder: Path, before: dict[Path, int]) -> dict[Path, int]:

@@ -77,7 +77,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server() -> Iterator[FakeServer]:
     with serving() as fake:
-        fake.misbehave = lambda number, fields: {"choices": [_verdict(index) for index in range(fields.get("n", 1))]}
+        fake.misbehave = lambda number, fields: {"choices": [_verdict(number, n) for n in range(fields.get("n", 1))]}
         yield fake
 
 
@@ -86,18 +86,18 @@ def place(installed: Path, shared_data: Path, tmp_path_factory: pytest.TempPathF
     """A folder with the files that the commands name."""
     folder = tmp_path_factory.mktemp("readme")
     where = "from stepward.pipeline.layout import embedded_generator; print(embedded_generator())"
-    found = subprocess.run([installed / "python", "-c", where], check=True, capture_output=True, text=True, cwd=folder)
+    embedded = _printed(installed, where, folder).strip()
     for name in ("model", "runs/bases/careful", "runs/bases/0.6m"):
-        shutil.copytree(found.stdout.strip(), folder / name)
+        shutil.copytree(embedded, folder / name)
     save_qwen(folder / "qwen")
     _write(folder / "prm800k.jsonl", _many_problems(shared_data / "prm800k" / "samples.jsonl", 10))
     _head(shared_data / "gsm8k" / "example_model_solutions.jsonl", folder / "example_model_solutions.jsonl", 60)
     gsm8k = _head(shared_data / "gsm8k" / "train.jsonl", folder / "gsm8k-test.jsonl", 40)
     (folder / "my.yaml").write_text("about: mine\nproblems: {path: problems.jsonl}\n")
-    _write(
-        folder / "problems.jsonl",
-        [{"question": f"What is {n} + 2?", "answer": f"{n} + 2 = {n + 2}\n#### {n + 2}"} for n in range(40)],
-    )
+    # Of the world whose problems the embedded generator can do.
+    own = "import json; from stepward.problems.arithmetic import problems as made; [print(json.dumps({'question': "
+    own += "one.question, 'answer': '#### ' + one.reference})) for one in made('reward', 40, levels=(1, 2), tricky=1)]"
+    (folder / "problems.jsonl").write_text(_printed(installed, own, folder))
     _write(
         folder / "answers.jsonl",
         [{"reference": row["answer"].rpartition(" ")[2], "response": row["answer"]} for row in gsm8k],
@@ -134,8 +134,14 @@ def place(installed: Path, shared_data: Path, tmp_path_factory: pytest.TempPathF
     return folder
 
 
-def _verdict(index: int) -> dict[str, object]:
-    message = {"role": "assistant", "content": "All steps are right. \\boxed{-1}"}
+def _printed(installed: Path, program: str, folder: Path) -> str:
+    done = subprocess.run([installed / "python", "-c", program], check=True, capture_output=True, text=True, cwd=folder)
+    return done.stdout
+
+
+def _verdict(number: int, index: int) -> dict[str, object]:
+    """Every third solution is wrong from its first step."""
+    message = {"role": "assistant", "content": f"\\boxed{{{-1 if number % 3 else 0}}}"}
     return {"index": index, "finish_reason": "stop", "message": message}
 
 
