@@ -195,9 +195,8 @@ def test_a_mistyped_run_is_no_run_and_its_neighbor_is_named(refused: Refused, tm
         assert code_of(said) == "file_not_found" and names(said, "runs/frist", "runs/first"), verb
 
 
-def test_an_option_of_an_engine_is_yaml_and_stands_once(refused: Refused) -> None:
+def test_an_option_of_an_engine_is_yaml(refused: Refused) -> None:
     words = ("judge", ".", "--url", "http://127.0.0.1:9/v1", "--model", "m")
-    assert code_of(refused(*words, "--option", "concurrency=1", "--option", "concurrency=2")) == "duplicate"
     assert code_of(refused(*words, "--option", "a={b: 1, b: 2}")) == "duplicate"
     assert code_of(refused(*words, "--option", "a=[")) == "unreadable"
 

@@ -164,8 +164,6 @@ def _options(given: list[str]) -> dict[str, Any]:
             raise StepwardError(
                 f"--option {one}: expected NAME=VALUE, such as concurrency=32", code="bad_value", field="--option"
             )
-        if name in found:
-            raise StepwardError(f"--option {name}: given twice; keep one", code="duplicate", field=name)
         found[name] = parse_yaml(value, f"--option {one}")
     return found
 

@@ -49,7 +49,7 @@ class Layout:
         """The folder of another run: one beside this run's, or else the path itself."""
         # As it is written: the run's own folder may not be there yet.
         beside = Path(os.path.normpath(self.folder.parent / name))
-        return beside if (beside / "manifest.json").is_file() else Path(name)
+        return beside if beside == self.folder or (beside / "manifest.json").is_file() else Path(name)
 
     @staticmethod
     def model(name: str) -> Path:

@@ -85,10 +85,10 @@ def read_fields(source: str, named: dict[str, Path], what: str) -> dict[str, Any
 
 
 def parted(overrides: Sequence[str], example: str) -> list[tuple[str, str]]:
-    """The fields and the texts of the values of several `field=value`.
+    """The fields and the texts of the values of several `field=value`; of a field given twice, the later one.
 
     Raises:
-        StepwardError: One is none, with the example; or a field stands twice.
+        StepwardError: One is none; gives the example.
     """
     found: dict[str, str] = {}
     for override in overrides:
@@ -96,10 +96,6 @@ def parted(overrides: Sequence[str], example: str) -> list[tuple[str, str]]:
         if not equals or not field:
             raise StepwardError(
                 f"override {override!r}: expected field=value, such as {example}", code="bad_value", field=field or None
-            )
-        if field in found:
-            raise StepwardError(
-                f"override {field}: given twice, {found[field]} and {text}; keep one", code="duplicate", field=field
             )
         found[field] = text
     return list(found.items())

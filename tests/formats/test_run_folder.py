@@ -18,8 +18,8 @@ QUESTIONS = ("What is 2 + 3?", "What is 4 + 4?")
 STEPS = (("2 + 3 = 5", "It is 5"), ("4 + 4 = 9", "It is 9"))
 
 
-def make_run(folder: Path, *kinds: str) -> Path:
-    """A run of two problems, a solution each in a unit of its own, with the given kinds of labels."""
+def make_run(folder: Path, *kinds: str, empty: str = "") -> Path:
+    """A run of two problems, a solution each in a unit of its own, with these kinds of labels; a unit may be empty."""
     manifest = Manifest.start(folder, {"name": "small"})
     problems = [Problem(f"p{index}", question, "5") for index, question in enumerate(QUESTIONS)]
     solutions = [
@@ -43,6 +43,7 @@ def make_run(folder: Path, *kinds: str) -> Path:
         made.append(("labels", kind, labels, StepLabels))
     for stage, unit, records, record in made:
         path = folder / stage / f"{unit}.parquet"
+        records = [] if empty == f"{stage}/{unit}" else records
         write_shard(path, records, record)
         manifest.finish(stage, unit, path, **({"problems": len(records)} if stage == "problems" else {}))
     return folder
@@ -130,14 +131,12 @@ def test_labels_of_a_shard_that_is_gone_are_not_finished(tmp_path: Path) -> None
     assert formats.read(run).source == f"{run}#hard"
 
 
-def test_a_run_that_is_not_whole_is_named(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run", "hard")
-    labels = run / "labels" / "hard.parquet"
-    replace(run, "solutions", "reward-0001", [], Solution)
-    with refused("mismatch", file=labels, row=2, field="solution_id"):
-        list(formats.read(run))
-    replace(run, "problems", "reward", [], Problem)
-    with refused("mismatch", file=labels, row=1, field="problem_id"):
+@pytest.mark.parametrize(
+    ("empty", "row", "field"), [("solutions/reward-0001", 2, "solution_id"), ("problems/reward", 1, "problem_id")]
+)
+def test_a_run_that_is_not_whole_is_named(empty: str, row: int, field: str, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", "hard", empty=empty)
+    with refused("mismatch", file=run / "labels" / "hard.parquet", row=row, field=field):
         list(formats.read(run))
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +137,14 @@ def run(make_run: MakeRun) -> RunReport:
 
 @pytest.fixture(scope="session")
 def make_folder() -> Callable[..., Path]:
-    """Makes a run's folder with everything that a page is gathered from; its reward models are two tensors."""
+    """Makes a run's folder with everything that a page is gathered from; its reward models are two tensors.
 
-    def make(folder: Path, shift: float = 0.2, prefix: str = "t", **recipe: Any) -> Path:
+    `texts` are other texts of answers, for those as they are.
+    """
+
+    def make(
+        folder: Path, shift: float = 0.2, prefix: str = "t", texts: Mapping[str, str] | None = None, **recipe: Any
+    ) -> Path:
         plan = Recipe.model_validate({"name": folder.name, "problems": {"path": "made.jsonl"}, **recipe})
         manifest = Manifest.start(folder, plan.decisive())
         parts = {"test": part(prefix, 24, shift), "validation": part("v", 8, shift)}
@@ -146,6 +152,7 @@ def make_folder() -> Callable[..., Path]:
             write_shard(folder / "problems" / f"{split}.parquet", problems, Problem)
             manifest.finish("problems", split, folder / "problems" / f"{split}.parquet", problems=len(problems))
             path = folder / "solutions" / f"{split}-0000.parquet"
+            solutions = [replace(one, answer=(texts or {}).get(one.answer or "", one.answer)) for one in solutions]
             write_shard(path, solutions, Solution)
             manifest.finish("solutions", f"{split}-0000", path, draws=64, solutions=4, cut=1, seconds=2.5)
         scores = [one for _, _, given in parts.values() for one in given]

@@ -5,7 +5,6 @@ import json
 import re
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,9 @@ from typer.testing import CliRunner
 from stepward.cli import app
 from stepward.evaluation.compare import compare_runs
 from stepward.evaluation.external_folder import read_all
-from stepward.manifest import Manifest
 from stepward.pipeline.layout import Layout
-from stepward.records import Solution
 from stepward.report.wording import MINUS
-from stepward.store import read_shard, write_json, write_shard
+from stepward.store import write_json
 
 pytestmark = pytest.mark.usefixtures("without_png")
 
@@ -95,12 +92,7 @@ def test_a_run_of_another_version_is_refused(make_folder: Make, tmp_path: Path, 
 
 
 def test_an_answer_counts_by_the_grader_not_by_its_text(make_folder: Make, tmp_path: Path) -> None:
-    folder = make_folder(tmp_path / "texts")
-    path = folder / "solutions" / "test-0000.parquet"
-    texts = {"3": "4.0"}  # and 4 is a group with it
-    solutions = [replace(one, answer=texts.get(one.answer or "", one.answer)) for one in read_shard(path, Solution)]
-    write_shard(path, solutions, Solution)
-    Manifest.read(folder).finish("solutions", "test-0000", path, draws=64, solutions=4, cut=1, seconds=2.5)
+    folder = make_folder(tmp_path / "texts", texts={"3": "4.0"})  # and 4 is a group with it
     _report(folder)
     for problem in _problems((folder / "report.html").read_text(encoding="utf-8"))["problems"]:
         right, wrong = problem["k"], 31 - problem["k"] + 16
