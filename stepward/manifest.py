@@ -177,7 +177,7 @@ class Manifest:
         facts, path = self.units(stage).get(unit), self.folder / place(stage, unit)
         if facts is None:
             raise StepwardError(
-                f"{self.folder}: its {stage} {unit} are not there yet; run its recipe first",
+                f"{self.folder}: {stage} {unit} is not finished; run its recipe first",
                 code="unfinished",
                 file=self.folder,
             )

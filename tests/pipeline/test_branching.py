@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -375,15 +376,23 @@ def test_labels_of_one_class_and_a_threshold_that_was_not_chosen_are_refused(len
     scores = sorted(min(one.scores) for one in Layout(lender).scores() if one.model == "er/seed-0")
     threshold = scores[len(scores) // 3]
     row = {"method": "er", "seed": 0, "threshold": threshold}
+    before = (lender / "manifest.json").read_bytes()
     path.parent.mkdir()  # the lender is not evaluated, and is left as it was
+
+    def evaluated(*rows: dict[str, Any]) -> None:
+        summary = lender / "evaluation" / "summary.json"
+        summary.write_text("{}")
+        path.write_text(json.dumps(rows))
+        Manifest.read(lender).finish("evaluation", "summary", summary)
+
     try:
-        path.write_text(json.dumps([{**row, "threshold": None}]))
+        evaluated({**row, "threshold": None})
         with refused("missing", names=("labels.right_from", path, "er/seed-0")):
             run(chosen, lender.parent, until="labels")
-        path.write_text(json.dumps([{**row, "seed": 1, "threshold": 0.9}, row]))
+        evaluated({**row, "seed": 1, "threshold": 0.9}, row)
         folder = run(chosen, lender.parent, until="labels")
     finally:
-        path.unlink()
-        path.parent.rmdir()
+        shutil.rmtree(path.parent)
+        (lender / "manifest.json").write_bytes(before)
     given = run(make("given", **changes, labels__right_from=threshold), lender.parent, until="labels")
     assert Layout(folder).labels("prm_outcome") == Layout(given).labels("prm_outcome")
