@@ -38,7 +38,7 @@ from stepward.pipeline.ways import NAMES, Ways
 from stepward.pipeline.workers import Facts, Pool
 from stepward.recipes.schema import Recipe
 from stepward.records import Problem, Solution, StepLabels
-from stepward.store import locked, write_batches, write_shard
+from stepward.store import locked, read_shard, write_batches, write_shard
 
 _OF_A_MODEL = (".safetensors", ".json", ".jinja", ".txt", ".model", ".md", ".bin", ".tmp")
 """Endings of what a reward model's folder holds."""
@@ -119,10 +119,12 @@ class Run:
         for number, start in enumerate(range(0, len(problems), size)):
             members = [one for problem in problems[start : start + size] for one in of[problem.id]]
             unit = f"{split}-{number:04d}"
-            # Where the problems were lost, what is published may be others by now.
-            if self.manifest.finished("solutions", unit) and self.manifest.finished("problems", split):
-                continue
             path = self.layout.shard("solutions", unit)
+            # Where the problems were lost, what is published may be others by now.
+            if self.manifest.finished("solutions", unit) and (
+                self.manifest.finished("problems", split) or read_shard(path, Solution) == members
+            ):
+                continue
             write_shard(path, members, Solution)
             facts = {"solutions": len(members), "draws": len(members), "right": sum(one.correct for one in members)}
             self._finish("solutions", unit, path, **facts)
