@@ -8,7 +8,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -27,6 +27,9 @@ FORMAT = 2
 _PACKAGES = ("stepward", "torch", "transformers", "tokenizers", "accelerate", "numpy", "pyarrow")
 _SINGLE = {"evaluation": "evaluation/summary.json", "report": "report.html", "training": "model"}
 """Where the only unit of a stage lies."""
+_FIGURES = ("accuracies.parquet", "calibration.json", "chosen.json", "facts.json", "first-errors.json", "labels.json",
+            "margins.json", "quintiles.json", "slices.json", "summary.json")  # fmt: skip
+"""The files of an evaluation; what somebody puts beside them is theirs."""
 
 
 def place(stage: str, unit: str) -> str:
@@ -148,13 +151,30 @@ class Manifest:
         self.save()
         return stale
 
+    def reopen(self, stage: str, units: Iterable[str]) -> None:
+        """Puts units whose files are gone aside before they are made again.
+
+        So a kill between the new file and its note leaves no file that the manifest takes for another's. What they were
+        is kept until then, for what was made from them.
+        """
+        gone = [unit for unit in units if unit in self.units(stage)]
+        for unit in gone:
+            self.content.setdefault("lost", {}).setdefault(stage, {})[unit] = self.units(stage).pop(unit)
+        if gone:
+            self.save()
+
+    def lost(self, stage: str) -> dict[str, dict[str, Any]]:
+        """The units of a stage that were put aside, by name."""
+        found: dict[str, dict[str, Any]] = self.content.get("lost", {}).get(stage, {})
+        return found
+
     def note(self, stage: str, unit: str, facts: dict[str, Any]) -> dict[str, set[str]]:
         """Notes a unit's facts, unsaved; where it was done before and was another, what was made from it is undone.
 
         Returns:
             The units that are no longer done, by stage.
         """
-        before = self.units(stage).get(unit)
+        before = self.units(stage).get(unit) or self.lost(stage).pop(unit, None)
         self.units(stage)[unit] = facts
         if before is None or before.get("sha256") == facts.get("sha256"):
             return {}
@@ -190,8 +210,9 @@ class Manifest:
             )
         unknown = stage == "evaluation" and "sha256" not in facts  # an older Stepward noted none
         if not unknown and _content_hash(stage, path) != facts.get("sha256"):
+            what = f"{path.parent}: its figures are" if stage == "evaluation" else f"{path}:"
             raise StepwardError(
-                f"{path}: not what was written there: the SHA-256 in manifest.json is another; copy it anew, or remove "
+                f"{what} not what was written there: the SHA-256 in manifest.json is another; copy it anew, or remove "
                 "it and run its recipe again",
                 code="unreadable",
                 file=path,
@@ -235,9 +256,9 @@ def _content_hash(stage: str, path: Path) -> str | None:
         return file_hash(path)
     if stage == "rewards":
         return digest([[one.name, file_hash(one)] for one in sorted(path.glob("*.safetensors"))])
-    if stage == "evaluation":  # all its files; what a desktop leaves beside them is hidden
-        names = (one for one in path.parent.glob("[!.]*") if one.suffix in (".json", ".parquet"))
-        return digest([[one.name, file_hash(one)] for one in sorted(names)])
+    if stage == "evaluation":
+        files = (path.parent / name for name in _FIGURES)
+        return digest([[one.name, file_hash(one)] for one in files if one.is_file()])
     return None
 
 

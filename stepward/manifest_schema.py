@@ -90,6 +90,7 @@ class _Content(TypedDict, total=False):
     stages: Required[dict[str, _Stage]]
     seconds: Amount
     taken: dict[str, dict[str, str]]
+    lost: dict[str, dict[str, _Facts]]
     grown_from: list[str]
 
 

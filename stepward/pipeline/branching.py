@@ -208,6 +208,7 @@ def take_units(manifest: Manifest, stage: str, found: dict[str, tuple[Manifest, 
     Returns:
         How many.
     """
+    manifest.save()  # before the first link: a folder with shards and no manifest is taken for somebody's
     for unit, (theirs, name) in found.items():
         facts = theirs.units(stage)[name]
         target = manifest.folder / place(stage, unit)

@@ -3,6 +3,7 @@
 What is made here lies in the run's folder and its manifest, so that `RUN#judge` is a source of labels like `RUN#hard`.
 """
 
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -77,9 +78,12 @@ def _write_labels(folder: Path, kind: str, made: Filtered, **facts: Any) -> Path
     values = [value for one in made.labels for value in one.labels if value is not None]
     check_labels(kind, len(values), min(values, default=0.0), max(values, default=0.0))
     write_shard(path, made.labels, StepLabels)
-    Manifest.read(folder).finish(
+    stale = Manifest.read(folder).finish(
         "labels", kind, path, solutions=len(made.labels), steps=len(values), mean=sum(values) / len(values), **facts
     )
+    if stale:
+        said = ", ".join(f"{stage} {name}" for stage, names in stale.items() for name in sorted(names))
+        warnings.warn(f"{folder}: {kind} labels are others now; gone with the old ones: {said}", stacklevel=3)
     return path
 
 

@@ -92,6 +92,7 @@ class Run:
         done = all(self.manifest.finished("problems", split) for split in SPLITS)
         if self.recipe.solutions.path is not None or self.recipe.rewards.of is not None:
             done = done and all(self.manifest.finished("solutions", unit) for unit in self.manifest.units("solutions"))
+            done = done and not self.manifest.lost("solutions")
         if done:
             return
         check_models(self.recipe, self.training)
@@ -100,6 +101,7 @@ class Run:
             inputs = read_inputs(self.recipe)
         if self.recipe.rewards.of is not None:
             borrow_validation(self.manifest, self.recipe, inputs.problems["test"])
+        self.manifest.save()  # before the first shard: a folder with shards and no manifest is taken for somebody's
         for split, problems in inputs.problems.items():
             if inputs.solutions:
                 self._publish(split, problems, inputs.solutions[split])
@@ -107,6 +109,7 @@ class Run:
                 continue
             # After the solutions, so that these are there where the problems are.
             path = self.layout.shard("problems", split)
+            self.manifest.reopen("problems", [split])
             write_shard(path, problems, Problem)
             self._finish("problems", split, path, problems=len(problems), **inputs.facts)
 
@@ -125,6 +128,8 @@ class Run:
                 self.manifest.finished("problems", split) or read_shard(path, Solution) == members
             ):
                 continue
+            if not path.exists():
+                self.manifest.reopen("solutions", [unit])
             write_shard(path, members, Solution)
             facts = {"solutions": len(members), "draws": len(members), "right": sum(one.correct for one in members)}
             self._finish("solutions", unit, path, **facts)
@@ -192,8 +197,14 @@ class Run:
         self.manifest.content.get("taken", {}).get(stage, {}).pop(unit, None)
         stale = self.manifest.finish(stage, unit, path, **facts)
         if stale:
-            said = ", ".join(f"{len(names):,} {later}" for later, names in stale.items())
+            other = {("labels", kind) for kind in stale.get("labels", set()).difference(self.recipe.labels.kinds)}
+            other |= {("judgements", name) for name in stale.get("judgements", ())}
+            own = {later: [one for one in names if (later, one) not in other] for later, names in stale.items()}
+            said = ", ".join(f"{len(names):,} {later}" for later, names in own.items() if names) or "nothing"
             self._warn(f"{stage} {unit}: not what it was before; what was made from it is made again: {said}")
+            if other:
+                names = ", ".join(f"{later} {name}" for later, name in sorted(other))
+                self._warn(f"gone with it, to be made again by their own commands: {names}")
 
     def _own(self, units: list[str], size: int) -> list[str]:
         """The units of this run's part, each of so many problems: in every stage those of the same problems."""
@@ -209,6 +220,7 @@ class Run:
 
     def _work(self, stage: str, units: list[str], task: Callable[..., Facts], most: int | None = None) -> None:
         missing = [unit for unit in units if not self.manifest.finished(stage, unit)]
+        self.manifest.reopen(stage, missing)
         drawing = Drawing(most)
         done = len(units) - len(missing)
         with StageProgress(self.console, stage, len(units), done, more=drawing.sentence) as progress:

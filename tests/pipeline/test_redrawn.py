@@ -4,9 +4,12 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from raising import refused
+from scripted import lively, recipe_of, run_scripted
 from small_runs import Stepward, content
 
 from stepward.manifest import Manifest
@@ -69,6 +72,51 @@ def test_a_shard_that_comes_out_as_it_was_undoes_nothing(
     assert {stage: set(found["units"]) for stage, found in was.items()} == {
         stage: set(found["units"]) for stage, found in now.items()
     }
+
+
+class _Killed(BaseException):
+    """As `kill -9`, which nobody catches."""
+
+
+def killed_at(stage: str, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Ends the next run after a shard of a stage is written, before the manifest has it."""
+    noted = Manifest.finish
+
+    def finish(self: Manifest, at: str, unit: str, path: Path, **facts: Any) -> dict[str, set[str]]:
+        if at == stage:
+            raise _Killed
+        return noted(self, at, unit, path, **facts)
+
+    monkeypatch.setattr(Manifest, "finish", finish)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("stage", ["problems", "solutions", "rollouts", "labels"])
+def test_a_kill_between_a_shard_and_its_note_stops_nobody(
+    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(_Killed):
+        run_scripted(killed_at(stage, patch), recipe, tmp_path, lively, until="labels")
+    manifest, *_ = run_scripted(monkeypatch, recipe, tmp_path, lively, until="labels")
+    assert manifest.units("labels")
+    if stage != "solutions":
+        return
+    # The same where it was there before, was lost, and comes out otherwise.
+    as_if_other(tmp_path / "run", "reward-0000")
+    with monkeypatch.context() as patch, pytest.raises(_Killed):
+        run_scripted(killed_at(stage, patch), recipe, tmp_path, lively, until="labels")
+    manifest, shown, _ = run_scripted(monkeypatch, recipe, tmp_path, lively, until="labels")
+    assert manifest.where("solutions", "reward-0000") and manifest.units("labels") and not manifest.lost("solutions")
+    assert "warning:" in shown, "what was made from the old one was undone"
+
+
+def test_what_is_put_beside_the_figures_is_somebody_elses(copy: Path) -> None:
+    (copy / "evaluation" / "notes.json").write_text("{}")
+    assert Manifest.read(copy).where("evaluation", "summary")
+    (copy / "evaluation" / "chosen.json").write_text("[]")
+    with refused("unreadable", names=(copy / "evaluation",)):
+        Manifest.read(copy).where("evaluation", "summary")
 
 
 def test_published_solutions_are_read_again_where_their_problems_were_lost(tmp_path: Path, stepward: Stepward) -> None:
