@@ -6,7 +6,7 @@ nothing is decided.
 
 from dataclasses import dataclass
 
-from stepward.grading import exact
+from stepward.grading import equality, exact
 from stepward.grading.exact import Value
 from stepward.grading.shapes import Bracketed, Combined, Named, Several, Shape, Single
 
@@ -145,7 +145,7 @@ def _touch(one: Piece, other: Piece) -> bool:
 
 
 def _equal(left: Value, right: Value) -> bool:
-    verdict = exact.same(left, right)
+    verdict = equality.same(left, right)
     if verdict is None:
         raise _Unordered
     return verdict
@@ -164,7 +164,7 @@ def _size(value: Value) -> float:
     ((monomial, factor), *rest) = value.top.items() if value.top else (((), 0),)
     if not rest and monomial == ((exact.INFINITY, 1),):
         return 1e300 if factor > 0 else -1e300
-    size = exact.approximate(value)
+    size = equality.approximate(value)
     if size is None or abs(size.imag) > 0:
         raise _Unordered
     return size.real

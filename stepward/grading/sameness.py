@@ -4,10 +4,11 @@ The policies about order, brackets, names and units are here; `docs/grading.md` 
 what is certain: two values that differ, parts whose number differs, words that are other words.
 """
 
-from stepward.grading import exact
+from stepward.grading import equality, exact
+from stepward.grading.bounds import CONSTANTS, bounds_of, constant, is_letter
 from stepward.grading.exact import Unreadable, Value
 from stepward.grading.quantities import is_rounded
-from stepward.grading.ranges import Piece, as_range, same_range
+from stepward.grading.ranges import as_range, same_range
 from stepward.grading.scalars import Scalar
 from stepward.grading.shapes import (
     Bracketed,
@@ -108,7 +109,7 @@ def _same_but_a_lone_unit(left: Value, right: Value) -> bool:
 
 def same_scalar(left: Scalar, right: Scalar) -> bool | None:
     """Compare two values; a decimal of `MACHINE_DIGITS` digits or more equals what it is rounded or cut from."""
-    verdict = exact.same(left.value, right.value)
+    verdict = equality.same(left.value, right.value)
     if verdict is True:
         return True
     if (left.places is None) != (right.places is None):
@@ -126,7 +127,7 @@ def _is_rounded(written: Scalar, meant: Value) -> bool:
     if fraction is not None:
         return fraction.denominator != 1 and is_rounded(number, fraction, places)
     # The comparison is in doubles, so that of a root no more digits can be checked than a double has.
-    size = exact.approximate(meant)
+    size = equality.approximate(meant)
     if size is None or written.significant > DOUBLE_DIGITS:
         return False
     return abs(float(number) - size) <= 10.0**-places + 4e-16 * abs(size)
@@ -237,7 +238,7 @@ def _same_with_relation(left: Shape, right: Shape) -> bool | None:
     value = _named_value(relation)
     if value is not None:
         return same(value, other)
-    pieces, range_of_other = _bounds(relation), as_range(other)
+    pieces, range_of_other = bounds_of(relation), as_range(other)
     if pieces is not None and range_of_other is not None:
         return same_range(pieces[1], range_of_other)
     if isinstance(other, Single | Words | Matrix):
@@ -261,43 +262,16 @@ def _named_value(relation: Relation) -> Shape | None:
     if any(sign not in ("=", "\\equiv") for sign in signs):
         return None
     values = members[1:] if relation.name else members
-    while relation.name and len(values) > 1 and _is_letter(values[0]):
+    while relation.name and len(values) > 1 and is_letter(values[0]):
         values = values[1:]
-    if not relation.name and len(members) == 2 and _is_letter(members[1]):
+    if not relation.name and len(members) == 2 and is_letter(members[1]):
         return members[0]
     last = values[-1]
     if last is None or any(value is None or same(value, last) is not True for value in values[:-1]):
         return None
-    if not relation.name and not all(isinstance(value, Single) and _constant(value) for value in values):
+    if not relation.name and not all(isinstance(value, Single) and constant(value) for value in values):
         return None
     return last
-
-
-def _is_letter(shape: Shape | None) -> bool:
-    if not isinstance(shape, Single):
-        return False
-    value = shape.scalar.value
-    return (
-        value.bottom is None
-        and len(value.top) == 1
-        and _variable(value) is not None
-        and value.top == exact.atom(_variable(value) or "").top
-    )
-
-
-def _variable(value: Value) -> str | None:
-    """The only variable in a polynomial; None where there is none, or another."""
-    names = {name for monomial in value.top for name, _ in monomial if name[0] != "#" and name not in _CONSTANTS}
-    return names.pop() if len(names) == 1 and value.bottom is None else None
-
-
-_CONSTANTS = frozenset([exact.PI, exact.E, exact.IMAGINARY, exact.INFINITY])
-
-
-def _constant(single: Single) -> bool:
-    value = single.scalar.value
-    sides = (value.top, value.bottom or {})
-    return all(name[0] == "#" or name in _CONSTANTS for side in sides for term in side for name, _ in term)
 
 
 def _same_relations(left: Relation, right: Relation) -> bool | None:
@@ -309,7 +283,7 @@ def _same_relations(left: Relation, right: Relation) -> bool | None:
             return True
     if value_left is not None and value_right is not None and left.name == right.name:
         return same(value_left, value_right)
-    bounds_left, bounds_right = _bounds(left), _bounds(right)
+    bounds_left, bounds_right = bounds_of(left), bounds_of(right)
     if bounds_left is not None and bounds_right is not None:
         return bounds_left[0] == bounds_right[0] and same_range(bounds_left[1], bounds_right[1])
     if left.signs == right.signs == ("=",):
@@ -340,70 +314,8 @@ def _same_equations(left: Relation, right: Relation) -> bool | None:
         return True
     linear = all(
         sum(degree for _, degree in monomial) <= 1
-        and all(name[0] not in "#?" and name not in _CONSTANTS for name, _ in monomial)
+        and all(name[0] not in "#?" and name not in CONSTANTS for name, _ in monomial)
         for side in sides
         for monomial in side
     )
     return False if linear and all(any(monomial for monomial in side) for side in sides) else None
-
-
-def _bounds(relation: Relation) -> tuple[str, list[Piece]] | None:
-    r"""The variable that a relation bounds, and the range it leaves to it: (1, 3] of `1 < x \\le 3`."""
-    signs, members = relation.signs, relation.members
-    if len(signs) == 1 and signs[0] == "\\in" and relation.name and members[1] is not None:
-        pieces = as_range(members[1])
-        return None if pieces is None else (relation.name, pieces)
-    if any(sign not in ("<", ">", "\\le", "\\ge", "\\ne") for sign in signs):
-        return None
-    if len(signs) == 2:
-        return _between(relation)
-    if len(signs) != 1:
-        return None
-    if relation.name and isinstance(members[1], Single) and _constant(members[1]):
-        return _one_sided(relation.name, signs[0], members[1].scalar.value)
-    return _linear_bound(signs[0], members)
-
-
-_FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le", "\\ne": "\\ne"}
-
-
-def _linear_bound(sign: str, members: tuple[Shape | None, ...]) -> tuple[str, list[Piece]] | None:
-    first, second = members
-    if not isinstance(first, Single) or not isinstance(second, Single):
-        return None
-    difference = exact.add(first.scalar.value, exact.negative(second.scalar.value))
-    name = _variable(difference)
-    if name is None:
-        return None
-    slope = difference.top.get(((name, 1),))
-    rest = {monomial: factor for monomial, factor in difference.top.items() if monomial != ((name, 1),)}
-    if slope is None or any(part == name for monomial in rest for part, _ in monomial):
-        return None
-    bound = exact.multiply(Value(rest), exact.number(-1 / slope))
-    return _one_sided(name, _FLIPPED[sign] if slope < 0 else sign, bound)
-
-
-def _one_sided(name: str, sign: str, bound: Value) -> tuple[str, list[Piece]] | None:
-    low, high = exact.negative(exact.atom(exact.INFINITY)), exact.atom(exact.INFINITY)
-    if exact.approximate(bound) is None:
-        return None
-    if sign == "\\ne":
-        return name, [Piece(low, False, bound, False), Piece(bound, False, high, False)]
-    if sign in ("<", "\\le"):
-        return name, [Piece(low, False, bound, sign == "\\le")]
-    return name, [Piece(bound, sign == "\\ge", high, False)]
-
-
-def _between(relation: Relation) -> tuple[str, list[Piece]] | None:
-    first, middle, last = relation.members
-    signs = relation.signs
-    if not isinstance(first, Single) or not isinstance(last, Single) or not isinstance(middle, Single):
-        return None
-    if not _is_letter(middle) or not _constant(first) or not _constant(last):
-        return None
-    name = _variable(middle.scalar.value)
-    if name is None or ({signs[0].strip("\\"), signs[1].strip("\\")} - {"<", "le"} and {*signs} - {">", "\\ge"}):
-        return None
-    if signs[0] in (">", "\\ge"):
-        first, last, signs = last, first, (_FLIPPED[signs[1]], _FLIPPED[signs[0]])
-    return name, [Piece(first.scalar.value, signs[0] == "\\le", last.scalar.value, signs[1] == "\\le")]
