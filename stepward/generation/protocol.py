@@ -58,7 +58,7 @@ class Completion:
     Attributes:
         text: What follows the prefix.
         finished: False where the token limit cut it; with no text, the limit came before the first word, as it does
-            within a thought. Such a draw is a cut one and not an empty one.
+            within a thought, or it is a thought and nothing else. Such a draw is a cut one and not an empty one.
         tokens: How many tokens it has, its end token among them.
         fault: Why the engine could not give it, empty where it could: `context`, `memory`, `filtered`, `refused: ...`
             or `failed: ...`, with a server's words. `failed_prompt` makes a record of it.

@@ -88,7 +88,8 @@ class ServerGenerator:
             sampling: How they will be.
 
         Raises:
-            StepwardError: It refuses prefixes, or writes solutions from their beginning again.
+            StepwardError: It refuses prefixes, writes solutions from their beginning again, or does not know words
+                that stand in a prefix.
         """
 
         async def tried() -> None:

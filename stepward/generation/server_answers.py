@@ -157,6 +157,7 @@ def is_about_context(words: str) -> bool:
 
 _OF_A_TEXT = ("text", "output_text")
 _THOUGHTS = ("reasoning_content", "reasoning")
+_OF_A_THOUGHT = ("thinking", "reasoning")
 _CALLS = ("tool_calls", "function_call")
 _OF_A_CALL = ("tool_use", "tool_call", "function_call")
 _CALLED = "refused: the model called a tool and wrote no solution"
@@ -192,7 +193,8 @@ def _completion(choice: dict[str, Any], asked: Asked, written: int, choices: int
         raise FailedCall(f"ended by {reason}")
     if ending in ("filtered", "tool"):
         return Completion("", False, fault="filtered" if ending == "filtered" else _CALLED), length
-    return Completion(text, ending == "stop"), length
+    only_thoughts = not text.strip() and (any(thoughts) or _thinks_in_parts(turn.get("content")))
+    return Completion(text, ending == "stop" and not only_thoughts), length
 
 
 def _check_error(given: dict[str, Any]) -> None:
@@ -226,6 +228,11 @@ def _text(content: Any) -> str | None:
         return content
     parts = [part for part in content if isinstance(part, dict) and part.get("type", "text") in _OF_A_TEXT]
     return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
+
+
+def _thinks_in_parts(content: Any) -> bool:
+    parts = content if isinstance(content, list) else []
+    return any(isinstance(part, dict) and part.get("type") in _OF_A_THOUGHT for part in parts)
 
 
 def _by_counts(asked: Asked, written: int, choices: int) -> Ending:

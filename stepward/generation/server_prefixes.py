@@ -20,7 +20,7 @@ from stepward.generation.server_answers import FailedCall, Untold
 from stepward.generation.server_asking import CONTINUED, Asking, untold
 from stepward.generation.server_calls import Calls, RejectedPrompt
 
-_PLAIN = Prompt("probe", "What is 1 plus 1?", ("1 plus 1 is 2.",), 1)
+_BEGUN = Prompt("probe", "What is 1 plus 1?", ("1 plus 1 is 2.",), 1)
 _QUESTIONS = 3
 """Solutions that are begun again before it is believed of a server; most of them have to be."""
 
@@ -53,7 +53,7 @@ async def check_prefixes(asking: Asking, calls: Calls, sampling: Sampling, prefi
     tries = [_Try(asking, calls, sampling, prompt) for prompt in tried]
     seen = await asyncio.gather(*(one.looked() for one in tries))
     if all(one.refused for one in tries):
-        plain = _Try(asking, calls, sampling, _PLAIN)
+        plain = _Try(asking, calls, sampling, _BEGUN)
         await plain.looked()
         if plain.refused:
             raise _refuses(asking, plain.refused)
@@ -75,15 +75,16 @@ async def check_prefixes(asking: Asking, calls: Calls, sampling: Sampling, prefi
 
 
 async def _knows(asking: Asking, calls: Calls, sampling: Sampling, words: tuple[str, str, str]) -> bool | None:
-    """Whether words of a prefix are gone on with; False where only words of a question are known."""
+    """Whether words of a prefix are gone on with; False where words of a question are known, and none of a prefix's."""
     told = " ".join(words)
     begun = (f"These are the words: {told}.", f"Once more, these are the words: {words[0]}")
-    by_prefix = _Try(asking, calls, sampling, replace(_PLAIN, question=_TELLING))
-    control = _Try(asking, calls, sampling, replace(_PLAIN, question=f"Repeat these words: {told}."))
-    repeated, written = await control.said(()), await by_prefix.said(begun, begun=True)
+    by_prefix = _Try(asking, calls, sampling, replace(_BEGUN, question=_TELLING))
+    control = _Try(asking, calls, sampling, replace(_BEGUN, question=f"Repeat these words: {told}."))
+    repeated, written = _worded(await control.said(())), _worded(await by_prefix.said(begun, begun=True))
     if re.match(rf"\W*{words[1]}", written):
         return True
-    return False if written.strip() and words[1] not in written and words[1] in repeated else None
+    unknown = re.search(r"\w", written) and not any(word in written for word in words)
+    return False if unknown and words[1] in repeated else None
 
 
 class _Try:
@@ -101,7 +102,7 @@ class _Try:
         """What is seen of it."""
         whole = solution_steps.split(await self.said(()))
         self.refused = ""
-        prefix, rest = _halves(whole) or (whole[: max(1, len(whole) // 2)] or _PLAIN.steps, "")
+        prefix, rest = _halves(whole) or (whole[: max(1, len(whole) // 2)] or _BEGUN.steps, "")
         written = await self.said(prefix, begun=bool(rest))
         head = _flat(rest)[:_LONGEST_HEAD]
         chance = len(head) < _SHORTEST_HEAD or any(_flat(line).startswith(head) for line in whole)
@@ -118,7 +119,7 @@ class _Try:
         try:
             answer = await self.asking.ask(self.calls, prompt, self.sampling, 0, 1, begun=begun)
         except RejectedPrompt as error:
-            if not steps and self.sampling is not self.recipes:  # some servers take no temperature of 0
+            if self.sampling is not self.recipes:  # some servers take no temperature of 0
                 self.sampling = self.recipes
                 return await self.said(steps, begun)
             self.refused = "" if error.fault == "context" else error.fault
@@ -154,6 +155,11 @@ def _kind(sign: str) -> int:
 
 def _flat(text: str) -> str:
     return " ".join(text.split())
+
+
+def _worded(text: str) -> str:
+    """A text in small letters, its thousands not parted."""
+    return re.sub(r"(?<=\d),(?=\d{3})", "", text).casefold()
 
 
 def _plain(line: str) -> str:

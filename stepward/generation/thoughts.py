@@ -1,16 +1,21 @@
 """Thoughts that a model writes before its solution: they are no steps, and a thought that is cut is no solution.
 
 Known are tags such as `<think>`, `[THINK]` and `\u25c1think\u25b7`, and gpt-oss's channels, of which the final one is
-the solution. One form is another matter: where nothing but an `<answer>` block follows `<reasoning>`, as small models
-are often taught to write, the reasoning is all the solution there is. It is kept as steps, and the answer as a line.
+the solution. A draw of thoughts alone states no answer, however it ended: it is a cut one, so that it counts as wrong
+and is not left out as an empty one is.
+
+One form is another matter: where nothing but an `<answer>` block follows `<reasoning>`, as small models are often
+taught to write, the reasoning is all the solution there is. It is kept as steps, and the answer as a line.
 """
 
 import re
+from itertools import pairwise
 
 from stepward.answers import extract_answer
 
 _NAMES = "think|thinking|thought|reasoning|seed:think"
-_TAG = re.compile(rf"<(/?)({_NAMES})>|\[(/?)(THINK)\]|\u25c1(/?)(think)\u25b7", re.IGNORECASE)
+_TAG = re.compile(rf"(?i:<(/?)({_NAMES})>)|\[(/?)(THINK)\]|\u25c1(/?)(think)\u25b7")
+"""Square brackets stand in solutions too ("We [think] that"): only those in capitals are tags."""
 
 _CHANNEL = re.compile(r"<\|channel\|>|\A\s*analysis(?=[A-Z])")
 """What a text with channels holds; where special tokens are left out, their names stay."""
@@ -22,10 +27,11 @@ _ONLY_ANSWERED = re.compile(r"\s*" + _BLOCK, re.IGNORECASE | re.DOTALL)
 _REASONED = re.compile(r"</reasoning>\s*(?=<answer>)", re.IGNORECASE)
 
 _UNSEEN = "\ufeff\u200b"
+_SENTENCE_ENDS = (".", "!", "?", "\u2026")
 
 
 def without_thoughts(text: str, finished: bool, begun: bool = False) -> tuple[str, bool]:
-    """A text without its thoughts, and whether that is whole: a thought without end is a cut text.
+    """A text without its thoughts, and whether that is whole: a thought without end, or with nothing else, is not.
 
     A text without any mark of a thought is given as it is.
 
@@ -34,6 +40,15 @@ def without_thoughts(text: str, finished: bool, begun: bool = False) -> tuple[st
         finished: Whether it ended by itself.
         begun: Whether the prompt opened a thought, as templates of thinking models do, so that none is opened here.
     """
+    if _CHANNEL.search(text) is None and _TAG.search(text) is None:
+        # What ended by itself without any mark was no thought.
+        return ("", False) if begun and not finished else (text, finished)
+    solution, whole = _solution(text, begun)
+    return solution, finished and whole and bool(solution.strip())
+
+
+def _solution(text: str, begun: bool) -> tuple[str, bool]:
+    """What a text with marks has beside its thoughts, and whether each of these ends."""
     if _CHANNEL.search(text):
         messages = list(_FINAL.finditer(text))
         if not messages:
@@ -43,12 +58,11 @@ def without_thoughts(text: str, finished: bool, begun: bool = False) -> tuple[st
     if reasoned is not None:
         text, begun = reasoned, False
     if _TAG.search(text) is None:
-        # What ended by itself without any mark was no thought.
-        return ("", False) if begun and not finished else (text, finished)
+        return text, True
     pieces, open_ = _outside(text, begun)
-    solution = "\n".join(piece for piece in pieces if piece.strip().strip(_UNSEEN)).lstrip()
+    solution = _joined([piece for piece in pieces if piece.strip().strip(_UNSEEN)])
     block = _ONLY_ANSWERED.match(solution)
-    return (_as_line(block[1]) if block else solution), finished and not open_
+    return (_as_line(block[1]) if block else solution), not open_
 
 
 def begun_before(text: str, finished: bool) -> bool | None:
@@ -88,6 +102,18 @@ def _outside(text: str, begun: bool) -> tuple[list[str], bool]:
                 pieces.clear()
             kind, start = "", tag.end()
     return (pieces, True) if kind else ([*pieces, text[start:]], False)
+
+
+def _joined(pieces: list[str]) -> str:
+    """Pieces between which thoughts stood: a new line after a sentence, and the same line within one."""
+    parts = pieces[:1]
+    for before, piece in pairwise(pieces):
+        if before.rstrip().endswith(_SENTENCE_ENDS):
+            parts.append("\n")
+        elif not before[-1].isspace() and not piece[0].isspace():
+            parts.append(" ")
+        parts.append(piece)
+    return "".join(parts).lstrip()
 
 
 def _with_reasoning(text: str) -> str | None:

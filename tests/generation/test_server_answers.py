@@ -52,6 +52,18 @@ def test_a_refusal_beside_a_solution_is_none() -> None:
     assert (one.text, one.finished, one.fault) == ("2", True, "")
 
 
+THINKING = {"type": "thinking", "thinking": [{"type": "text", "text": "The answer is: 2"}]}
+
+
+@pytest.mark.parametrize("said", ["", "\n", "2"])
+@pytest.mark.parametrize("parts", [True, False])
+def test_thoughts_given_apart_are_no_empty_solution(said: str, parts: bool) -> None:
+    """As with those in tags: a draw of thoughts alone is a cut one, which states no answer."""
+    in_parts = {"content": [THINKING, {"type": "text", "text": said}]}
+    (one,) = read(in_parts if parts else {"content": said, "reasoning": "The answer is: 2"}).choices.values()
+    assert (one.text, one.finished, one.fault) == (said, said == "2", "")
+
+
 ERROR = {"code": 502, "message": "the provider went away"}
 
 

@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -46,7 +46,19 @@ def anew(number: int, fields: dict[str, Any]) -> Way:
     return solved(fields, restarts=True, text=f"{OPENINGS[number % len(OPENINGS)]}: {{}}")
 
 
-def able(way: Misbehave, *, sees: bool) -> Misbehave:
+def going_on(number: int, fields: dict[str, Any]) -> Way:
+    """Goes on, in words that differ each time."""
+    return solved(fields, text=f"{OPENINGS[number % len(OPENINGS)]}: {{}}")
+
+
+def never_sure(way: Misbehave) -> Misbehave:
+    """Takes no temperature of 0."""
+    return lambda number, fields: (
+        (422, "temperature must be strictly positive") if fields["temperature"] == 0 else way(number, fields)
+    )
+
+
+def able(way: Misbehave, *, sees: bool, goes_on: Callable[..., str] = " {1} {2}.".format) -> Misbehave:
     """A model that repeats words which it sees."""
 
     def answered(number: int, fields: dict[str, Any]) -> Way:
@@ -57,7 +69,7 @@ def able(way: Misbehave, *, sees: bool) -> Misbehave:
         words = re.search(r"words:? (?:are )?(\w+) (\d+) (\w+)\.", seen)
         if words is None:
             return said(fields, "I know of no words.")
-        return said(fields, f" {words[2]} {words[3]}." if written and sees else f"{words[1]} {words[2]} {words[3]}")
+        return said(fields, (goes_on if written and sees else "{} {} {}".format)(*words.groups()))
 
     return answered
 
@@ -68,10 +80,12 @@ def babbling(number: int, fields: dict[str, Any]) -> Way:
 
 
 @pytest.mark.parametrize("chat", [True, False])
+@pytest.mark.parametrize("sure", [True, False])
 def test_a_server_that_does_not_see_prefixes_is_refused_however_it_words_its_first_line(
-    chat: bool, fake: FakeServer
+    sure: bool, chat: bool, fake: FakeServer
 ) -> None:
-    fake.misbehave = able(anew, sees=False)
+    way = able(anew, sees=False)
+    fake.misbehave = way if sure else never_sure(way)
     with refused("server_incompatible", field="options.probe"):
         engine(fake, chat=chat).complete(PREFIXES, SAMPLING, seed=1)
     assert {fields["n"] for fields in fake.asked} == {1}, "no draw is paid for"
@@ -83,6 +97,11 @@ UNSURE: dict[str, Misbehave] = {
     "one line": lambda _, fields: said(fields, "The answer is: 1"),
     "always the same lines": lambda _, fields: said(fields, "again\nagain\nagain"),
     "nothing": lambda _, fields: said(fields, ""),
+    **{
+        f"an able model that goes on by {form!r}": able(going_on, sees=True, goes_on=form.format)
+        for form in ("", ".", "\nThe answer is: \\boxed{{{2}}}", " {0}, {2}.", " \\text{{{1}}}.", "The last is {2}.")
+    },
+    "an able model that writes large": able(going_on, sees=True, goes_on=lambda *words: f" Or {words[2].upper()}."),
 }
 
 
@@ -111,13 +130,11 @@ def test_what_cannot_be_told_is_said_and_counted_and_not_refused(way: str, fake:
 
 SURE: dict[str, Misbehave] = {
     "a weak model": lambda _, fields: solved(fields),
-    "a strong one, which is worded differently each time": able(
-        lambda number, fields: solved(fields, text=f"{OPENINGS[number % len(OPENINGS)]}: {{}}"), sees=True
-    ),
+    "a strong one, which is worded differently each time": able(going_on, sees=True),
+    "a strong one that takes no temperature of 0": never_sure(able(going_on, sees=True)),
     "one that leaves out the space": lambda _, fields: _stripped(solved(fields)),
-    "one that takes no temperature of 0": lambda _, fields: (
-        (422, "temperature must be strictly positive") if fields["temperature"] == 0 else solved(fields)
-    ),
+    "one that parts thousands": able(going_on, sees=True, goes_on=lambda _, number, word: f" {int(number):,} {word}."),
+    "a weak one that takes no temperature of 0": never_sure(lambda _, fields: solved(fields)),
 }
 
 

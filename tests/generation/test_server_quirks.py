@@ -149,17 +149,19 @@ def test_where_nothing_tells_how_a_draw_ended_the_server_is_refused(fake: FakeSe
             engine(fake, probe=probe).complete(WHOLE, SAMPLING, seed=1)
 
 
-CUT_THOUGHTS: dict[str, dict[str, Any]] = {
+THOUGHTS: dict[str, dict[str, Any]] = {
     "apart, no text": {"text": None, "reasoning_content": "Let me think. " * 9},
     "apart, by the newer name": {"text": "", "reasoning": "Let me think. " * 9},
     "in tags": {"text": "<think>\nThe answer is: {}"},
     "in others": {"text": "[THINK]The answer is: {}"},
+    "ended": {"text": "<think>\nThe answer is: {}</think>\n"},
 }
 
 
-@pytest.mark.parametrize("quirk", CUT_THOUGHTS)
-def test_a_cut_thought_is_a_cut_draw_without_text(quirk: str, fake: FakeServer) -> None:
-    fake.misbehave = lambda _, fields: solved(fields, finish_reason="length", **CUT_THOUGHTS[quirk])
+@pytest.mark.parametrize("reason", ["length", "stop"])
+@pytest.mark.parametrize("quirk", THOUGHTS)
+def test_a_thought_and_nothing_else_is_a_cut_draw_without_text(quirk: str, reason: str, fake: FakeServer) -> None:
+    fake.misbehave = lambda _, fields: solved(fields, finish_reason=reason, **THOUGHTS[quirk])
     drawn = engine(fake).complete(WHOLE, SAMPLING, seed=1)
     assert {(one.text, one.finished, one.fault) for each in drawn for one in each} == {("", False, "")}
     assert all(one.tokens > 1 for each in drawn for one in each)

@@ -7,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from stepward import steps
+from stepward.answers import extract_answer
 from stepward.generation.thoughts import begun_before, opened_thought, without_thoughts
 
 ANALYSIS = "<|channel|>analysis<|message|>Hm."
@@ -34,7 +35,17 @@ ANALYSIS_CUT = ANALYSIS[:-2]
         ("First.\n<think>a</think>\n2", True, False, ("First.\n\n\n2", True)),
         ("Sure! <think>a</think>2", True, False, ("Sure! \n2", True)),
         ("a</think>2", True, False, ("2", True)),
-        ("a</think>", True, False, ("", True)),
+        ("a</think>", True, False, ("", False)),
+        ("Steps.\nThe answer is: 4\n</think>", True, False, ("", False)),
+        ("<reasoning>2 + 3 = 5\nThe answer is 5</reasoning>", True, False, ("", False)),
+        ("<think>a</think><answer> </answer>", True, False, ("", False)),
+        (f"{ANALYSIS}<|end|><|start|>assistant<|channel|>final<|message|> <|return|>", True, False, ("", False)),
+        ("", True, False, ("", True)),
+        ("We [think] that 2+2=4.\nThe answer is: 4", True, False, ("We [think] that 2+2=4.\nThe answer is: 4", True)),
+        ("Sure!<think>a</think> 2", True, False, ("Sure!\n 2", True)),
+        ("The sum <think>a</think>is 2", True, False, ("The sum is 2", True)),
+        ("The sum<think>a</think>is <think>b</think>\n<think>c</think>2", True, False, ("The sum is 2", True)),
+        ("2 = 2\n<think>a</think>So 4", True, False, ("2 = 2\nSo 4", True)),
         ("\u25c1think\u25b7a\u25c1/think\u25b72", True, False, ("2", True)),
         ("\u25c1think\u25b7a", False, False, ("", False)),
         (
@@ -74,6 +85,12 @@ def test_what_follows_the_thoughts_is_the_text(
     assert without_thoughts(text, finished, begun) == expected
 
 
+@pytest.mark.parametrize("before", ["The answer is", "The answer is ", "The answer is:", "**Answer:** "])
+@pytest.mark.parametrize("after", ["5", " 5"])
+def test_an_answer_that_a_thought_breaks_is_found(before: str, after: str) -> None:
+    assert extract_answer(without_thoughts(f"{before}<think>hm</think>{after}", True)[0], "marked") == "5"
+
+
 @pytest.mark.parametrize(
     ("text", "finished", "expected"),
     [
@@ -92,7 +109,7 @@ PARTS = (
     "<|end|>", "<|start|>assistant", "1 + 1 = 2", "So", "thi", "nk>", "<", "\n", " ", "\ufeff", "analysis", "final",
 )  # fmt: skip
 MARK = re.compile(
-    r"</?(think|thinking|thought|reasoning|seed:think)>|\[/?think\]|\u25c1/?think\u25b7|<\|channel\|>", re.I
+    r"(?i:</?(think|thinking|thought|reasoning|seed:think)>)|\[/?THINK\]|\u25c1/?think\u25b7|<\|channel\|>"
 )
 
 
