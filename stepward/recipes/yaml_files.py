@@ -1,5 +1,6 @@
 """YAML as recipes hold it: small, every key once, and no more than it seems; what is wrong is named with its line."""
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,18 @@ LARGEST = 1_000_000
 """Bytes of a file; the longest recipe that comes with Stepward has 5,000."""
 MOST_NODES = 100_000
 """Keys, values and collections when every alias is written out."""
+
+
+class _Loader(yaml.SafeLoader):
+    """With the line of a value that isn't what its tag says, where PyYAML stumbles over it."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (AttributeError, IndexError, KeyError) as error:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{str(node.value)[:80]!r} is no {node.tag.rpartition(':')[2]}", node.start_mark
+            ) from error
 
 
 def read_yaml(path: Path, where: str) -> dict[str, Any]:
@@ -55,7 +68,7 @@ def parse_yaml(text: str, where: str, file: Path | None = None) -> Any:
             out; `row` is the line.
     """
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -120,6 +133,8 @@ def _check_keys(loader: yaml.SafeLoader, root: yaml.Node, where: str, file: Path
             line = key.start_mark.line + 1
             # As it will be: 1, 0x1 and 1.0 are one key. Of the sign of a merge nothing is made.
             made = loader.construct_object(key) if key.tag in loader.yaml_constructors else key.value
+            if not isinstance(made, Hashable):
+                continue  # it is tagged as a collection, which is no key either
             if made in lines:
                 raise StepwardError(
                     f"{where}: line {line}: {key.value} stands twice, first in line {lines[made]}; keep one",
