@@ -171,6 +171,31 @@ def test_a_template_that_takes_memory_is_stopped(monkeypatch: pytest.MonkeyPatch
         "{{ '{:10000000000}'.format(1)|length }}",
         "{{ ('a'|center(10000000000))|length }}",
         "{{ ('%10000000000d'|format(1))|length }}",
+        "{{ ''.ljust(10000000000)|length }}",
+        "{{ '{:{}}'.format('x', '1000000000')|length }}",
+        "{{ '{:{w}}'.format_map({'w': '1000000000'})|length }}",
+        "{{ ('{0}' * 65536).format('x' * 32768)|length }}",
+        "{{ (('%(a)s' * 65536) % {'a': 'x' * 32768})|length }}",
+        "{{ (('%(a)9999999d' * 65536) % {'a': 1})|length }}",
+        "{{ ('%(a(b)c)1000000000d' % {'a(b)c': 1})|length }}",
+        "{{ ('x'.encode().rjust(1000000000))|length }}",
+        "{{ ('%1000000000d'.encode() % 1)|length }}",
+        "{{ ('\\t' * 65536).expandtabs(32768)|length }}",
+        "{{ ('x' * 65536).replace('x', 'y' * 32768)|length }}",
+        "{{ ('x' * 65536).translate({120: 'y' * 32768})|length }}",
+        "{{ ('x' * 65536)|replace('x', 'y' * 32768)|length }}",
+        "{{ ('y' * 32768).join('x' * 65536)|length }}",
+        "{{ ('x' * 65536)|join('y' * 32768)|length }}",
+        "{{ range(65536)|map('string')|join('y' * 32768)|length }}",
+        "{{ ''.join(['y' * 32768] * 65536)|length }}",
+        "{{ ([['y' * 32768] * 256] * 256)|string|length }}",
+        "{{ ([[0] * 1024] * 8192)|sum(start=[])|length }}",
+        "{{ ('\\n' * 65536)|indent('y' * 32768, blank=true)|length }}",
+        "{{ ('x' * 65536)|wordwrap(1, wrapstring='y' * 32768)|length }}",
+        "{{ [1]|batch(1000000000, 'x')|list|length }}",
+        "{{ [1]|tojson(indent=1000000000)|length }}",
+        "{{ 1|round(1000000000, 'ceil') }}",
+        "{{ strftime_now('%1000000000d' + 'x' * 8388608)|length }}",
     ],
 )
 def test_one_operation_that_would_take_all_memory_is_not_begun(template: str) -> None:
@@ -181,6 +206,47 @@ def test_one_operation_that_would_take_all_memory_is_not_begun(template: str) ->
 def test_operations_that_templates_use_are_done() -> None:
     template = "{{ '-' * 3 }}{{ 2 ** 3 }}{{ 7 % 4 }}{{ '%03d' % 5 }}{{ 'a'.ljust(2) }}|{{ '{:2}'.format('b') }}|"
     assert templated(template) == "---8300" + "5a |b |"
+    template = (
+        "{{ '{text}: {0:>3}'.format(1, text='a') }} {{ '%s-%5.1f%%' | format('b', 2) }} {{ 'x'|replace('x', 'y') }}"
+    )
+    assert templated(template) == "a:   1 b-  2.0% y"
+    template = "{{ messages|map(attribute='role')|join(', ') }} {{ ', '.join(messages|map(attribute='content')) }}"
+    assert templated(template) == "user Start"
+    template = "{{ namespace(seed=123456789).seed }} {{ 123456789|tojson }} {{ 123456789|round|int }} {{ [1, 2]|sum }}"
+    assert templated(template) == "123456789 123456789 123456789 3"
+
+
+TURNS = """{%- set ns = namespace(last=messages|length - 1) -%}
+{%- for message in messages[::-1] -%}
+    {%- if message.role == "user" and not message.content.startswith('<tool_response>') -%}
+        {%- set ns.last = messages|length - 1 - loop.index0 -%}
+    {%- endif -%}
+{%- endfor -%}
+{%- for message in messages -%}
+    <{{ message.role }}>{{ message.content.split('</think>')[-1].lstrip('\\n').strip() }}
+    {{- message.content|indent(2)|replace('%', '%%') }}{{ message.content|center(2) }}
+{%- endfor -%}"""
+"""What templates that take a thought off do to a message (Qwen3, DeepSeek-R1), and more."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Compute: 12345678 + 1",
+        "A map has a scale of 1:25000000.",
+        "What is 15% of 20000000?",
+        "at 10:30, 20000000 people",
+        "{:123456789}",
+    ],
+)
+def test_long_numbers_in_a_message_are_no_widths(text: str) -> None:
+    tokenizer = make_tokenizer()
+    tokenizer.chat_template = TURNS
+    messages = [{"role": "user", "content": text}, {"role": "assistant", "content": f"a</think>{text}"}]
+    shown = apply_template(tokenizer, messages)
+    assert shown.startswith(f"<user>{text}") and f"<assistant>{text}" in shown
+    tokenizer.chat_template = "{{ 'Q: {}'.format(messages[0].content) }}{{ '%s' % messages[0].content }}"
+    assert apply_template(tokenizer, messages) == f"Q: {text}{text}"
 
 
 def test_a_template_that_writes_or_is_too_much_is_refused() -> None:
