@@ -52,7 +52,7 @@ def check_model(name: str) -> None:
     Raises:
         StepwardError: There is none of these.
     """
-    if hub_name(name) is None and name not in _SHAPES and not Path(name).exists():
+    if hub_name(name) is None and name not in _SHAPES and not Path(name).exists() and not _in_cache(name):
         raise StepwardError(
             f"model {name}: no such folder, and its shape is not known here; expected a folder with config.json, a "
             f"config.json, or one of {', '.join(_SHAPES)}",
@@ -60,6 +60,16 @@ def check_model(name: str) -> None:
             file=name,
             field="--model",
         )
+
+
+def _in_cache(name: str) -> bool:
+    """Whether the hub's cache has the model, also one whose name has no owner, as `gpt2`."""
+    try:
+        from huggingface_hub import try_to_load_from_cache
+
+        return isinstance(try_to_load_from_cache(name, "config.json"), str)
+    except (ImportError, ValueError):  # without its library, or no name that the hub has
+        return False
 
 
 def model_config(name: str | Path) -> Any:

@@ -26,7 +26,7 @@ from stepward.rewards.configs import PRMConfig
 from stepward.rewards.cost import Cost, Setup, estimate, flops_a_token
 from stepward.rewards.cost_advice import advise
 from stepward.rewards.cost_optimisers import OPTIMISERS, Weight, kept_bytes, optimiser_named
-from stepward.rewards.cost_shapes import known_models, model_config
+from stepward.rewards.cost_shapes import check_model, known_models, model_config
 from stepward.rewards.cost_tokens import count_tokens, largest_pass
 from stepward.rewards.cost_trace import Traced, build, trace
 from stepward.rewards.heads import Head, attach
@@ -169,6 +169,19 @@ def test_known_shapes_have_the_published_number_of_weights(name: str, billions: 
 def test_a_model_that_is_nowhere_is_named_with_those_that_are_known() -> None:
     with refused("file_not_found", file="nobody/none-7b", field="--model", names=("config.json", *known_models())):
         model_config("nobody/none-7b")
+    for name in ("none-7b", "./none-7b"):
+        with refused("file_not_found", file=name, field="--model", names=("config.json", *known_models())):
+            check_model(name)
+
+
+def test_a_model_without_an_owner_is_found_in_the_hubs_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    kept = tmp_path / "models--gpt2"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs" / "main").write_text("a" * 40)
+    (kept / "snapshots" / ("a" * 40)).mkdir(parents=True)
+    (kept / "snapshots" / ("a" * 40) / "config.json").write_text('{"model_type": "gpt2"}')
+    check_model("gpt2")
 
 
 @pytest.mark.parametrize(
