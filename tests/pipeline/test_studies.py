@@ -300,7 +300,7 @@ def test_fewer_seeds_would_choose_again(folder: Path, file: Path, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_an_evaluation_that_lacks_a_file_is_made_again_and_the_page_with_it(
+def test_an_evaluation_that_lacks_a_file_is_made_again_and_its_page_stays(
     folder: Path, file: Path, tmp_path: Path, again: Callable[..., str]
 ) -> None:
     run = shutil.copytree(folder, tmp_path / "mine") / "home"
@@ -315,8 +315,8 @@ def test_an_evaluation_that_lacks_a_file_is_made_again_and_the_page_with_it(
             (run / "evaluation" / name).unlink()
         assert again(file, tmp_path, "name=mine").count("was done before") == 2
         assert (run / "evaluation" / name).read_bytes() == before
-        assert not Manifest.read(run).units("report")
     assert again(file, tmp_path, "name=mine").count("was done before") == 3
+    assert (run / "report.html").read_text() == "of before", "the figures are those it was drawn of"
 
 
 def test_a_run_that_is_running_keeps_its_title(
