@@ -24,9 +24,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stepward.evaluation.crossed import chance_of
-from stepward.evaluation.paired import paired_many
-from stepward.evaluation.statistics import accuracy_interval, resampled_means
+from stepward.evaluation.stats.bootstrap import accuracy_interval, resampled_means
+from stepward.evaluation.stats.crossed import chance_of
+from stepward.evaluation.stats.paired_test import paired_many
 
 Floats = NDArray[np.float64]
 

@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from stepward.evaluation.accuracy import VOTINGS, Accuracies, measure_table
-from stepward.evaluation.aggregation import AGGREGATIONS, CLIP
-from stepward.evaluation.summary import rows_of
-from stepward.evaluation.table import CandidateTable, ModelScores
-from stepward.evaluation.voting import Ballot, draw_orders
+from stepward.evaluation.best_of_n.accuracy import VOTINGS, Accuracies, measure_table
+from stepward.evaluation.best_of_n.aggregation import AGGREGATIONS, CLIP
+from stepward.evaluation.best_of_n.evaluate import rows_of
+from stepward.evaluation.best_of_n.table import CandidateTable, ModelScores
+from stepward.evaluation.best_of_n.voting import Ballot, draw_orders
 
 SUBSETS = 400
 

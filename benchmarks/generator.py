@@ -16,17 +16,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stepward.evaluation.answer_groups import grouped, same_by
-from stepward.evaluation.best_of_n import pass_at_n
-from stepward.evaluation.voting import Ballot, vote
-from stepward.generation.local import LocalGenerator
-from stepward.generation.protocol import Sampling
-from stepward.pipeline.layout import embedded_generator
-from stepward.pipeline.tasks import right_by
-from stepward.problems.arithmetic import problems
-from stepward.problems.checker import first_error
+from stepward.evaluation.best_of_n.answer_groups import grouped, same_by
+from stepward.evaluation.best_of_n.closed_form import pass_at_n
+from stepward.evaluation.best_of_n.voting import Ballot, vote
+from stepward.generation.interface import Sampling
+from stepward.generation.local.engine import LocalGenerator
+from stepward.pipeline.stages.tasks import right_by
+from stepward.problems.arithmetic.checker import first_error
+from stepward.problems.arithmetic.dataset import problems
 from stepward.records import Solution
-from stepward.solutions.sampling import draw_solutions
+from stepward.solutions import draw_solutions
+from stepward.storage.run_dir import embedded_generator
 
 
 def main() -> None:

@@ -23,8 +23,8 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast, Qwen3Config, TrainerCallback
 
 from stepward import ORMConfig, ORMTrainer, PreferenceConfig, PreferenceTrainer, PRMConfig, PRMTrainer
-from stepward.rewards.cost_shapes import model_config
-from stepward.rewards.heads import Head
+from stepward.planning.model_shapes import model_config
+from stepward.reward_models.heads import Head
 
 TRAINERS: dict[str, tuple[Any, Any]] = {
     "prm": (PRMTrainer, PRMConfig),

@@ -19,14 +19,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stepward.manifest import Manifest
-from stepward.pipeline import tasks
-from stepward.pipeline.ray_crew import Team
-from stepward.pipeline.ray_workers import RayWorkers
-from stepward.pipeline.run import STAGES, Run
-from stepward.pipeline.workers import Workers
-from stepward.recipes.load import load_recipe
-from stepward.recipes.schema import Recipe
+from stepward.pipeline.runner import STAGES, Run
+from stepward.pipeline.stages import tasks
+from stepward.pipeline.workers.local import Workers
+from stepward.pipeline.workers.ray_pool import Team
+from stepward.pipeline.workers.ray_tasks import RayWorkers
+from stepward.recipes.loading import load_recipe
+from stepward.recipes.run import Recipe
+from stepward.storage.manifest import Manifest
 
 
 def main() -> None:

@@ -30,8 +30,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from stepward import ORMConfig, ORMTrainer, PreferenceConfig, PreferenceTrainer, formats
+from stepward.metrics import auc, best_of_n, pair_accuracy
 from stepward.records import LabelledSolution, Preference
-from stepward.rewards.metrics import auc, best_of_n, pair_accuracy
 
 Row = dict[str, Any]
 

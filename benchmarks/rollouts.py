@@ -25,19 +25,19 @@ from rich.table import Table
 from scipy.stats import chi2
 
 from stepward import steps
-from stepward.generation.local import LocalGenerator
-from stepward.generation.protocol import Prompt, Sampling
+from stepward.generation.interface import Prompt, Sampling
+from stepward.generation.local.engine import LocalGenerator
 from stepward.grading import extract_answer
 from stepward.grading.graders import load_grader
-from stepward.labelling.prefixes import Prefix, Prefixes, prefixes_of
-from stepward.labelling.rollouts import completion_answer, draw_rollouts
-from stepward.labelling.searches import Every, FirstError, Search
-from stepward.labelling.stopping import All, FirstRight, Stopping
-from stepward.pipeline.layout import embedded_generator
-from stepward.pipeline.measure import oracle_of
-from stepward.problems.arithmetic import problems as made_problems
+from stepward.labeling.rollouts.binary_search import Every, FirstError, Search
+from stepward.labeling.rollouts.prefixes import Prefix, Prefixes, prefixes_of
+from stepward.labeling.rollouts.sampling import completion_answer, draw_rollouts
+from stepward.labeling.rollouts.stopping import All, FirstRight, Stopping
+from stepward.pipeline.stages.evaluate import oracle_of
+from stepward.problems.arithmetic.dataset import problems as made_problems
 from stepward.records import Problem, Solution, StepRollouts
-from stepward.solutions.sampling import draw_solutions
+from stepward.solutions import draw_solutions
+from stepward.storage.run_dir import embedded_generator
 
 K = 16
 BATCHES = (1, 2, 4, 8)

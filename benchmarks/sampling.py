@@ -14,13 +14,13 @@ from collections.abc import Callable
 import torch
 
 from stepward import steps
-from stepward.generation.local import LocalGenerator
-from stepward.generation.protocol import Prompt, Sampling
+from stepward.generation.interface import Prompt, Sampling
+from stepward.generation.local.engine import LocalGenerator
 from stepward.grading import extract_answer
-from stepward.pipeline.layout import embedded_generator
-from stepward.pipeline.tasks import right_by
-from stepward.problems.arithmetic import problems
+from stepward.pipeline.stages.tasks import right_by
+from stepward.problems.arithmetic.dataset import problems
 from stepward.records import Problem
+from stepward.storage.run_dir import embedded_generator
 
 
 def main() -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stepward.errors import StepwardError
     from stepward.records import Problem, Scores, Solution, StepLabels, StepRollouts
-    from stepward.rewards.configs import ORMConfig, PreferenceConfig, PRMConfig
-    from stepward.rewards.hub_scorer import load_scorer
-    from stepward.rewards.preference import PreferenceTrainer
-    from stepward.rewards.scorer import Scorer, SolutionScore
-    from stepward.rewards.stepwise import ORMTrainer, PRMTrainer
+    from stepward.reward_models.configs import ORMConfig, PreferenceConfig, PRMConfig
+    from stepward.reward_models.hub.scorer import load_scorer
+    from stepward.reward_models.scorer import Scorer, SolutionScore
+    from stepward.reward_models.training.reward_trainer import PreferenceTrainer
+    from stepward.reward_models.training.step_trainers import ORMTrainer, PRMTrainer
 
 __version__ = "0.1.0"
 
@@ -30,15 +30,15 @@ _HOMES = {
     "StepRollouts": "stepward.records",
     "StepLabels": "stepward.records",
     "Scores": "stepward.records",
-    "PRMTrainer": "stepward.rewards.stepwise",
-    "PRMConfig": "stepward.rewards.configs",
-    "ORMTrainer": "stepward.rewards.stepwise",
-    "ORMConfig": "stepward.rewards.configs",
-    "PreferenceTrainer": "stepward.rewards.preference",
-    "PreferenceConfig": "stepward.rewards.configs",
-    "Scorer": "stepward.rewards.scorer",
-    "SolutionScore": "stepward.rewards.scorer",
-    "load_scorer": "stepward.rewards.hub_scorer",
+    "PRMTrainer": "stepward.reward_models.training.step_trainers",
+    "PRMConfig": "stepward.reward_models.configs",
+    "ORMTrainer": "stepward.reward_models.training.step_trainers",
+    "ORMConfig": "stepward.reward_models.configs",
+    "PreferenceTrainer": "stepward.reward_models.training.reward_trainer",
+    "PreferenceConfig": "stepward.reward_models.configs",
+    "Scorer": "stepward.reward_models.scorer",
+    "SolutionScore": "stepward.reward_models.scorer",
+    "load_scorer": "stepward.reward_models.hub.scorer",
 }
 
 __all__ = [

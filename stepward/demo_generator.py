@@ -25,8 +25,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from stepward import steps
 from stepward.models import load_causal_lm, load_tokenizer
-from stepward.problems.arithmetic import LEVELS, stories
-from stepward.problems.story import careless_solution
+from stepward.problems.arithmetic.dataset import LEVELS, stories
+from stepward.problems.arithmetic.story import careless_solution
 from stepward.rendering import Renderer
 
 SPECIAL = ("<pad>", "<s>", "</s>")

@@ -1,6 +1,6 @@
 """The records that stages hand to one another: frozen, typed, and the same in memory, in Parquet and in JSON.
 
-Records hold facts. Labels are functions of the counts in `StepRollouts` (stepward.labelling.rewards), so another
+Records hold facts. Labels are functions of the counts in `StepRollouts` (stepward.labeling.labels), so another
 label never means sampling again.
 """
 
@@ -136,7 +136,7 @@ class LabelledSolution:
 
     It brings its problem's text with it, so it stands alone. Where the source holds alternatives for a step, or
     several solutions of one problem, the steps form a tree: `parents` says what each step follows. One row of a
-    source is one such record; `stepward.formats.paths` gives its solutions one by one.
+    source is one such record; `stepward.formats.branches` gives its solutions one by one.
 
     Attributes:
         question: What was asked; empty where the source doesn't part it from the first step.

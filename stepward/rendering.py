@@ -2,7 +2,8 @@
 
 Generation, training, scoring and export all call it, so that a separator can't be present in one and lacking in
 another. Each segment is tokenised apart: no token straddles a step's end, and solutions that share a prefix of steps
-share its ids exactly, which is what lets a reward model read that prefix once (stepward.rewards.packing).
+share its ids exactly, which is what lets a reward model read that prefix once
+(stepward.reward_models.packing.prefix_tree).
 """
 
 import ctypes

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stepward.errors import StepwardError
-from stepward.store import atomic
+from stepward.storage.parquet import atomic
 
 
 def write(unit: str, folder: Path) -> dict[str, Any]:

@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from stepward.generation.protocol import Completion, Meter, Prompt, Sampling
-from stepward.manifest import Manifest
-from stepward.pipeline import tasks
-from stepward.pipeline.run import run_recipe
-from stepward.pipeline.training_run import Here
-from stepward.pipeline.ways import Ways
-from stepward.recipes.load import load_recipe
-from stepward.recipes.schema import Recipe
+from stepward.generation.interface import Completion, Meter, Prompt, Sampling
+from stepward.pipeline.runner import Ways, run_recipe
+from stepward.pipeline.stages import tasks
+from stepward.pipeline.training.data_run import Here
+from stepward.recipes.loading import load_recipe
+from stepward.recipes.run import Recipe
+from stepward.storage.manifest import Manifest
 
 Answer = Callable[[Prompt, int], Completion]
 

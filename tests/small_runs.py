@@ -41,8 +41,8 @@ def run_stepward(*words: object, input: str | None = None, cwd: Path | None = No
 def run_inside(*words: object, input: str | None = None) -> subprocess.CompletedProcess[str]:
     """The same in this process, which is its run's only worker too: nothing imports torch again."""
     from stepward.cli.program import _guarded, app
-    from stepward.pipeline.training_run import Here
-    from stepward.pipeline.ways import Ways
+    from stepward.pipeline.runner import Ways
+    from stepward.pipeline.training.data_run import Here
 
     said, complained = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:

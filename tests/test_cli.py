@@ -220,7 +220,7 @@ def test_a_generator_takes_no_model_s_place(refused: Refused, tmp_path: Path) ->
 
 
 def test_two_at_once_are_refused(refused: Refused, tmp_path: Path) -> None:
-    from stepward.store import locked
+    from stepward.storage.parquet import locked
 
     with locked(tmp_path / "runs" / "tiny-cpu"):
         assert code_of(refused("run", "tiny-cpu")) == "locked"
@@ -257,7 +257,7 @@ def test_ctrl_c_ends_with_130_and_a_word(capsys: pytest.CaptureFixture[str], mon
     def stop() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stepward.recipes.load.named_recipes", stop)
+    monkeypatch.setattr("stepward.recipes.loading.named_recipes", stop)
     assert cli._guarded(lambda: cli.app(args=["recipes"])) == 130
     assert capsys.readouterr().err.startswith("stepward: ")
 

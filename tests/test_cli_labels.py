@@ -13,21 +13,21 @@ from raising import refused
 from stepward.cli import labels as verbs  # noqa: F401  (adds its verbs)
 from stepward.cli import program as cli
 from stepward.errors import StepwardError
-from stepward.formats.run_folder import joined
-from stepward.generation.prompting import Prompting
-from stepward.generation.protocol import Completion, Meter, Prompt, Sampling
-from stepward.labelling.judge import Judgement
-from stepward.labelling.labels import oracle_labels, rollout_labels
-from stepward.labelling.prefixes import prefixes_of
-from stepward.manifest import Manifest
-from stepward.pipeline.label_sources import compare_labels, judge_run
-from stepward.pipeline.layout import Layout
-from stepward.pipeline.measure import oracle_of
-from stepward.problems.arithmetic import problems, stories
-from stepward.problems.story import answer_line, careless_solution, right_answer, right_lines
-from stepward.recipes.schema import Recipe
+from stepward.formats.step_labels.stepward_run import joined
+from stepward.generation.interface import Completion, Meter, Prompt, Sampling
+from stepward.generation.prompts import Prompting
+from stepward.labeling.judge import Judgement
+from stepward.labeling.labels import oracle_labels, rollout_labels
+from stepward.labeling.rollouts.prefixes import prefixes_of
+from stepward.pipeline.stages.evaluate import oracle_of
+from stepward.pipeline.stages.extra_labels import compare_labels, judge_run
+from stepward.problems.arithmetic.dataset import problems, stories
+from stepward.problems.arithmetic.story import answer_line, careless_solution, right_answer, right_lines
+from stepward.recipes.run import Recipe
 from stepward.records import Problem, Solution, StepLabels, StepRollouts, solution_id
-from stepward.store import read_shard, write_shard
+from stepward.storage.manifest import Manifest
+from stepward.storage.parquet import read_shard, write_shard
+from stepward.storage.run_dir import Layout
 
 SAMPLING = Sampling(temperature=0.0)
 
@@ -161,7 +161,7 @@ def test_the_judge_is_asked_by_its_chat_template_with_what_the_command_says(
         made.extend([url, model, key, prompting.chat, options])
         return OracleJudge(run)
 
-    monkeypatch.setattr("stepward.generation.server.ServerGenerator", server)
+    monkeypatch.setattr("stepward.generation.openai.engine.ServerGenerator", server)
     asked = ("judge", run, "--url", "http://localhost:1/v1", "--model", "big", "--key", "MY_KEY")
     text = said(*asked, "--option", "concurrency=4", "--option", "timeout=2.5")
     assert made == ["http://localhost:1/v1", "big", "MY_KEY", True, {"concurrency": 4, "timeout": 2.5}]

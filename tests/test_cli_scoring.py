@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import stepward
 from stepward.cli import program as cli
-from stepward.rewards.hub_conventions import CONVENTIONS
+from stepward.reward_models.hub.registry import CONVENTIONS
 
 QUESTION = "She has 16 eggs and eats 3. How many are left?"
 

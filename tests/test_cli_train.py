@@ -10,7 +10,7 @@ from raising import refused
 from tiny_world import save_base
 
 from stepward.cli import program as cli
-from stepward.rewards.scorer import load_scorer
+from stepward.reward_models.scorer import load_scorer
 
 torch.set_num_threads(1)
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from stepward.demo_generator import BASES, ROUNDS, Round, Settings, make, train_tokenizer
-from stepward.generation.local import LocalGenerator
-from stepward.generation.protocol import Prompt, Sampling
-from stepward.pipeline.layout import embedded_generator
-from stepward.problems.arithmetic import LEVELS, stories
-from stepward.problems.story import careless_solution
-from stepward.problems.wordings import DAYS, NAMES, THINGS
+from stepward.generation.interface import Prompt, Sampling
+from stepward.generation.local.engine import LocalGenerator
+from stepward.problems.arithmetic.dataset import LEVELS, stories
+from stepward.problems.arithmetic.story import careless_solution
+from stepward.problems.arithmetic.templates import DAYS, NAMES, THINGS
+from stepward.storage.run_dir import embedded_generator
 
 TINY = Settings(rounds=(Round(5, 120, 0.05), Round(5, 60, 0.03)), batch=4, hidden=32, layers=1, inner=32)
 

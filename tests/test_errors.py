@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stepward.errors import CODES, StepwardError
-from stepward.generation.server_calls import RefusedByServer
+from stepward.generation.openai.client import RefusedByServer
 from stepward.rows import BadRows
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "errors.md"

@@ -11,9 +11,9 @@ from raising import holds, refused
 from tiny_hub import COMMITS, FakeHub, save_trl
 
 from stepward.hub import HubName, hub_name, not_found
-from stepward.manifest import Manifest
 from stepward.models import load_tokenizer, model_folder, pinned
 from stepward.rows import BadRows, find_rows, pinned_source
+from stepward.storage.manifest import Manifest
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import stepward
 from stepward.cli import app
-from stepward.generation import local
+from stepward.generation.local import engine as local
 
 
 def test_windows_is_refused_by_one_import_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ from datasets import IterableDataset
 from tiny_world import make_world
 from torch import multiprocessing
 
-from stepward.rewards.configs import ORMConfig, PreferenceConfig, PRMConfig
-from stepward.rewards.preference import PreferenceTrainer
-from stepward.rewards.stepwise import ORMTrainer, PRMTrainer
+from stepward.reward_models.configs import ORMConfig, PreferenceConfig, PRMConfig
+from stepward.reward_models.training.reward_trainer import PreferenceTrainer
+from stepward.reward_models.training.step_trainers import ORMTrainer, PRMTrainer
 
 Kind = Literal["prm", "orm", "bt", "label tokens", "ranking"]
 KINDS: tuple[Kind, ...] = ("prm", "orm", "bt", "label tokens", "ranking")

@@ -39,7 +39,7 @@ def convert(
 ) -> None:
     """Convert a source from one format to another; what can't be is set aside beside OUT, with its reason."""
     from stepward.formats import Choices
-    from stepward.formats.converting import convert as convert_source
+    from stepward.formats.convert import convert as convert_source
 
     if neutral not in ("positive", "negative", "drop"):
         raise StepwardError(
@@ -84,9 +84,9 @@ def stats(
     """Say what a source is like before training on it: rows, labels, lengths, duplicates."""
     import orjson
 
-    from stepward.curation.showing import statistics_tables
-    from stepward.curation.statistics import describe
-    from stepward.store import atomic
+    from stepward.curation.statistics.summary import describe
+    from stepward.curation.statistics.tables import statistics_tables
+    from stepward.storage.parquet import atomic
 
     counter = None if tokenizer is None else _token_counter(tokenizer)
     found = describe(source, format=form, count_tokens=counter, max_lengths=max_length or ())
@@ -127,10 +127,10 @@ def split(
     without_question: Annotated[str, typer.Option(help="Rows without a question: refuse, or whole.")] = "refuse",
 ) -> None:
     """Cut a source into parts by problem, never by row; the rows are written as they stood."""
-    from stepward.curation.shares import parse_parts
-    from stepward.curation.showing import split_table
-    from stepward.curation.splitting import split as cut_source
-    from stepward.formats.converting import Rejected, rejected_path
+    from stepward.curation.split.sizes import parse_parts
+    from stepward.curation.split.split import split as cut_source
+    from stepward.curation.statistics.tables import split_table
+    from stepward.formats.convert import Rejected, rejected_path
 
     with Rejected(rejected_path(folder)) as rejected:
         made = cut_source(
@@ -160,9 +160,9 @@ def overlap(
     other_form: Annotated[str | None, typer.Option("--other-format", help="The others' format, likewise.")] = None,
 ) -> None:
     """Find a source's problems that are in other sets, or twice in itself; list them, remove them."""
-    from stepward.curation.overlap import overlap as find
-    from stepward.curation.overlap import write_clean, write_matches
-    from stepward.curation.showing import overlap_table
+    from stepward.curation.dedup.overlap import overlap as find
+    from stepward.curation.dedup.overlap import write_clean, write_matches
+    from stepward.curation.statistics.tables import overlap_table
 
     found = find(
         source, others or (), format=form, other_format=other_form, kinds=kinds.split(","),  # type: ignore[arg-type]

@@ -20,10 +20,10 @@ from stepward.cli.tables import figures_table
 from stepward.errors import StepwardError
 
 if TYPE_CHECKING:
+    from stepward.evaluation.best_of_n.evaluate import Row
     from stepward.evaluation.compare import Comparison, Pair
-    from stepward.evaluation.external import External, Progress
-    from stepward.evaluation.measured import Measured
-    from stepward.evaluation.summary import Row
+    from stepward.evaluation.loaded_run import Measured
+    from stepward.evaluation.score_files.evaluate import External, Progress
 
 _SHOWN_NS = 4
 """Most N that a terminal of 80 columns has room for."""
@@ -73,7 +73,8 @@ def evaluate_scores(
     ] = None,
 ) -> None:
     """Measure best-of-N and voting by scores that any tool wrote: docs/external-scores.md."""
-    from stepward.evaluation import external, external_folder
+    from stepward.evaluation.score_files import evaluate as external
+    from stepward.evaluation.score_files import io as external_folder
 
     for path in (to_json, to_csv):
         if path is not None and path.resolve() in [file.resolve() for file in (*files, *(validation or ()))]:
@@ -103,7 +104,7 @@ def evaluate_scores(
 
 def _chosen(measured: "External") -> list[str]:
     """What validation problems chose, a line a model."""
-    from stepward.report.wording import how, name
+    from stepward.report.run.text import how, name
 
     return [
         f"{name(one.method)}: {how(one, one.n)}, chosen on {one.problems:,} validation problems."
@@ -129,9 +130,9 @@ def _names(given: list[str] | None) -> list[str] | None:
 
 
 def _write_csv(measured: "External", path: Path) -> None:
-    from stepward.evaluation.summary import Row
-    from stepward.spreadsheet import csv_text
-    from stepward.store import atomic
+    from stepward.evaluation.best_of_n.evaluate import Row
+    from stepward.storage.parquet import atomic
+    from stepward.storage.spreadsheet import csv_text
 
     names = [field.name for field in fields(Row)]
     with atomic(path) as file:
@@ -140,7 +141,7 @@ def _write_csv(measured: "External", path: Path) -> None:
 
 def _scores_table(rows: "Sequence[Row]") -> Table:
     """Every method, voting and aggregation, at as many N as there is room for, with the interval at the largest."""
-    from stepward.report.wording import VOTING_NAMES, aggregation_name, name, percent, with_spread
+    from stepward.report.run.text import VOTING_NAMES, aggregation_name, name, percent, with_spread
 
     ns = sorted({row.n for row in rows})
     room = _SHOWN_NS - (ns[-1] > 99) if all(row.std is None for row in rows) else _SHOWN_NS - 2
@@ -201,8 +202,8 @@ def compare(
 ) -> None:
     """Compare runs method by method, paired where their problems are the same; or the methods of one run."""
     from stepward.evaluation.compare import compare_runs
-    from stepward.evaluation.external_folder import read_all
-    from stepward.store import write_json
+    from stepward.evaluation.score_files.io import read_all
+    from stepward.storage.parquet import write_json
 
     if to_json is not None and to_json.resolve() in [path.resolve() for path in paths]:
         raise StepwardError(
@@ -232,7 +233,7 @@ def compare(
 
 def _runs_table(compared: "Comparison", runs: "Sequence[Measured]") -> Table:
     """A row a method, a column a run."""
-    from stepward.report.wording import deviates, name, with_spread
+    from stepward.report.run.text import deviates, name, with_spread
 
     spread = "± standard deviation over seeds" if deviates(row for run in runs for row in run.rows) else None
     table = figures_table(f"Accuracy in percent, N = {compared.n}", spread)
@@ -255,7 +256,7 @@ def _runs_table(compared: "Comparison", runs: "Sequence[Measured]") -> Table:
 
 
 def _way(run: "Measured", method: str) -> str:
-    from stepward.report.wording import VOTING_NAMES, aggregation_name
+    from stepward.report.run.text import VOTING_NAMES, aggregation_name
 
     voting, aggregation = run.way(method)
     return f"{VOTING_NAMES[voting]}, {aggregation_name(aggregation)}" if voting and aggregation else ""
@@ -263,7 +264,7 @@ def _way(run: "Measured", method: str) -> str:
 
 def _pair_table(pair: "Pair", n: int) -> Table:
     """The differences of two runs, or of the methods of one."""
-    from stepward.report.wording import name, needed, p_value, points
+    from stepward.report.run.text import name, needed, p_value, points
 
     inside = pair.first == pair.second
     one = pair.differences[0]
@@ -284,7 +285,7 @@ def _pair_table(pair: "Pair", n: int) -> Table:
 
 def _tested(compared: "Comparison") -> str:
     """What the comparisons are over, how many there are, and which methods are single models."""
-    from stepward.report.wording import name
+    from stepward.report.run.text import name
 
     sides = [side for pair in compared.pairs for each in pair.differences for side in (each.first, each.second)]
     single = dict.fromkeys(f"{name(side.method)} of {side.run}" for side in sides if side.seeds == 1)

@@ -26,7 +26,7 @@ def grade(
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as one JSON object.")] = False,
 ) -> None:
     """Grade a file's answers against its references."""
-    from stepward.grading.files import grade_file
+    from stepward.grading.dataset import grade_file
 
     graded = grade_file(
         file, to, reference=reference, answer=answer, response=response, style=style, reference_style=reference_style,

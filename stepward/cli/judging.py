@@ -13,9 +13,9 @@ from stepward.cli.program import say
 from stepward.errors import StepwardError
 
 if TYPE_CHECKING:
-    from stepward.evaluation.error_benchmarks import ErrorBenchmark
-    from stepward.evaluation.first_errors import Threshold
-    from stepward.evaluation.predictions import Prediction
+    from stepward.evaluation.error_detection.benchmarks import ErrorBenchmark
+    from stepward.evaluation.error_detection.first_error import Threshold
+    from stepward.evaluation.error_detection.predictions import Prediction
 
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Decides the resamples of the intervals.")]
@@ -52,9 +52,9 @@ def evaluate_first_error(
 ) -> None:
     """Measure how well a model finds wrong steps: docs/first-error.md."""
     from stepward.cli.judging_tables import difference_table, first_error_lines, first_error_tables
-    from stepward.evaluation.error_benchmarks import read_benchmark
-    from stepward.evaluation.error_differences import compare_errors
-    from stepward.evaluation.finding_errors import measure_errors
+    from stepward.evaluation.error_detection.benchmarks import read_benchmark
+    from stepward.evaluation.error_detection.compare import compare_errors
+    from stepward.evaluation.error_detection.evaluate import measure_errors
 
     if threshold is not None and threshold_from is not None:
         raise StepwardError("--threshold and --threshold-from: give one of them", code="conflict", field="--threshold")
@@ -97,9 +97,9 @@ def evaluate_pairs(
 ) -> None:
     """Measure how often preferred answers score above rejected ones: docs/pairs.md."""
     from stepward.cli.judging_tables import difference_table, pair_tables
-    from stepward.evaluation.pair_differences import compare_pairs
-    from stepward.evaluation.pair_rows import guess_benchmark, read_pairs
-    from stepward.evaluation.pairs import measure_pairs
+    from stepward.evaluation.preference.accuracy import measure_pairs
+    from stepward.evaluation.preference.compare import compare_pairs
+    from stepward.evaluation.preference.rows import guess_benchmark, read_pairs
 
     _keep(to_json, [file, *([] if against is None else [against])])
     pairs = read_pairs(file)
@@ -155,9 +155,9 @@ def _judged(
     benchmark: "ErrorBenchmark", path: str, threshold: float | None, threshold_from: str | None
 ) -> "tuple[list[Prediction], Threshold]":
     """A file's predictions in the order of the rows, and where wrong steps begin in them."""
-    from stepward.evaluation.finding_errors import find_threshold
-    from stepward.evaluation.first_errors import Threshold
-    from stepward.evaluation.predictions import matched, read_predictions
+    from stepward.evaluation.error_detection.evaluate import find_threshold
+    from stepward.evaluation.error_detection.first_error import Threshold
+    from stepward.evaluation.error_detection.predictions import matched, read_predictions
 
     given = read_predictions(path)
     if threshold_from is not None:
@@ -171,9 +171,9 @@ def _threshold_from(
     source: str, benchmark: "ErrorBenchmark", given: "tuple[Prediction, ...]", path: str
 ) -> "tuple[Threshold, list[Prediction]]":
     """The threshold that a file gives or is chosen on, and the predictions of the benchmark's rows."""
-    from stepward.evaluation.error_benchmarks import read_benchmark
-    from stepward.evaluation.finding_errors import choose_on, stored_threshold
-    from stepward.evaluation.predictions import matched
+    from stepward.evaluation.error_detection.benchmarks import read_benchmark
+    from stepward.evaluation.error_detection.evaluate import choose_on, stored_threshold
+    from stepward.evaluation.error_detection.predictions import matched
 
     stored = stored_threshold(Path(source))
     if stored is not None:
@@ -208,7 +208,7 @@ def _keep(to_json: Path | None, read: list[str]) -> None:
 
 
 def _write(to_json: Path | None, figures: dict[str, object]) -> None:
-    from stepward.store import write_json
+    from stepward.storage.parquet import write_json
 
     if to_json is not None:
         write_json(to_json, figures)

@@ -7,19 +7,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from stepward.cli.tables import add_numbers, figures_table
-from stepward.report.wording import p_value, points
+from stepward.report.run.text import p_value, points
 
 if TYPE_CHECKING:
     from stepward.evaluation.calibration import Calibration, Reliability
-    from stepward.evaluation.figure_differences import FigureDifference
-    from stepward.evaluation.finding_errors import FoundErrors
-    from stepward.evaluation.first_errors import Located
-    from stepward.evaluation.pairs import Accuracy, Pairs
+    from stepward.evaluation.error_detection.evaluate import FoundErrors
+    from stepward.evaluation.error_detection.first_error import Located
+    from stepward.evaluation.preference.accuracy import Accuracy, Pairs
+    from stepward.evaluation.stats.paired_metric import FigureDifference
 
 
 def first_error_tables(found: "FoundErrors") -> list[Table]:
     """The benchmark's own figures first."""
-    from stepward.evaluation.error_benchmarks import PRMBENCH, PROCESSBENCH
+    from stepward.evaluation.error_detection.benchmarks import PRMBENCH, PROCESSBENCH
 
     if found.benchmark == PRMBENCH:
         return [_prm_table(found), _validity_table(found)]

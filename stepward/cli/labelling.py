@@ -34,12 +34,12 @@ def label(
     to: Annotated[Path | None, typer.Option("--to", help="The Parquet file to write.")] = None,
 ) -> None:
     """Label a run's solutions again from its stored counts; nothing is sampled."""
-    from stepward.manifest import Manifest
-    from stepward.pipeline.labels import Filters, Told, labels_by_batch
-    from stepward.pipeline.layout import Layout
-    from stepward.recipes.load import of_run
+    from stepward.pipeline.stages.labels import Filters, Told, labels_by_batch
+    from stepward.recipes.loading import of_run
     from stepward.records import StepLabels
-    from stepward.store import locked, write_batches
+    from stepward.storage.manifest import Manifest
+    from stepward.storage.parquet import locked, write_batches
+    from stepward.storage.run_dir import Layout
 
     if kind not in ("hard", "soft", "er"):
         raise StepwardError(f"--kind {kind}: expected hard, soft or er", code="unknown_name", field="--kind")
@@ -88,9 +88,9 @@ def evaluate_label_noise(
     """Hold labels against people's, by the first wrong step: found, early, late, missed or invented."""
     from dataclasses import asdict
 
-    from stepward.evaluation.label_noise import label_noise
+    from stepward.evaluation.labels.noise import label_noise
     from stepward.rows import refuse_over
-    from stepward.store import write_json
+    from stepward.storage.parquet import write_json
 
     for option, value in (("--above", above), ("--true-above", true_above)):
         if not 0 <= value <= 1:

@@ -16,9 +16,9 @@ from stepward.cli.tables import add_numbers, figures_table
 from stepward.errors import StepwardError
 
 if TYPE_CHECKING:
-    from stepward.evaluation.label_costs import LabelCost
-    from stepward.labelling.filters import Filtered
-    from stepward.pipeline.label_sources import KindNoise
+    from stepward.evaluation.labels.cost import LabelCost
+    from stepward.labeling.filters import Filtered
+    from stepward.pipeline.stages.extra_labels import KindNoise
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 
@@ -44,10 +44,10 @@ def judge(
     ] = None,
 ) -> None:
     """Ask a model for the first wrong step of every solution of a run, and label by it: RUN#judge."""
-    from stepward.generation.prompting import Prompting
-    from stepward.generation.protocol import Sampling
-    from stepward.generation.server import ServerGenerator
-    from stepward.pipeline.label_sources import judge_run
+    from stepward.generation.interface import Sampling
+    from stepward.generation.openai.engine import ServerGenerator
+    from stepward.generation.prompts import Prompting
+    from stepward.pipeline.stages.extra_labels import judge_run
 
     engine = ServerGenerator(url, model, key, Prompting(chat=True), **_options(options or []))
     with _bar("judging") as (bar, task):
@@ -72,14 +72,14 @@ def match_steps(
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
 ) -> None:
     """Label a run's steps by those of right solutions, as DIVERSE does: RUN#rules, or RUN#nli."""
-    from stepward.labelling.rules import rule_labels
-    from stepward.pipeline.label_sources import run_solutions, write_labels
+    from stepward.labeling.diverse import rule_labels
+    from stepward.pipeline.stages.extra_labels import run_solutions, write_labels
 
     solutions = run_solutions(folder)
     if nli is None:
         labels, kind, facts = rule_labels(solutions), "rules", {}
     else:
-        from stepward.labelling.nli import EntailmentModel, nli_labels
+        from stepward.labeling.entailment import EntailmentModel, nli_labels
 
         model = EntailmentModel(nli, entailment, batch=batch, device=device)
         labels, kind = nli_labels(solutions, model, threshold), "nli"
@@ -97,7 +97,7 @@ def consensus(
     above: Annotated[float, typer.Option(help="A step is right if its label is above this; 0 for soft labels.")] = 0.5,
 ) -> None:
     """Keep the solutions on whose first error two kinds of a run's labels agree: RUN#consensus."""
-    from stepward.pipeline.label_sources import consensus_run
+    from stepward.pipeline.stages.extra_labels import consensus_run
 
     _say_labels(folder, "consensus", consensus_run(folder, one, other, above))
 
@@ -110,8 +110,8 @@ def trees(
     """Write the trees that a run's search grew as OmegaPRM's rows, to train on or to convert."""
     import orjson
 
-    from stepward.pipeline.label_sources import run_trees
-    from stepward.store import atomic
+    from stepward.pipeline.stages.extra_labels import run_trees
+    from stepward.storage.parquet import atomic
 
     count = 0
     with atomic(to) as file:
@@ -130,8 +130,8 @@ def evaluate_labels(
     """Compare the labels of runs, and what they cost, with the arithmetic world's oracle."""
     from dataclasses import asdict
 
-    from stepward.pipeline.label_sources import compare_labels
-    from stepward.store import write_json
+    from stepward.pipeline.stages.extra_labels import compare_labels
+    from stepward.storage.parquet import write_json
 
     if plot is not None and plot.suffix not in (".svg", ".png"):
         raise StepwardError(
@@ -147,7 +147,7 @@ def evaluate_labels(
         write_json(to_json, {"strategies": [asdict(row) for row in costs], "kinds": [asdict(row) for row in noise]})
         say(f"Figures: {to_json}")
     if plot is not None:
-        from stepward.report.label_plot import draw_label_costs
+        from stepward.report.plots.label_cost import draw_label_costs
 
         draw_label_costs(costs, plot)
         say(f"Plot: {plot}")

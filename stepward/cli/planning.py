@@ -13,10 +13,10 @@ from stepward.cli.program import app, say
 from stepward.errors import StepwardError
 
 if TYPE_CHECKING:
+    from stepward.planning.gpus import Card
+    from stepward.planning.memory import Cost, Setup
     from stepward.recipes.training import TrainingRecipe
-    from stepward.rewards.cards import Card
-    from stepward.rewards.configs import RewardConfig
-    from stepward.rewards.cost import Cost, Setup
+    from stepward.reward_models.configs import RewardConfig
 
 GIB = 2**30
 
@@ -67,8 +67,8 @@ def plan(
         plan_run(words or [], sample, _card(card, memory, tflops), gpus, mfu or UTILISATION, price, as_json)
         return
     from stepward.cli.training import recipe_of
-    from stepward.pipeline.training_options import checked
-    from stepward.rewards.cost_shapes import check_model
+    from stepward.pipeline.training.options import checked
+    from stepward.planning.model_shapes import check_model
 
     options = [word for word in words or [] if "=" in word]
     if len(options) == len(words or []) and not any(word.startswith("data.") for word in options):
@@ -101,10 +101,10 @@ def planned(
     Raises:
         StepwardError: A model, option or row that can't be planned with.
     """
-    from stepward.rewards.cost import estimate
-    from stepward.rewards.cost_advice import advise
-    from stepward.rewards.cost_shapes import model_config
-    from stepward.rewards.cost_tokens import largest_pass, longest_of
+    from stepward.planning.memory import estimate
+    from stepward.planning.model_shapes import model_config
+    from stepward.planning.suggestions import advise
+    from stepward.planning.token_counts import largest_pass, longest_of
 
     args = config_for_card(recipe)
     shape, head = model_config(_place(recipe.model)), args.asked_head  # type: ignore[attr-defined]
@@ -139,7 +139,7 @@ def planned(
 
 def _memory_facts(cost: "Cost", card: "Card", laid: Any) -> dict[str, Any]:
     """What a plan says of memory."""
-    from stepward.rewards.cost_tokens import computed_tokens
+    from stepward.planning.token_counts import computed_tokens
 
     return {
         "card": card.name,
@@ -158,7 +158,7 @@ def config_for_card(recipe: "TrainingRecipe") -> "RewardConfig":
     Raises:
         StepwardError: An option that makes no sense.
     """
-    from stepward.pipeline.training_options import make_config
+    from stepward.pipeline.training.options import make_config
 
     # These look for libraries and devices of the machine that trains; the plan is told of sharding by --sharding.
     elsewhere = ("deepspeed", "fsdp", "fsdp_config", "use_cpu", "bf16", "fp16", "torch_compile", "tf32")
@@ -168,8 +168,8 @@ def config_for_card(recipe: "TrainingRecipe") -> "RewardConfig":
 
 def setup_of(recipe: "TrainingRecipe", args: "RewardConfig", gpus: int, sharding: str) -> "Setup":
     """How a recipe trains, as far as it costs memory; GPUs compute in bfloat16 where it doesn't say otherwise."""
-    from stepward.pipeline.training import adapter_of
-    from stepward.rewards.cost import Setup
+    from stepward.pipeline.training.train import adapter_of
+    from stepward.planning.memory import Setup
 
     options = recipe.config
     loading = dict(options.get("model_init_kwargs") or {})
@@ -199,7 +199,7 @@ def setup_of(recipe: "TrainingRecipe", args: "RewardConfig", gpus: int, sharding
 
 def _place(model: str) -> str:
     """Where a model's configuration is: the embedded generator's folder, or as it is named."""
-    from stepward.pipeline.layout import EMBEDDED, Layout
+    from stepward.storage.run_dir import EMBEDDED, Layout
 
     return str(Layout.model(model)) if model == EMBEDDED else model
 
@@ -215,8 +215,8 @@ def _with_batch_of_one(args: "RewardConfig") -> "RewardConfig":
 def _counted(recipe: "TrainingRecipe", args: "RewardConfig", longest: int, gpus: int, count: int) -> tuple[Any, str]:
     """The tokens of the recipe's data, or None and why they are not known."""
     from stepward.models import load_tokenizer
-    from stepward.pipeline.training_rows import load_rows
-    from stepward.rewards.cost_tokens import count_tokens
+    from stepward.pipeline.training.dataset import load_rows
+    from stepward.planning.token_counts import count_tokens
 
     if recipe.data.train == _NO_DATA:
         return None, "not known: give --data or --tokens"
@@ -245,7 +245,7 @@ def _epochs(args: "RewardConfig", counted: Any, gpus: int) -> float:
 def _card(name: str, memory: float | None, tflops: float | None) -> "Card":
     from dataclasses import replace
 
-    from stepward.rewards.cards import Card, card_named
+    from stepward.planning.gpus import Card, card_named
 
     if memory is not None and tflops is not None:
         return Card("given", memory, tflops, 0)

@@ -10,9 +10,9 @@ from rich.table import Table
 from stepward.cli.program import say
 
 if TYPE_CHECKING:
-    from stepward.pipeline.rollout_plan import RolloutPlan
-    from stepward.recipes.schema import Recipe
-    from stepward.rewards.cards import Card
+    from stepward.pipeline.plan_rollouts import RolloutPlan
+    from stepward.planning.gpus import Card
+    from stepward.recipes.run import Recipe
 
 UTILISATION = 0.1
 """Share of a card's matrix rate that decoding large batches is assumed to reach; memory's bandwidth bounds it."""
@@ -20,7 +20,7 @@ UTILISATION = 0.1
 
 def is_run(words: list[str]) -> bool:
     """Whether what is to be planned is a run's recipe, and not a training's."""
-    from stepward.recipes.load import named_recipes
+    from stepward.recipes.loading import named_recipes
     from stepward.recipes.yaml_files import read_yaml
 
     first = words[0] if words else ""
@@ -37,8 +37,8 @@ def plan_run(
 ) -> None:
     """Measures a sample of the recipe's rollouts and says what all of it takes."""
     from stepward.models import quiet
-    from stepward.pipeline.rollout_plan import plan_rollouts
-    from stepward.recipes.load import load_recipe
+    from stepward.pipeline.plan_rollouts import plan_rollouts
+    from stepward.recipes.loading import load_recipe
 
     recipe = load_recipe(words[0], words[1:])
     console = Console(stderr=as_json)
@@ -82,7 +82,7 @@ def _parameters(model: str) -> int:
     """A local model's weights; 0 where they can't be counted, as on a server."""
     from safetensors import safe_open
 
-    from stepward.pipeline.layout import Layout
+    from stepward.storage.run_dir import Layout
 
     count = 0
     for path in sorted(Layout.model(model).glob("*.safetensors")):

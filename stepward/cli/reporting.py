@@ -23,8 +23,8 @@ def report(
     ] = None,
 ) -> None:
     """Draw the page of a finished run, or of several beside one another."""
-    from stepward.pipeline.layout import Layout
-    from stepward.pipeline.page import check_picture, draw_picture, report_runs
+    from stepward.pipeline.report_data import check_picture, draw_picture, report_runs
+    from stepward.storage.run_dir import Layout
 
     if picture is not None:
         check_picture(picture)

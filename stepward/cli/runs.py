@@ -35,13 +35,12 @@ def run(
     gpus: GpusOption = None,
 ) -> None:
     """Run a recipe from its problems to its report; run it again to go on where it stopped."""
-    from stepward.evaluation.folder import read
-    from stepward.pipeline.run import run_recipe
-    from stepward.pipeline.set_aside import told
-    from stepward.pipeline.ways import Ways
-    from stepward.recipes.load import load_recipe
+    from stepward.evaluation.best_of_n.io import read
+    from stepward.pipeline.runner import Ways, run_recipe
+    from stepward.pipeline.stages.set_aside import told
+    from stepward.recipes.loading import load_recipe
+    from stepward.report.run.text import headline
     from stepward.report.terminal import summary_table
-    from stepward.report.wording import headline
 
     console = Console()
     plan = load_recipe(recipe, overrides or [])
@@ -80,7 +79,7 @@ def merge(
     to: Annotated[Path, typer.Option("--to", help="The merged run's folder.")],
 ) -> None:
     """Join the parts of a run that several machines did; then run its recipe there to go on."""
-    from stepward.pipeline.merging import merge_runs
+    from stepward.pipeline.reuse.merge import merge_runs
 
     found = merge_runs(parts, to)
     say(f"{to}: " + ", ".join(f"{stage} {units}" for stage, units in found.items()) + " finished units")
@@ -103,7 +102,7 @@ def show(
 @app.command()
 def recipes() -> None:
     """List the recipes that come with Stepward."""
-    from stepward.recipes.load import load_recipe, named_recipes
+    from stepward.recipes.loading import load_recipe, named_recipes
 
     for name in named_recipes():
         say(f"{name:<18} {load_recipe(name).about}")
@@ -123,7 +122,7 @@ def demo_generator(
 
     from stepward.demo_generator import BASES, Settings, make
     from stepward.errors import StepwardError
-    from stepward.files import refuse_filled
+    from stepward.storage.files import refuse_filled
 
     if base is not None and base not in BASES:
         raise StepwardError(

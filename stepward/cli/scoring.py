@@ -15,8 +15,8 @@ from stepward.errors import StepwardError
 from stepward.hub import hub_name, not_found
 
 if TYPE_CHECKING:
-    from stepward.rewards.hub_files import Progress as Told
-    from stepward.rewards.scorer import Scorer
+    from stepward.reward_models.score_files.score_file import Progress as Told
+    from stepward.reward_models.scorer import Scorer
 
 _DTYPES = ("float32", "bfloat16", "float16")
 _SPLITS = ("lines", "paragraphs")
@@ -69,7 +69,7 @@ def score(
 @app.command()
 def scorers() -> None:
     """List the conventions that --scorer takes."""
-    from stepward.rewards.hub_conventions import CONVENTIONS, OWN
+    from stepward.reward_models.hub.registry import CONVENTIONS, OWN
 
     say(f"{OWN:<14} a model that Stepward trained")
     for one in CONVENTIONS.values():
@@ -77,7 +77,7 @@ def scorers() -> None:
 
 
 def _load(model: str, scorer: str | None, separator: str | None, device: str | None, dtype: str) -> "Scorer":
-    from stepward.rewards.hub_scorer import load_scorer
+    from stepward.reward_models.hub.scorer import load_scorer
 
     if separator is not None:
         separator = separator.replace("\\n", "\n").replace("\\t", "\t")  # as a shell gives them
@@ -86,15 +86,15 @@ def _load(model: str, scorer: str | None, separator: str | None, device: str | N
 
 def _split(loaded: "Scorer", asked: str | None) -> Any:
     """How solutions are split: as asked, or as the convention's own data are."""
-    from stepward.rewards.hub_scorer import HubScorer
+    from stepward.reward_models.hub.scorer import HubScorer
 
     usual = "paragraphs" if isinstance(loaded, HubScorer) and loaded.convention.paragraphs else "lines"
     return asked or usual
 
 
 def _score_one(loaded: "Scorer", problem: str, solution: str, split: str | None) -> None:
-    from stepward.rewards.hub_scorer import gives_one_score, gives_reward
-    from stepward.rewards.hub_tasks import split_solution
+    from stepward.reward_models.hub.scorer import gives_one_score, gives_reward
+    from stepward.reward_models.score_files.rows import split_solution
 
     if gives_one_score(loaded):
         reward = f", reward {loaded.reward_many([(problem, [[solution]])])[0][0]:.3f}" if gives_reward(loaded) else ""
@@ -119,8 +119,8 @@ def _score_file(
     set_aside: bool,
 ) -> None:
     from stepward.models import model_folder
-    from stepward.rewards.hub_files import score_file
-    from stepward.rewards.hub_models import device_named, weights_mark
+    from stepward.reward_models.hub.loading import device_named, weights_mark
+    from stepward.reward_models.score_files.score_file import score_file
 
     # All that may change a digit of a score.
     mark = " ".join([weights_mark(model_folder(model)), *map(str, settings), str(device_named(device))])

@@ -12,7 +12,7 @@ from rich.table import Table
 from stepward.cli.program import app, say
 
 if TYPE_CHECKING:
-    from stepward.report.study_tables import StudyReport
+    from stepward.report.study.tables import StudyReport
 
 
 @app.command()
@@ -27,8 +27,8 @@ def study(
     only_tables: Annotated[bool, typer.Option("--only-tables", help="Run nothing; tabulate what is finished.")] = False,
 ) -> None:
     """Run a study's cells, go on where it stopped, and lay its tables beside the paper's."""
-    from stepward.pipeline.studies import run_study, tabulate_study
-    from stepward.recipes.study_plan import load_study
+    from stepward.pipeline.studies.run import run_study, tabulate_study
+    from stepward.recipes.study.plan import load_study
 
     plan = load_study(name, overrides or [])
     folder = runs / plan.study.name
@@ -39,7 +39,7 @@ def study(
 
 def _show(report: "StudyReport") -> None:
     """The tables and checks in the terminal."""
-    from stepward.report.study_tables import difference, headings, lines
+    from stepward.report.study.tables import difference, headings, lines
 
     console = Console()
     for one in report.tables:
@@ -57,8 +57,8 @@ def _show(report: "StudyReport") -> None:
 @app.command()
 def studies() -> None:
     """List the studies that come with Stepward."""
-    from stepward.recipes.study import named_studies
-    from stepward.recipes.study_plan import load_study
+    from stepward.recipes.study.plan import load_study
+    from stepward.recipes.study.schema import named_studies
 
     for name in named_studies():
         plan = load_study(name)

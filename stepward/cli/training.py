@@ -39,8 +39,8 @@ def train(
     ray: Annotated[bool, typer.Option("--ray", help="Train a grid's cells on Ray.")] = False,
 ) -> None:
     """Train a reward model: from a recipe, or from --kind, --model and --data."""
-    from stepward.pipeline.training_options import checked
-    from stepward.pipeline.training_places import check_places
+    from stepward.pipeline.training.options import checked
+    from stepward.pipeline.training.paths import check_places
 
     given = {"kind": kind, "model": model, "data.train": data, "data.eval": evaluation, "data.format": form}
     recipe = recipe_of(words or [], {name: value for name, value in given.items() if value is not None}, config)
@@ -110,7 +110,7 @@ def _name(content: dict[str, Any]) -> str:
 
 
 def _train_one(recipe: Any, folder: Path, resume: bool, overwrite: bool) -> None:
-    from stepward.pipeline.training import train as train_recipe
+    from stepward.pipeline.training.train import train as train_recipe
 
     facts = train_recipe(recipe, folder, _console(), resume=resume, overwrite=overwrite)
     if not _first_process():
@@ -121,7 +121,7 @@ def _train_one(recipe: Any, folder: Path, resume: bool, overwrite: bool) -> None
 
 
 def _train_grid(recipe: Any, folder: Path, console: Console, **ways: Any) -> None:
-    from stepward.pipeline.training_grid import grid_table, train_grid
+    from stepward.pipeline.training.sweep import grid_table, train_grid
 
     lines = train_grid(recipe, folder, console, **ways)
     if not _first_process():

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stepward.errors import StepwardError
-from stepward.evaluation.error_benchmarks import row_id
-from stepward.evaluation.predictions import step_scores
-from stepward.evaluation.row_intervals import limits, resampled_aucs, resampled_sums
-from stepward.formats.fields import items, share
-from stepward.rewards.metrics import BINS, RIGHT_ABOVE, auc, bin_of, brier, cross_entropy, log_loss
+from stepward.evaluation.error_detection.benchmarks import row_id
+from stepward.evaluation.error_detection.predictions import step_scores
+from stepward.evaluation.stats.bootstrap import limits, resampled_aucs, resampled_sums
+from stepward.formats.checks import items, share
+from stepward.metrics import BINS, RIGHT_ABOVE, auc, bin_of, brier, cross_entropy, log_loss
 from stepward.rows import BadRows, Row, RowFault, find_rows
 
 Floats = NDArray[np.float64]

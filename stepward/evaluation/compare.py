@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
-from stepward.evaluation.measured import WITHOUT_MODEL, Measured
-from stepward.evaluation.paired import Sides, direction, holm, is_counted, paired_many
-from stepward.evaluation.statistics import Z
-from stepward.manifest import differences
+from stepward.evaluation.loaded_run import WITHOUT_MODEL, Measured
+from stepward.evaluation.stats.bootstrap import Z
+from stepward.evaluation.stats.paired_test import Sides, direction, holm, is_counted, paired_many
+from stepward.storage.manifest import differences
 
 Floats = NDArray[np.float64]
 

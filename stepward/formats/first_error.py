@@ -1,6 +1,6 @@
 """Labels that are said by the index of the first wrong step: right before it, wrong at it, unknown after it."""
 
-from stepward.formats.format import Choices, NotWritable, decided, positive
+from stepward.formats.base import Choices, NotWritable, decided, positive
 from stepward.records import LabelledSolution
 from stepward.rows import RowFault
 

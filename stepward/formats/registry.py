@@ -4,29 +4,25 @@ import difflib
 from pathlib import Path
 
 from stepward.errors import StepwardError
-from stepward.formats import (
-    big_bench_mistake,
+from stepward.formats.base import Fields, Format
+from stepward.formats.benchmarks import big_bench_mistake, prmbench, processbench, scan
+from stepward.formats.preferences import hh_rlhf
+from stepward.formats.preferences import trl_preference as preferences
+from stepward.formats.problems import gsm8k, gsm8k_solutions
+from stepward.formats.problems import math as math_problems
+from stepward.formats.step_labels import (
     er_prm,
-    gsm8k,
-    gsm8k_solutions,
-    hh_rlhf,
     llama_factory,
-    math_problems,
     math_shepherd,
     omegaprm,
     omegaprm_tree,
-    own,
-    preferences,
     prm800k,
-    prmbench,
-    processbench,
     rlhflow_orm,
     rlhflow_prm,
-    run_folder,
-    scan,
-    trl,
 )
-from stepward.formats.format import Fields, Format
+from stepward.formats.step_labels import stepward as own
+from stepward.formats.step_labels import stepward_run as run_folder
+from stepward.formats.step_labels import trl_stepwise as trl
 
 _MODULES = (
     own,

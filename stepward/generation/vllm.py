@@ -18,12 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from stepward.errors import StepwardError
-from stepward.generation.finish_reasons import ending_of
+from stepward.generation.interface import Completion, Meter, Prompt, Sampling, before_stop, draw_seed
+from stepward.generation.openai.finish_reasons import ending_of
 from stepward.generation.options import VLLMOptions, read_options
-from stepward.generation.prompting import Prompter, Prompting
-from stepward.generation.protocol import Completion, Meter, Prompt, Sampling
-from stepward.generation.seeds import draw_seed
-from stepward.generation.stop_texts import before_stop
+from stepward.generation.prompts import Prompter, Prompting
 from stepward.generation.thoughts import without_thoughts
 from stepward.models import load_tokenizer
 

@@ -6,12 +6,12 @@ from functools import lru_cache
 from typing import Any
 
 from stepward.errors import StepwardError
-from stepward.generation.prompting import Prompting
-from stepward.generation.protocol import Completion, Meter, Prompt, Sampling
-from stepward.generation.protocol import Generator as Engine
-from stepward.pipeline.layout import Layout
-from stepward.recipes.schema import Generator, Recipe
-from stepward.store import digest
+from stepward.generation.interface import Completion, Meter, Prompt, Sampling
+from stepward.generation.interface import Generator as Engine
+from stepward.generation.prompts import Prompting
+from stepward.recipes.run import Generator, Recipe
+from stepward.storage.parquet import digest
+from stepward.storage.run_dir import Layout
 
 GENERATOR = "generator"
 """What `rollouts.completer` says where the solutions' generator completes them."""
@@ -95,7 +95,7 @@ def _made(settings: str) -> Engine:
     examples = tuple((one.question, one.solution) for one in section.prompt.examples)
     prompting = Prompting(section.prompt.chat, section.prompt.system, examples, section.prompt.question)
     if section.engine == "server":
-        from stepward.generation.server import ServerGenerator
+        from stepward.generation.openai.engine import ServerGenerator
 
         assert section.url is not None, "the schema asks for it"
         return ServerGenerator(section.url, section.model, section.key, prompting, **section.options)
@@ -104,6 +104,6 @@ def _made(settings: str) -> Engine:
         from stepward.generation.vllm import VLLMGenerator
 
         return VLLMGenerator(folder, prompting, **section.options)
-    from stepward.generation.local import LocalGenerator
+    from stepward.generation.local.engine import LocalGenerator
 
     return LocalGenerator(folder, prompting, **section.options)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepward.answers import extract_answer, reference_fault
+from stepward.answer_extraction import extract_answer, reference_fault
 from stepward.errors import StepwardError
 from stepward.records import Problem
 from stepward.rows import BadRows, kind, read_rows

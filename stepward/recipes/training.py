@@ -2,7 +2,7 @@
 
 A recipe may be `like` another and say only what differs, so that a recipe's small twin for the CPU can't drift away
 from it. Options of the trainers are not checked here, where torch must not be imported, but before anything is read
-(stepward.pipeline.training_options).
+(stepward.pipeline.training.options).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stepward.errors import StepwardError
-from stepward.recipes.load import misfit, nearest, parse_value, parted, read_fields, set_field, shipped
-from stepward.recipes.schema import Recipe
+from stepward.recipes.loading import misfit, nearest, parse_value, parted, read_fields, set_field, shipped
+from stepward.recipes.run import Recipe
 
 STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 ETA = "eta"

@@ -1,10 +1,9 @@
 """Rows of other people's files, read strictly and as a stream: every bad row is named, none is skipped or mended."""
 
-from stepward.rows.faults import BadRows, Fault, RowFault, row_text
-from stepward.rows.files import SUFFIXES, Meter, Row, read_rows
-from stepward.rows.lines import json_line
+from stepward.rows.errors import BadRows, Fault, RowFault, row_text
+from stepward.rows.readers import SUFFIXES, Meter, Row, read_rows
 from stepward.rows.sources import files_of, find_rows, pinned_source, refuse_over
-from stepward.rows.strict import kind, value_faults
+from stepward.rows.strict_json import json_line, kind, value_faults
 
 __all__ = [
     "SUFFIXES",

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stepward.rows.pages import Pages, read_pages
-from stepward.rows.strict import LONGEST_ROW
+from stepward.rows.parquet_pages import Pages, read_pages
+from stepward.rows.strict_json import LONGEST_ROW
 
 LARGEST_PAGES = 2**28
 """Bytes that the pages of all columns may come to that are in memory at once."""

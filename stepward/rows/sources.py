@@ -9,9 +9,9 @@ from typing import Any
 
 from stepward.errors import StepwardError
 from stepward.hub import PREFIX, HubName, hub_name, not_found, pinned_data, refuse_long
-from stepward.rows.faults import BadRows
-from stepward.rows.files import SUFFIXES, Meter, Row, read_rows
-from stepward.rows.strict import value_faults
+from stepward.rows.errors import BadRows
+from stepward.rows.readers import SUFFIXES, Meter, Row, read_rows
+from stepward.rows.strict_json import value_faults
 
 SHAPED = "hub:"
 """What tells a local folder of a hub data set's shape, whose splits are read apart, from one of files: `hub:FOLDER`."""

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from stepward import formats
 from stepward.cli import app
 from stepward.errors import StepwardError
-from stepward.formats.converting import convert
+from stepward.formats.convert import convert
 from stepward.rows import BadRows, read_rows
 
 NAMES = sorted(name for name in formats.FORMATS if name != "stepward-run")

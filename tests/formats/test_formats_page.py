@@ -10,8 +10,8 @@ from pathlib import Path
 from formats.bad_fields import GOOD
 
 from stepward.formats import FORMATS
-from stepward.rows.faults import LONGEST_TEXT
-from stepward.rows.strict import DEEPEST, GIVE_UP, LONGEST_ROW
+from stepward.rows.errors import LONGEST_TEXT
+from stepward.rows.strict_json import DEEPEST, GIVE_UP, LONGEST_ROW
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "formats.md").read_text(encoding="utf-8")

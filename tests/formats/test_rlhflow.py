@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raising import refused
 
-from stepward.formats import FORMATS, Choices, NotWritable, read, rlhflow_orm, rlhflow_prm
+from stepward.formats import FORMATS, Choices, NotWritable, read
+from stepward.formats.step_labels import rlhflow_orm, rlhflow_prm
 from stepward.records import LabelledSolution
 from stepward.rows import Row, RowFault
 

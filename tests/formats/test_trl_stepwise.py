@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from raising import refused
 
 from stepward.formats import FORMATS, Choices, NotWritable
-from stepward.formats.trl import read, write
+from stepward.formats.step_labels.trl_stepwise import read, write
 from stepward.records import LabelledSolution
 from stepward.rows import Row, RowFault
 

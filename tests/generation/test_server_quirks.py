@@ -8,12 +8,12 @@ import pytest
 from fake_server import MODEL, FakeServer, Misbehave, Way, asked_of, serving, solved
 from raising import refused
 
-from stepward.generation.finish_reasons import ending_of
-from stepward.generation.prompting import Prompting
-from stepward.generation.protocol import Completion, Prompt, Sampling, failed_prompt
-from stepward.generation.server import ServerGenerator
-from stepward.pipeline import tasks
-from stepward.recipes.schema import Recipe
+from stepward.generation.interface import Completion, Prompt, Sampling, failed_prompt
+from stepward.generation.openai.engine import ServerGenerator
+from stepward.generation.openai.finish_reasons import ending_of
+from stepward.generation.prompts import Prompting
+from stepward.pipeline.stages import tasks
+from stepward.recipes.run import Recipe
 from stepward.records import Problem
 
 SAMPLING = Sampling(max_new_tokens=64)

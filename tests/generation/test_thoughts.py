@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from stepward import steps
-from stepward.answers import extract_answer
+from stepward.answer_extraction import extract_answer
 from stepward.generation.thoughts import begun_before, opened_thought, without_thoughts
 
 ANALYSIS = "<|channel|>analysis<|message|>Hm."

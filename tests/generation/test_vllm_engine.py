@@ -24,8 +24,8 @@ from tiny_llama import save_llama
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import stepward
-from stepward.generation.prompting import Prompter, Prompting
-from stepward.generation.protocol import Meter, Prompt, Sampling
+from stepward.generation.interface import Meter, Prompt, Sampling
+from stepward.generation.prompts import Prompter, Prompting
 from stepward.generation.vllm import VLLMGenerator
 
 SCRIPT = Path(__file__).with_name("vllm_draws.py")

@@ -23,15 +23,15 @@ from raising import refused
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import stepward
-from stepward.generation.prompting import Prompter, Prompting
-from stepward.generation.protocol import Completion, Prompt, Sampling
-from stepward.generation.server import ServerGenerator
+from stepward.generation.interface import Completion, Prompt, Sampling
+from stepward.generation.openai.engine import ServerGenerator
+from stepward.generation.prompts import Prompter, Prompting
 from stepward.grading.graders import load_grader
-from stepward.labelling.rollouts import draw_rollouts
-from stepward.labelling.stopping import All
-from stepward.problems.arithmetic import problems as made_problems
+from stepward.labeling.rollouts.sampling import draw_rollouts
+from stepward.labeling.rollouts.stopping import All
+from stepward.problems.arithmetic.dataset import problems as made_problems
 from stepward.records import StepRollouts
-from stepward.solutions.sampling import draw_solutions
+from stepward.solutions import draw_solutions
 
 FOLDER = Path(stepward.__file__).parent / "embedded"
 MODEL = "tiny"

@@ -14,8 +14,8 @@ from typing import Any
 # Read when vLLM is imported: no network, a small cache, and no claim on particular cores.
 os.environ.update(HF_HUB_OFFLINE="1", VLLM_CPU_KVCACHE_SPACE="1", VLLM_CPU_OMP_THREADS_BIND="nobind")
 
-from stepward.generation.prompting import Prompting
-from stepward.generation.protocol import Prompt, Sampling
+from stepward.generation.interface import Prompt, Sampling
+from stepward.generation.prompts import Prompting
 from stepward.generation.vllm import VLLMGenerator
 
 

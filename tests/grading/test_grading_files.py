@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from raising import refused
 
 from stepward.errors import StepwardError
+from stepward.grading import dataset as grading_files
 from stepward.grading import extract_answer, grade
-from stepward.grading import files as grading_files
-from stepward.grading.fields import Asked, find_fields
-from stepward.grading.files import grade_file
+from stepward.grading.columns import Asked, find_fields
+from stepward.grading.dataset import grade_file
 from stepward.rows import Row
 
 ROWS: list[dict[str, Any]] = [

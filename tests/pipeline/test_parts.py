@@ -7,7 +7,7 @@ import pytest
 from raising import refused
 from small_runs import ARITHMETIC, Stepward, content
 
-from stepward.pipeline.ways import Ways
+from stepward.pipeline.runner import Ways
 
 SAMPLED = ("problems/", "solutions/", "rollouts/")
 

@@ -9,7 +9,7 @@ import pytest
 from raising import refused
 
 from stepward.errors import StepwardError
-from stepward.pipeline.sharing_out import RETRIES, Ended, Schedule, share_out, stamp_of
+from stepward.pipeline.workers.scheduler import RETRIES, Ended, Schedule, share_out, stamp_of
 
 
 @dataclass

@@ -15,19 +15,20 @@ from typer.testing import CliRunner
 
 from stepward import cli, formats
 from stepward.errors import StepwardError
-from stepward.evaluation.external_folder import read_all
-from stepward.generation.protocol import Generator, Sampling
-from stepward.manifest import Manifest
-from stepward.pipeline import page, training
-from stepward.pipeline.borrowing import lender_of
-from stepward.pipeline.branching import Marks
-from stepward.pipeline.label_sources import compare_labels, judge_run, run_trees
-from stepward.pipeline.layout import Layout
-from stepward.pipeline.merging import merge_runs
+from stepward.evaluation.score_files.io import read_all
+from stepward.generation.interface import Generator, Sampling
+from stepward.pipeline import report_data as page
+from stepward.pipeline.reuse.fingerprints import Marks
+from stepward.pipeline.reuse.merge import merge_runs
+from stepward.pipeline.reuse.other_run import lender_of
 from stepward.pipeline.show import show_problem
-from stepward.recipes.load import of_run
+from stepward.pipeline.stages.extra_labels import compare_labels, judge_run, run_trees
+from stepward.pipeline.training import train as training
+from stepward.recipes.loading import of_run
 from stepward.recipes.training import TrainingRecipe
-from stepward.store import locked
+from stepward.storage.manifest import Manifest
+from stepward.storage.parquet import locked
+from stepward.storage.run_dir import Layout
 
 pytestmark = pytest.mark.slow
 

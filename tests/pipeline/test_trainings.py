@@ -18,24 +18,24 @@ from rich.console import Console
 from safetensors.torch import load_file
 from tiny_world import save_base
 
-from stepward.labelling.rewards import entropy_regularised
-from stepward.manifest import Manifest
-from stepward.pipeline import training_grid
-from stepward.pipeline.layout import Layout
-from stepward.pipeline.training import finished, train
-from stepward.pipeline.training_grid import cells, grid_table, tabulate, train_grid
-from stepward.pipeline.training_options import checked, make_config
-from stepward.pipeline.training_places import model_folder
-from stepward.pipeline.training_progress import TrainingProgress, figures
-from stepward.pipeline.training_rows import Source, load_rows
-from stepward.pipeline.training_world import world_preferences, world_solutions
-from stepward.problems.checker import first_error
+from stepward.labeling.labels import entropy_regularised
+from stepward.pipeline.training import sweep as training_grid
+from stepward.pipeline.training.dataset import Source, load_rows
+from stepward.pipeline.training.options import checked, make_config
+from stepward.pipeline.training.paths import model_folder
+from stepward.pipeline.training.progress import TrainingProgress, figures
+from stepward.pipeline.training.sweep import cells, grid_table, tabulate, train_grid
+from stepward.pipeline.training.synthetic import world_preferences, world_solutions
+from stepward.pipeline.training.train import finished, train
+from stepward.problems.arithmetic.checker import first_error
 from stepward.recipes.training import Data, TrainingRecipe, training_from
 from stepward.records import Problem, Solution, StepLabels, StepRollouts, prefix_id, solution_id
-from stepward.rewards.configs import ORMConfig, PreferenceConfig, PRMConfig
-from stepward.rewards.folder import read_description
-from stepward.rewards.scorer import load_scorer
-from stepward.store import write_shard
+from stepward.reward_models.configs import ORMConfig, PreferenceConfig, PRMConfig
+from stepward.reward_models.model_dir import read_description
+from stepward.reward_models.scorer import load_scorer
+from stepward.storage.manifest import Manifest
+from stepward.storage.parquet import write_shard
+from stepward.storage.run_dir import Layout
 
 torch.set_num_threads(1)
 QUIET = Console(quiet=True)

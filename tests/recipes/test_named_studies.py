@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stepward.recipes.study import named_studies
-from stepward.recipes.study_plan import Plan, load_study
+from stepward.recipes.study.plan import Plan, load_study
+from stepward.recipes.study.schema import named_studies
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "studies"

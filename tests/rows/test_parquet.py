@@ -12,8 +12,8 @@ import pytest
 from reading_memory import MEGABYTE, measured
 
 from stepward.rows import BadRows, read_rows
-from stepward.rows.pages import read_pages
-from stepward.rows.strict import LONGEST_ROW
+from stepward.rows.parquet_pages import read_pages
+from stepward.rows.strict_json import LONGEST_ROW
 
 
 def repeated(value: str, times: int) -> pa.Array:

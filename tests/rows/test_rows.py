@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from raising import refused
 
 from stepward.rows import BadRows, read_rows
-from stepward.rows.faults import SHOWN
+from stepward.rows.errors import SHOWN
 
 GOOD = b'{"a": 1}\n'
 
