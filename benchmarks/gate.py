@@ -18,7 +18,7 @@ from stepward.generation.interface import Sampling
 from stepward.generation.local.engine import LocalGenerator
 from stepward.labeling.labels import oracle_labels
 from stepward.pipeline.stages.evaluate import oracle_of
-from stepward.pipeline.stages.tasks import right_by
+from stepward.pipeline.stages.tasks import is_correct_fn
 from stepward.problems.arithmetic.dataset import problems
 from stepward.records import Problem, Solution
 from stepward.reward_models.scorer import load_scorer
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def draw(generator: LocalGenerator, of: list[Problem], count: int) -> list[Solution]:
-    return draw_solutions(of, generator, right_by("math"), count=count, sampling=Sampling(), seed=1).solutions
+    return draw_solutions(of, generator, is_correct_fn("math"), count=count, sampling=Sampling(), seed=1).solutions
 
 
 if __name__ == "__main__":

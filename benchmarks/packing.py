@@ -17,7 +17,7 @@ from stepward.generation.interface import Sampling
 from stepward.generation.local.engine import LocalGenerator
 from stepward.labeling.labels import oracle_labels
 from stepward.pipeline.stages.evaluate import oracle_of
-from stepward.pipeline.stages.tasks import right_by
+from stepward.pipeline.stages.tasks import is_correct_fn
 from stepward.problems.arithmetic.dataset import problems
 from stepward.reward_models.training.from_records import train_reward_model
 from stepward.reward_models.training.settings import TrainingReport, TrainingSettings
@@ -36,7 +36,7 @@ def main() -> None:
     drawn = draw_solutions(
         train,
         LocalGenerator(folder),
-        right_by("math"),
+        is_correct_fn("math"),
         count=asked.solutions,
         sampling=Sampling(),
         seed=0,

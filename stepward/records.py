@@ -241,3 +241,16 @@ def _digest(steps: tuple[str, ...]) -> str:
     # A step may hold any character but NUL-separated lengths can't be confused with one another.
     text = "\0".join([f"{len(step)}\0{step}" for step in steps])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+STEP_SEPARATOR = "\n"
+
+
+def split_steps(text: str) -> tuple[str, ...]:
+    """The steps of a solution's text: its non-empty lines, without trailing white space."""
+    return tuple(line.rstrip() for line in text.split(STEP_SEPARATOR) if line.strip())
+
+
+def join_steps(steps: tuple[str, ...] | list[str]) -> str:
+    """The text of the steps; `split_steps(join_steps(steps)) == steps` for steps that `split_steps` gave."""
+    return STEP_SEPARATOR.join(steps)

@@ -4,14 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stepward import steps
 from stepward.errors import StepwardError
 from stepward.formats.problems.gsm8k_solutions import PublishedSolution, read_published_rows, without_calculator
 from stepward.generation.interface import Completion, FailedPrompt, Generator, Prompt, Sampling, failed_prompt
 from stepward.grading import extract_answer
 from stepward.grading.graders import Grader, load_grader
 from stepward.problems.files import problem_id
-from stepward.records import Problem, Solution, solution_id
+from stepward.records import Problem, Solution, join_steps, solution_id, split_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ CUT = "(cut before its first step)"
 
 
 def _steps(completion: Completion) -> tuple[str, ...]:
-    return steps.split(completion.text) or (EMPTY if completion.finished else CUT,)
+    return split_steps(completion.text) or (EMPTY if completion.finished else CUT,)
 
 
 def _graded(
@@ -84,7 +83,7 @@ def _graded(
     grader: Callable[[str, str | None], bool],
 ) -> Solution:
     # A solution that was cut may end inside a number: it states no answer.
-    answer = extract_answer(steps.join(written), "marked") if finished else None
+    answer = extract_answer(join_steps(written), "marked") if finished else None
     identity = solution_id(problem.id, written) + ("" if finished else "+cut")
     correct = grader(problem.reference, answer)
     return Solution(identity, problem.id, written, answer, correct, copies, name, finished)
@@ -150,7 +149,7 @@ def read_published_solutions(path: Path, *, strip_calculator: bool = False, grad
 
 def _graded_row(problem: Problem, written: PublishedSolution, strip_calculator: bool, grader: Grader) -> Solution:
     text = without_calculator(written.text) if strip_calculator else written.text
-    parts = steps.split(text)
+    parts = split_steps(text)
     answer = extract_answer(text, "a_line")
     return Solution(
         id=f"{solution_id(problem.id, parts)}@{written.generator}",

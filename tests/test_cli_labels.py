@@ -14,10 +14,10 @@ from stepward.cli import labels as verbs  # noqa: F401  (adds its verbs)
 from stepward.cli import program as cli
 from stepward.errors import StepwardError
 from stepward.formats.step_labels.stepward_run import joined
-from stepward.generation.interface import Completion, Meter, Prompt, Sampling
-from stepward.generation.prompts import Prompting
+from stepward.generation.interface import Completion, Prompt, Sampling, Usage
+from stepward.generation.prompts import PromptTemplate
 from stepward.labeling.judge import Judgement
-from stepward.labeling.labels import oracle_labels, rollout_labels
+from stepward.labeling.labels import compute_labels, oracle_labels
 from stepward.labeling.rollouts.prefixes import prefixes_of
 from stepward.pipeline.stages.evaluate import oracle_of
 from stepward.pipeline.stages.extra_labels import compare_labels, judge_run
@@ -36,7 +36,7 @@ def make_run(folder: Path, completers: Sequence[str] = ("",), recipe: Recipe | N
     """A run in the arithmetic world, a right solution and two careless ones a problem, with counts by chance."""
     random = Random(4)
     recipe = recipe or Recipe(name="small")
-    manifest = Manifest.start(folder, recipe.decisive())
+    manifest = Manifest.start(folder, recipe.fingerprint_fields())
     layout = Layout(folder)
     given = problems("reward", 12)
     solutions = []
@@ -58,7 +58,7 @@ def make_run(folder: Path, completers: Sequence[str] = ("",), recipe: Recipe | N
         counts = _counts(given, solutions, name or "first", random)
         write_shard(layout.shard("rollouts", unit), counts, StepRollouts)
         manifest.finish("rollouts", unit, layout.shard("rollouts", unit), work={"prefilled": 77})
-    hard = rollout_labels(solutions, {one.id: one for one in counts}, "hard")
+    hard = compute_labels(solutions, {one.id: one for one in counts}, "hard")
     write_shard(layout.shard("labels", "hard"), hard, StepLabels)
     manifest.finish("labels", "hard", layout.shard("labels", "hard"))
     return folder
@@ -94,7 +94,7 @@ def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("COLUMNS", "120")
 
     def do(*words: object, code: int = 0) -> str:
-        assert cli._guarded(lambda: cli.app(args=[str(word) for word in words])) == code
+        assert cli._run_command(lambda: cli.app(args=[str(word) for word in words])) == code
         out, err = capsys.readouterr()
         return err if code else out
 
@@ -105,7 +105,7 @@ class OracleJudge:
     """Knows the truth, and says it; of every fourth solution it says nothing readable."""
 
     def __init__(self, run: Path) -> None:
-        self.name, self.meter, self.asked = "oracle", Meter(), 0
+        self.name, self.meter, self.asked = "oracle", Usage(), 0
         layout = Layout(run)
         solutions = layout.solutions("reward")
         truth = oracle_labels(solutions, oracle_of(layout.problems("reward")))
@@ -157,7 +157,7 @@ def test_the_judge_is_asked_by_its_chat_template_with_what_the_command_says(
 ) -> None:
     made: list[object] = []
 
-    def server(url: str, model: str, key: str | None, prompting: Prompting, **options: object) -> OracleJudge:
+    def server(url: str, model: str, key: str | None, prompting: PromptTemplate, **options: object) -> OracleJudge:
         made.extend([url, model, key, prompting.chat, options])
         return OracleJudge(run)
 
@@ -234,5 +234,5 @@ def test_what_cannot_be_compared_is_refused(run: Path, said: Said, tmp_path: Pat
     elsewhere = make_run(tmp_path / "other", recipe=other)
     assert str(elsewhere) in said("evaluate", "labels", elsewhere, code=1)
     empty = tmp_path / "empty"
-    Manifest.start(empty, Recipe(name="empty").decisive())
+    Manifest.start(empty, Recipe(name="empty").fingerprint_fields())
     assert str(empty) in said("match-steps", empty, code=1)

@@ -42,7 +42,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("STEPWARD_DEBUG", "")
 
     def stepward(*words: str) -> tuple[int, str]:
-        code = program._guarded(lambda: program.app(args=list(words)))
+        code = program._run_command(lambda: program.app(args=list(words)))
         said = capsys.readouterr()
         return code, said.out + said.err
 

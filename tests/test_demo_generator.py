@@ -9,9 +9,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
+from train_demo_generator import BASES, ROUNDS, Round, Settings, main, make, train_tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
-from stepward.demo_generator import BASES, ROUNDS, Round, Settings, make, train_tokenizer
 from stepward.generation.interface import Prompt, Sampling
 from stepward.generation.local.engine import LocalGenerator
 from stepward.problems.arithmetic.dataset import LEVELS, stories
@@ -110,3 +111,9 @@ def test_every_rounds_curriculum_ends_with_all_of_its_levels() -> None:
         assert list(shares) == sorted(shares) and shares[-1] == 1.0
         assert list(levels) == sorted(levels) and levels[-1] == max(part.levels) == max(LEVELS)
         assert min(part.levels) <= levels[0], "the first steps have stories to draw from"
+
+
+def test_it_takes_no_models_place(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with refused("file_exists", names=(tmp_path, "config.json")):
+        main([str(tmp_path)])

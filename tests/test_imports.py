@@ -44,5 +44,5 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_python_m_stepward_is_stepward() -> None:
-    ended = subprocess.run([sys.executable, "-m", "stepward", "version"], capture_output=True, text=True, timeout=120)
+    ended = subprocess.run([sys.executable, "-m", "stepward", "--version"], capture_output=True, text=True, timeout=120)
     assert (ended.returncode, ended.stdout.strip(), ended.stderr) == (0, stepward.__version__, "")

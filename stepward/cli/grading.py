@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stepward.cli.program import app, say
+from stepward.cli.program import app, echo
 
 
 @app.command()
@@ -33,4 +33,4 @@ def grade(
         grader=grader, prefix=prefix, strict=strict, workers=workers, deadline=deadline,
     )  # fmt: skip
     for line in [json.dumps(graded.summary())] if as_json else graded.lines():
-        say(line)
+        echo(line)

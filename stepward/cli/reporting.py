@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stepward.cli.program import app, say
+from stepward.cli.program import app, echo
 
 
 @app.command()
@@ -31,4 +31,4 @@ def report(
     page = report_runs(runs, to, data, grader)
     if picture is not None:
         draw_picture(Layout(runs[0]), picture)
-    say(f"Report: {page}")
+    echo(f"Report: {page}")

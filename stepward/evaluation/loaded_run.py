@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
 from stepward.evaluation.best_of_n.io import accuracies_of
-from stepward.evaluation.best_of_n.records import Row
+from stepward.evaluation.best_of_n.records import MetricRow
 
 Floats = NDArray[np.float64]
 Way = tuple[str | None, str | None]
@@ -21,7 +21,7 @@ WITHOUT_MODEL = ("majority", "pass")
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class LoadedRun:
     """One run's figures.
 
     Attributes:
@@ -36,7 +36,7 @@ class Measured:
     """
 
     name: str
-    rows: tuple[Row, ...]
+    rows: tuple[MetricRow, ...]
     chosen: Mapping[str, Way]
     n: int
     accuracies: pa.Table | None
@@ -44,7 +44,7 @@ class Measured:
     questions: Mapping[str, str] | None
     uses: Mapping[str, str] = field(default_factory=dict)
 
-    def used(self, use: str) -> "Measured":
+    def used(self, use: str) -> "LoadedRun":
         """The same with a use METHOD:VOTING:AGGREGATION beside its methods, if it was measured."""
         if use.count(":") < 2:
             return self
@@ -57,7 +57,7 @@ class Measured:
         """How a method is used."""
         return PLAIN if method in WITHOUT_MODEL else self.chosen[method]
 
-    def row(self, method: str, n: int) -> Row:
+    def row(self, method: str, n: int) -> MetricRow:
         """A method's figures at N, as it is used."""
         key = (self.kind(method), *self.way(method), n)
         found = next((row for row in self.rows if (row.method, row.voting, row.aggregation, row.n) == key), None)

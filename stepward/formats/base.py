@@ -10,7 +10,7 @@ import orjson
 
 from stepward.errors import Code, StepwardError
 from stepward.records import LabelledSolution, Preference, Problem, Scores, Solution, StepLabels, StepRollouts
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 Record = LabelledSolution | Preference | Problem | Solution | StepRollouts | StepLabels | Scores
 Fields = Mapping[str, Any]
@@ -19,7 +19,7 @@ Neutral = Literal["positive", "negative", "drop"]
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class WriteOptions:
     """What the user decides where a format can't hold what a record says.
 
     Attributes:
@@ -38,7 +38,7 @@ class Choices:
     chat: bool | None = None
 
 
-class NotWritable(Exception):
+class UnsupportedRecord(Exception):
     """A record can't be said in a format.
 
     Args:
@@ -62,11 +62,11 @@ class Format:
         about: What it is, in a line.
         kind: The record that one row becomes, or the records that it may become.
         matches: Whether a row looks like one of this format, from its fields.
-        read: A row's record. Raises RowFault.
-        write: A record's rows: one, or for a format without branches one a path. Raises NotWritable. None where
+        read: A row's record. Raises InvalidRow.
+        write: A record's rows: one, or for a format without branches one a path. Raises UnsupportedRecord. None where
             Stepward only reads the format.
         rows: Where rows come from, for a source whose rows are joined and not read: given the source, its name in
-            full and its rows. None: `stepward.rows.find_rows`.
+            full and its rows. None: `stepward.rows.iter_rows`.
         shard: The record type whose Parquet schema (`stepward.storage.parquet.schema_of`) a row has. None: a Parquet
             file's columns are taken from its rows.
     """
@@ -75,9 +75,9 @@ class Format:
     about: str
     kind: type[Any] | tuple[type[Any], ...]
     matches: Callable[[Fields], bool]
-    read: Callable[[Row], Record]
-    write: Callable[[Any, Choices], list[dict[str, Any]]] | None
-    rows: Callable[[Path | str], tuple[str, Iterator[Row]]] | None = None
+    read: Callable[[SourceRow], Record]
+    write: Callable[[Any, WriteOptions], list[dict[str, Any]]] | None
+    rows: Callable[[Path | str], tuple[str, Iterator[SourceRow]]] | None = None
     shard: Callable[[Fields], type[Any]] | None = None
 
     @property
@@ -103,7 +103,7 @@ def dump_extra(extra: Mapping[str, Any]) -> str:
     try:
         return json.dumps(extra, ensure_ascii=False, allow_nan=False)
     except RecursionError:
-        raise RowFault("", "nested too deeply to be kept; expected fewer than 1,000 levels", "too_large") from None
+        raise InvalidRow("", "nested too deeply to be kept; expected fewer than 1,000 levels", "too_large") from None
 
 
 def load_extra(record: LabelledSolution | Preference, source: str) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def load_extra(record: LabelledSolution | Preference, source: str) -> dict[str, 
     return extra
 
 
-def decided(record: LabelledSolution, choices: Choices) -> tuple[float | None, ...]:
+def resolve_neutral(record: LabelledSolution, choices: WriteOptions) -> tuple[float | None, ...]:
     """A record's labels with neutral steps decided as `choices` says."""
     if not record.neutral or choices.neutral == "drop":
         return record.labels
@@ -123,31 +123,31 @@ def decided(record: LabelledSolution, choices: Choices) -> tuple[float | None, .
 
 
 def need_texts(record: LabelledSolution, name: str) -> None:
-    """NotWritable where a record has no steps, or no question apart from them, for a format that needs both."""
+    """UnsupportedRecord where a record has no steps, or no question apart from them, for a format that needs both."""
     if not record.steps:
-        raise NotWritable("it has no steps", "empty", "steps")
+        raise UnsupportedRecord("it has no steps", "empty", "steps")
     if not record.question.strip():
-        raise NotWritable(
+        raise UnsupportedRecord(
             f"its question is not parted from its first step, and {name} needs it apart", "missing", "question"
         )
 
 
-def every_label(record: LabelledSolution, choices: Choices, name: str) -> list[float]:
+def every_label(record: LabelledSolution, choices: WriteOptions, name: str) -> list[float]:
     """The labels for a format that has one at every step.
 
     Raises:
-        NotWritable: A step has none.
+        UnsupportedRecord: A step has none.
     """
-    labels = decided(record, choices)
+    labels = resolve_neutral(record, choices)
     for index, label in enumerate(labels):
         if label is None:
-            raise NotWritable(
+            raise UnsupportedRecord(
                 f"step {index + 1} has no label, and {name} needs one at every step", "missing", f"labels[{index}]"
             )
     return [label for label in labels if label is not None]
 
 
-def positive(label: float, choices: Choices, name: str) -> bool:
+def positive(label: float, choices: WriteOptions, name: str) -> bool:
     """Whether a label is positive, for a format of positive and negative alone.
 
     Raises:

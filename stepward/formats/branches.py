@@ -6,7 +6,7 @@ from dataclasses import replace
 from stepward.records import LabelledSolution
 
 
-def paths(record: LabelledSolution, *, once: bool = False) -> Iterator[LabelledSolution]:
+def iter_branches(record: LabelledSolution, *, once: bool = False) -> Iterator[LabelledSolution]:
     """Each way through the record's steps, from the start to a step that none follows.
 
     Args:
@@ -36,7 +36,7 @@ def paths(record: LabelledSolution, *, once: bool = False) -> Iterator[LabelledS
         )  # fmt: skip
 
 
-def cut(record: LabelledSolution) -> LabelledSolution:
+def trim_unlabeled(record: LabelledSolution) -> LabelledSolution:
     """The record without its unlabelled ends: steps with no label that no labelled step follows.
 
     Its `correct` and `answer`, which were those of the whole, go with them where anything is left out.

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from stepward.formats.base import NotWritable
+from stepward.formats.base import UnsupportedRecord
 from stepward.records import Message, Preference
-from stepward.rows import RowFault, kind
+from stepward.rows import InvalidRow, json_type
 
 USER, ASSISTANT = "user", "assistant"
 PLAIN = ""
@@ -15,7 +15,7 @@ Turns = tuple[Message, ...]
 
 
 def turns(value: Any, field: str, role: str, content: str) -> Turns:
-    """The turns of a list of messages; RowFault where it is none.
+    """The turns of a list of messages; InvalidRow where it is none.
 
     Args:
         value: What the field holds.
@@ -24,29 +24,31 @@ def turns(value: Any, field: str, role: str, content: str) -> Turns:
         content: The name of the key that says what.
     """
     if not isinstance(value, list) or not value:
-        raise RowFault(
-            field, f"expected a list of messages, found {kind(value) if value != [] else 'an empty one'}", "wrong_type"
+        raise InvalidRow(
+            field,
+            f"expected a list of messages, found {json_type(value) if value != [] else 'an empty one'}",
+            "wrong_type",
         )
     return tuple(turn(one, f"{field}[{index}]", role, content) for index, one in enumerate(value))
 
 
 def turn(value: Any, field: str, role: str, content: str) -> Message:
-    """One message; RowFault where it has other keys than the two, or no text in them."""
+    """One message; InvalidRow where it has other keys than the two, or no text in them."""
     if not isinstance(value, dict) or value.keys() != {role, content}:
-        found = ", ".join(value) or "no keys" if isinstance(value, dict) else kind(value)
-        raise RowFault(field, f"expected a message with {role} and {content} alone, found {found}", "wrong_type")
+        found = ", ".join(value) or "no keys" if isinstance(value, dict) else json_type(value)
+        raise InvalidRow(field, f"expected a message with {role} and {content} alone, found {found}", "wrong_type")
     for name in (role, content):
         if not isinstance(value[name], str):
-            raise RowFault(f"{field}.{name}", f"expected text, found {kind(value[name])}", "wrong_type")
+            raise InvalidRow(f"{field}.{name}", f"expected text, found {json_type(value[name])}", "wrong_type")
     if not value[role]:
-        raise RowFault(f"{field}.{role}", "empty; expected who speaks", "empty")
+        raise InvalidRow(f"{field}.{role}", "empty; expected who speaks", "empty")
     return Message(value[role], value[content])
 
 
 def differing(chosen: Turns, rejected: Turns) -> None:
-    """RowFault where the two are the same: such a row prefers nothing."""
+    """InvalidRow where the two are the same: such a row prefers nothing."""
     if chosen == rejected:
-        raise RowFault("rejected", "the same as chosen; expected two answers that differ", "duplicate")
+        raise InvalidRow("rejected", "the same as chosen; expected two answers that differ", "duplicate")
 
 
 def is_plain(said: Turns) -> bool:
@@ -70,12 +72,12 @@ def as_chat(preference: Preference) -> Preference:
     """The preference as a dialogue: a plain prompt is the user's turn, plain answers are the assistant's.
 
     Raises:
-        NotWritable: A plain text has no prompt beside it: where its turns start can't be told.
+        UnsupportedRecord: A plain text has no prompt beside it: where its turns start can't be told.
     """
     if not is_plain(preference.chosen):
         return preference
     if not preference.prompt:
-        raise NotWritable(
+        raise UnsupportedRecord(
             "chosen and rejected are plain texts without a prompt; their turns can't be told apart", "missing", "prompt"
         )
     spoken = [
@@ -85,7 +87,7 @@ def as_chat(preference: Preference) -> Preference:
     return replace(preference, prompt=spoken[0], chosen=spoken[1], rejected=spoken[2])
 
 
-def parted(preference: Preference) -> Preference:
+def split_system(preference: Preference) -> Preference:
     """The preference with the turns that both answers start with moved to its prompt, where it has no prompt."""
     if preference.prompt or is_plain(preference.chosen):
         return preference
@@ -102,15 +104,15 @@ def as_text(preference: Preference) -> Preference:
     """The preference as plain texts: one user's turn for a prompt, one assistant's turn for each answer.
 
     Raises:
-        NotWritable: It has more turns, which are one text by a model's chat template only.
+        UnsupportedRecord: It has more turns, which are one text by a model's chat template only.
     """
     if is_plain(preference.chosen):
         return preference
-    whole = parted(preference)
+    whole = split_system(preference)
     said = (whole.prompt, whole.chosen, whole.rejected)
     roles = [[one.role for one in part] for part in said]
     if roles != [[USER], [ASSISTANT], [ASSISTANT]]:
-        raise NotWritable(
+        raise UnsupportedRecord(
             "a dialogue of several turns is one text by a chat template only; write it as chat",
             "not_writable",
             "prompt",

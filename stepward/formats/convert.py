@@ -8,16 +8,16 @@ from typing import IO, Any
 
 import orjson
 
-from stepward.formats.base import Choices, Record
-from stepward.formats.reader import Reading, read
+from stepward.formats.base import Record, WriteOptions
+from stepward.formats.reader import RecordReader, read
 from stepward.formats.registry import named
-from stepward.formats.writer import Written, write
-from stepward.rows import Fault, row_text
-from stepward.storage.parquet import unwritable
+from stepward.formats.writer import WriteReport, write
+from stepward.rows import RowError, row_text
+from stepward.storage.parquet import write_error
 
 
 @dataclass(frozen=True, slots=True)
-class Converted:
+class ConversionReport:
     """What a conversion came to.
 
     Attributes:
@@ -26,8 +26,8 @@ class Converted:
         rejected: The file of rows that were set aside; None where none was.
     """
 
-    reading: Reading
-    written: Written
+    reading: RecordReader
+    written: WriteReport
     rejected: Path | None
 
 
@@ -37,10 +37,10 @@ def convert(
     *,
     source_format: str | None = None,
     to_format: str = "stepward",
-    choices: Choices | None = None,
+    choices: WriteOptions | None = None,
     strict: bool = False,
-    on_start: Callable[[Reading], None] | None = None,
-) -> Converted:
+    on_start: Callable[[RecordReader], None] | None = None,
+) -> ConversionReport:
     """Read a source and write it in another format.
 
     Args:
@@ -66,11 +66,11 @@ def convert(
             row = reading.row
             assert row is not None, "a record comes from a row"
             rejected.add(
-                Fault(str(row.file), row.number, "", f"{to_format} can't hold it: {reason}", row_text(row.fields))
+                RowError(str(row.file), row.number, "", f"{to_format} can't hold it: {reason}", row_text(row.fields))
             )
 
         written = write(reading, to, to_format, choices=choices, on_refusal=None if strict else refuse)
-    return Converted(reading, written, rejected.path if rejected.count else None)
+    return ConversionReport(reading, written, rejected.path if rejected.count else None)
 
 
 def rejected_path(to: Path) -> Path:
@@ -102,7 +102,7 @@ class Rejected:
         if self._file is not None:
             self._file.close()
 
-    def add(self, fault: Fault) -> None:
+    def add(self, fault: RowError) -> None:
         """Write one fault."""
         try:
             if self._file is None:
@@ -110,11 +110,11 @@ class Rejected:
                 self._file = self.path.open("wb")
             self._file.write(orjson.dumps(_row(fault), option=orjson.OPT_APPEND_NEWLINE))
         except OSError as error:
-            raise unwritable(self.path, error) from error
+            raise write_error(self.path, error) from error
         self.count += 1
 
 
-def _row(fault: Fault) -> dict[str, Any]:
+def _row(fault: RowError) -> dict[str, Any]:
     # A half surrogate, which may be why the row is here, is written as its escape.
     text = fault.text.encode("utf-8", "backslashreplace").decode()
     reason = fault.reason.encode("utf-8", "backslashreplace").decode()

@@ -8,10 +8,10 @@ from pathlib import Path
 from stepward.errors import StepwardError
 from stepward.formats.base import Format, Record
 from stepward.formats.registry import FORMATS, guess, guess_source, named
-from stepward.rows import BadRows, Fault, Meter, Row, RowFault, find_rows, pinned_source
+from stepward.rows import ErrorCollector, InvalidRow, ReadProgress, RowError, SourceRow, iter_rows, pinned_source
 
 
-class Reading(Iterator[Record]):
+class RecordReader(Iterator[Record]):
     """The records of a source, in order; what can't be used is set aside, counted, and said at the end.
 
     Attributes:
@@ -25,14 +25,14 @@ class Reading(Iterator[Record]):
     """
 
     def __init__(
-        self, source: Path | str, form: Format | None, strict: bool, sink: Callable[[Fault], None] | None
+        self, source: Path | str, form: Format | None, strict: bool, sink: Callable[[RowError], None] | None
     ) -> None:
         self.source = source
         self.guessed = form is None
-        self.bad = BadRows(source, sink)
+        self.bad = ErrorCollector(source, sink)
         self.rows = 0
-        self.meter = Meter()
-        self.row: Row | None = None
+        self.meter = ReadProgress()
+        self.row: SourceRow | None = None
         self._strict = strict
         self._quiet = sink is not None
         form = form or guess_source(source)
@@ -40,11 +40,11 @@ class Reading(Iterator[Record]):
             self.source, rows = form.rows(source)
         else:
             self.source = source = pinned_source(source) if isinstance(source, str) else source
-            rows = find_rows(source, self.bad, self.meter)
+            rows = iter_rows(source, self.bad, self.meter)
         if form is None:
             first = next(rows, None)
             if first is None:
-                self.bad.refuse()
+                self.bad.raise_if_any()
                 raise StepwardError(f"{source}: no rows in it", code="empty", file=source)
             form = _guessed(source, first)
             rows = chain([first], rows)
@@ -56,18 +56,18 @@ class Reading(Iterator[Record]):
         read = self.format.read
         for row in self._rows:
             if self._strict and self.bad.count:
-                self.bad.refuse()
+                self.bad.raise_if_any()
             try:
                 record = read(row)
-            except RowFault as fault:
-                self.bad.at(row.file, row.number, row.fields)
-                self.bad.add(row.number, fault.field, fault.reason, fault.code)
+            except InvalidRow as fault:
+                self.bad.set_position(row.file, row.number, row.fields)
+                self.bad.record(row.number, fault.field, fault.reason, fault.code)
                 continue
             self.rows += 1
             self.row = row
             return record
         if self._strict:
-            self.bad.refuse()
+            self.bad.raise_if_any()
         self._warn()
         raise StopIteration
 
@@ -83,12 +83,12 @@ def read(
     format: str | None = None,
     *,
     strict: bool = False,
-    on_fault: Callable[[Fault], None] | None = None,
-) -> Reading:
+    on_fault: Callable[[RowError], None] | None = None,
+) -> RecordReader:
     """Read records from a file, folder, pattern or hub data set.
 
     Args:
-        path: The source (`stepward.rows.find_rows` says what it can be), or a run's folder.
+        path: The source (`stepward.rows.iter_rows` says what it can be), or a run's folder.
         format: One of `FORMATS`; guessed from the source or its first row if not given.
         strict: Refuse the source at its first bad row, instead of setting such rows aside.
         on_fault: Is told of each row that is set aside. Without it a warning names the first ones at the end.
@@ -100,10 +100,10 @@ def read(
     Raises:
         StepwardError: Nothing is there, it can't be opened, its format is unknown, or (`strict`) a row is bad.
     """
-    return Reading(path, None if format is None else named(format), strict, on_fault)
+    return RecordReader(path, None if format is None else named(format), strict, on_fault)
 
 
-def _guessed(source: Path | str, row: Row) -> Format:
+def _guessed(source: Path | str, row: SourceRow) -> Format:
     found = guess(row.fields)
     if found is None:
         raise StepwardError(

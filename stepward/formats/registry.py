@@ -6,10 +6,8 @@ from pathlib import Path
 from stepward.errors import StepwardError
 from stepward.formats.base import Fields, Format
 from stepward.formats.benchmarks import big_bench_mistake, prmbench, processbench, scan
-from stepward.formats.preferences import hh_rlhf
-from stepward.formats.preferences import trl_preference as preferences
-from stepward.formats.problems import gsm8k, gsm8k_solutions
-from stepward.formats.problems import math as math_problems
+from stepward.formats.preferences import hh_rlhf, trl_preference
+from stepward.formats.problems import gsm8k, gsm8k_solutions, math
 from stepward.formats.step_labels import (
     er_prm,
     llama_factory,
@@ -19,14 +17,14 @@ from stepward.formats.step_labels import (
     prm800k,
     rlhflow_orm,
     rlhflow_prm,
+    stepward_run,
+    trl_stepwise,
 )
 from stepward.formats.step_labels import stepward as own
-from stepward.formats.step_labels import stepward_run as run_folder
-from stepward.formats.step_labels import trl_stepwise as trl
 
 _MODULES = (
     own,
-    run_folder,
+    stepward_run,
     math_shepherd,
     er_prm,
     rlhflow_prm,
@@ -34,7 +32,7 @@ _MODULES = (
     omegaprm,
     omegaprm_tree,
     prm800k,
-    trl,
+    trl_stepwise,
     processbench,
     prmbench,
     big_bench_mistake,
@@ -42,9 +40,9 @@ _MODULES = (
     gsm8k_solutions,
     llama_factory,
     hh_rlhf,
-    preferences,
+    trl_preference,
     gsm8k,
-    math_problems,
+    math,
 )
 
 FORMATS: dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in _MODULES}
@@ -68,7 +66,7 @@ def named(name: str) -> Format:
 
 def guess_source(source: Path | str) -> Format | None:
     """The format that a source is of as a whole, whatever its rows, or None."""
-    return run_folder.FORMAT if run_folder.is_run(source) else None
+    return stepward_run.FORMAT if stepward_run.is_run(source) else None
 
 
 def guess(fields: Fields) -> Format | None:

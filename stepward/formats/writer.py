@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from stepward.errors import StepwardError
-from stepward.formats.base import Choices, Format, NotWritable, Record
-from stepward.formats.branches import cut
+from stepward.formats.base import Format, Record, UnsupportedRecord, WriteOptions
+from stepward.formats.branches import trim_unlabeled
 from stepward.formats.registry import named
 from stepward.records import LabelledSolution
 from stepward.rows import json_line
-from stepward.storage.parquet import atomic, schema_of
+from stepward.storage.parquet import atomic_write, schema_of
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
 """How the names of files that can be written end."""
@@ -24,7 +24,7 @@ _BATCH = 4096
 
 
 @dataclass
-class Written:
+class WriteReport:
     """What became of the records.
 
     Attributes:
@@ -43,9 +43,9 @@ def write(
     path: Path | str,
     format: str,
     *,
-    choices: Choices | None = None,
+    choices: WriteOptions | None = None,
     on_refusal: Callable[[Record, str], None] | None = None,
-) -> Written:
+) -> WriteReport:
     """Write records to a file in a named format.
 
     Args:
@@ -74,9 +74,9 @@ def write(
             code="bad_value",
             file=path,
         )
-    counts = Written()
-    rows = _rows(records, form, choices or Choices(), on_refusal, counts)
-    with atomic(path) as file:
+    counts = WriteReport()
+    rows = _rows(records, form, choices or WriteOptions(), on_refusal, counts)
+    with atomic_write(path) as file:
         if path.suffix == ".parquet":
             _write_parquet(rows, file, path, form)
         else:
@@ -89,9 +89,9 @@ def write(
 def _rows(
     records: Iterable[Record],
     form: Format,
-    choices: Choices,
+    choices: WriteOptions,
     on_refusal: Callable[[Record, str], None] | None,
-    counts: Written,
+    counts: WriteReport,
 ) -> Iterator[dict[str, Any]]:
     assert form.write is not None
     for record in records:
@@ -102,9 +102,9 @@ def _rows(
                     f"{form.name} holds {held} records, not {type(record).__name__} ones", code="mismatch"
                 )
             if choices.cut and isinstance(record, LabelledSolution):
-                record = cut(record)
+                record = trim_unlabeled(record)
             rows = form.write(record, choices)
-        except NotWritable as error:
+        except UnsupportedRecord as error:
             if on_refusal is None:
                 raise StepwardError(
                     f"record {getattr(record, 'id', '')}: {error}", code=error.code, field=error.field

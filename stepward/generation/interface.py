@@ -91,7 +91,7 @@ class FailedPrompt:
 
 
 @dataclass(slots=True)
-class Meter:
+class Usage:
     """What an engine has done so far.
 
     Attributes:
@@ -117,16 +117,16 @@ class Meter:
     errors: dict[str, int] = field(default_factory=dict)
     cost: float = 0.0
 
-    def since(self, before: "Meter") -> "Meter":
+    def since(self, before: "Usage") -> "Usage":
         """What was done after `before`, which is a copy of this meter taken earlier."""
         errors = {kind: count - before.errors.get(kind, 0) for kind, count in self.errors.items()}
         numbers = ("completions", "generated", "computed", "prefilled", "reused", "untold", "requests", "cost")
-        return Meter(
+        return Usage(
             **{name: getattr(self, name) - getattr(before, name) for name in numbers},
             errors={kind: count for kind, count in errors.items() if count},
         )
 
-    def copy(self) -> "Meter":
+    def copy(self) -> "Usage":
         """As it stands now."""
         return replace(self, errors=dict(self.errors))
 
@@ -139,7 +139,7 @@ class Generator(Protocol):
         """What records carry."""
 
     @property
-    def meter(self) -> Meter:
+    def meter(self) -> Usage:
         """What it has done since it was made."""
 
     def complete(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
@@ -191,7 +191,7 @@ def draw_seed(seed: int, prompt_id: str, draw: int) -> int:
     return int.from_bytes(digest, "little") % (1 << _BITS) + draw
 
 
-def before_stop(text: str, stop: Sequence[str]) -> tuple[str, bool]:
+def truncate_at_stop(text: str, stop: Sequence[str]) -> tuple[str, bool]:
     """What stands before the first of the texts in `stop`, and whether one was found."""
     ends = [place for place in (text.find(one) for one in stop if one) if place >= 0]
     return (text[: min(ends)], True) if ends else (text, False)

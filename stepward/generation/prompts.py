@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stepward import steps as solution_steps
 from stepward.errors import StepwardError
 from stepward.generation.thoughts import opened_thought
+from stepward.records import STEP_SEPARATOR, join_steps, split_steps
 from stepward.rendering import Renderer, Rendering, apply_template
 
 BETWEEN_BLOCKS = "\n"
@@ -22,7 +22,7 @@ _TOLD = {"enable_thinking": False, "date_string": "26 Jul 2024"}
 
 
 @dataclass(frozen=True, slots=True)
-class Prompting:
+class PromptTemplate:
     """What stands around a question.
 
     Attributes:
@@ -37,7 +37,7 @@ class Prompting:
     examples: tuple[tuple[str, str], ...] = ()
     question: str = "{question}"
 
-    def asked(self, question: str) -> str:
+    def format_question(self, question: str) -> str:
         """A question in the text that it stands in.
 
         Raises:
@@ -49,7 +49,7 @@ class Prompting:
             )
         return self.question.replace("{question}", question)
 
-    def worked(self) -> list[tuple[str, tuple[str, ...]]]:
+    def format_examples(self) -> list[tuple[str, tuple[str, ...]]]:
         """The examples as (question in its text, steps).
 
         Raises:
@@ -57,7 +57,7 @@ class Prompting:
         """
         found = []
         for number, (question, solution) in enumerate(self.examples, 1):
-            written = solution_steps.split(solution)
+            written = split_steps(solution)
             if not written or not question.strip():
                 raise StepwardError(
                     f"example {number} of the prompt has no {'solution' if question.strip() else 'question'}: "
@@ -66,11 +66,11 @@ class Prompting:
                     row=number,
                     field=f"prompt.examples.{'solution' if question.strip() else 'question'}",
                 )
-            found.append((self.asked(question), written))
+            found.append((self.format_question(question), written))
         return found
 
 
-class Prompter:
+class PromptBuilder:
     """Token ids from which a model goes on.
 
     Args:
@@ -81,15 +81,15 @@ class Prompter:
         StepwardError: Chat is asked for and the tokenizer has no chat template, or one that can't show every turn.
     """
 
-    def __init__(self, tokenizer: Any, prompting: Prompting | None = None) -> None:
-        self.prompting = prompting or Prompting()
+    def __init__(self, tokenizer: Any, prompting: PromptTemplate | None = None) -> None:
+        self.prompting = prompting or PromptTemplate()
         opening = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
         if self.prompting.chat:
             # A chat template writes the opening id itself, where there is to be one.
             before, after = _by_template(tokenizer, self.prompting)
             self._before = _ids(tokenizer, before)
         else:
-            before, after = _plainly(self.prompting), solution_steps.SEPARATOR
+            before, after = _plainly(self.prompting), STEP_SEPARATOR
             self._before = [*opening, *_ids(tokenizer, before)]
         self._replaced = len(opening)
         self._renderer = Renderer(tokenizer, Rendering(question_separator=after))
@@ -102,27 +102,27 @@ class Prompter:
         Raises:
             StepwardError: The question or a step is empty or has no tokens.
         """
-        return self._before + self._renderer.prefix(self.prompting.asked(question), steps)[self._replaced :]
+        return self._before + self._renderer.prefix(self.prompting.format_question(question), steps)[self._replaced :]
 
 
-def text(prompting: Prompting, question: str, steps: Sequence[str]) -> str:
+def text(prompting: PromptTemplate, question: str, steps: Sequence[str]) -> str:
     """The text after which the next step begins, for a server that is given text.
 
     Raises:
         StepwardError: The question or an example is empty.
     """
     before = "".join(segment for segment, _ in _plainly(prompting))
-    return before + prompting.asked(question) + solution_steps.SEPARATOR + _lines(steps)
+    return before + prompting.format_question(question) + STEP_SEPARATOR + _lines(steps)
 
 
-def messages(prompting: Prompting, question: str, steps: Sequence[str]) -> list[dict[str, str]]:
+def messages(prompting: PromptTemplate, question: str, steps: Sequence[str]) -> list[dict[str, str]]:
     """The turns after which the next step begins; with steps, the last one is the assistant's, to be continued.
 
     Raises:
         StepwardError: The question or an example is empty.
     """
     found = [{"role": role, "content": content} for role, content in _turns(prompting)]
-    found.append({"role": "user", "content": prompting.asked(question)})
+    found.append({"role": "user", "content": prompting.format_question(question)})
     if steps:
         found.append({"role": "assistant", "content": _lines(steps)})
     return found
@@ -140,22 +140,22 @@ def _ids(tokenizer: Any, segments: Sequence[Segment]) -> list[int]:
 
 
 def _lines(steps: Sequence[str]) -> str:
-    return "".join(step + solution_steps.SEPARATOR for step in steps)
+    return "".join(step + STEP_SEPARATOR for step in steps)
 
 
-def _turns(prompting: Prompting) -> list[tuple[str, str]]:
+def _turns(prompting: PromptTemplate) -> list[tuple[str, str]]:
     """Who says what before the question is asked."""
     found = [("system", prompting.system)] if prompting.system else []
-    for question, written in prompting.worked():
-        found += [("user", question), ("assistant", solution_steps.join(written))]
+    for question, written in prompting.format_examples():
+        found += [("user", question), ("assistant", join_steps(written))]
     return found
 
 
-def _plainly(prompting: Prompting) -> list[Segment]:
+def _plainly(prompting: PromptTemplate) -> list[Segment]:
     """What stands before the question without chat."""
-    separator = solution_steps.SEPARATOR
+    separator = STEP_SEPARATOR
     texts = [prompting.system, separator, BETWEEN_BLOCKS] if prompting.system else []
-    for question, written in prompting.worked():
+    for question, written in prompting.format_examples():
         texts += [question, separator]
         for step in written:
             texts += [step, separator]
@@ -163,7 +163,7 @@ def _plainly(prompting: Prompting) -> list[Segment]:
     return [(text, False) for text in texts]
 
 
-def _by_template(tokenizer: Any, prompting: Prompting) -> tuple[list[Segment], str]:
+def _by_template(tokenizer: Any, prompting: PromptTemplate) -> tuple[list[Segment], str]:
     """What a chat template writes before the question, and after it.
 
     The template is given a mark for each turn, and the turns take the marks' places in what it makes of them. So a

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from stepward.answer_extraction import STYLES, extract_answer, reference_fault
 from stepward.errors import StepwardError
-from stepward.rows import Row, RowFault, kind
+from stepward.rows import InvalidRow, SourceRow, json_type
 
 REFERENCE_FIELDS = ("reference", "gold", "ground_truth", "final_answer", "expected_answer", "expected", "target")
 ANSWER_FIELDS = ("answer", "pred", "prediction", "predicted_answer", "model_answer")
@@ -16,7 +16,7 @@ ADDED = ("extracted", "equal", "method", "reason")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class FieldOptions:
     """What the caller says of the fields.
 
     Attributes:
@@ -74,22 +74,22 @@ class Fields:
     answer: str
     is_response: bool
     guessed: frozenset[str]
-    asked: Asked
+    asked: FieldOptions
 
     def __str__(self) -> str:
         what = f"response (style {self.asked.style})" if self.is_response else "answer"
         named = [("reference", self.reference), (what, self.answer)]
         return ", ".join(f"{what} from {name!r}{' (guessed)' if name in self.guessed else ''}" for what, name in named)
 
-    def pair(self, row: Row) -> tuple[str, str | None]:
+    def pair(self, row: SourceRow) -> tuple[str, str | None]:
         """The row's reference and answer; the answer is None where the row has none.
 
         Raises:
-            RowFault: The row can't be graded, or has a field that would be added.
+            InvalidRow: The row can't be graded, or has a field that would be added.
         """
         for name in ADDED:
             if self.asked.prefix + name in row.fields:
-                raise RowFault(
+                raise InvalidRow(
                     self.asked.prefix + name, "the row has this field already; name another --prefix", code="duplicate"
                 )
         answer = _text(row, self.answer)
@@ -97,28 +97,28 @@ class Fields:
             answer = extract_answer(answer, self.asked.style)
         return self._reference(row), answer
 
-    def _reference(self, row: Row) -> str:
+    def _reference(self, row: SourceRow) -> str:
         text = _text(row, self.reference)
         if text is None or not text.strip():
-            raise RowFault(self.reference, "no reference answer; expected text", code="missing")
+            raise InvalidRow(self.reference, "no reference answer; expected text", code="missing")
         style = self.asked.reference_style
         reference = text if style is None else extract_answer(text, style)
         if reference is None:
-            raise RowFault(self.reference, f"no answer of style {style} in it; name another style", code="missing")
+            raise InvalidRow(self.reference, f"no answer of style {style} in it; name another style", code="missing")
         if not self.asked.of_math:
             return reference
         if style is None and "####" in reference:
-            raise RowFault(
+            raise InvalidRow(
                 self.reference,
                 "a worked solution, not an answer; name its style: --reference-style gsm8k",
                 code="bad_value",
             )
         if (fault := reference_fault(reference)) is not None:
-            raise RowFault(self.reference, f"can't be graded against: {fault}", code="bad_value")
+            raise InvalidRow(self.reference, f"can't be graded against: {fault}", code="bad_value")
         return reference
 
 
-def find_fields(row: Row, asked: Asked) -> Fields:
+def find_fields(row: SourceRow, asked: FieldOptions) -> Fields:
     """The fields named, and for those that are not a guess from the file's first row.
 
     Raises:
@@ -157,7 +157,7 @@ def find_fields(row: Row, asked: Asked) -> Fields:
     return Fields(reference, answer, is_response, guessed, asked)
 
 
-def _guess(row: Row, names: tuple[str, ...], free: list[str], option: str) -> str:
+def _guess(row: SourceRow, names: tuple[str, ...], free: list[str], option: str) -> str:
     for name in names:
         if name in free:
             return name
@@ -171,25 +171,25 @@ def _guess(row: Row, names: tuple[str, ...], free: list[str], option: str) -> st
     )
 
 
-def _place(row: Row) -> str:
+def _place(row: SourceRow) -> str:
     return f"{row.file}: row {row.number}"
 
 
-def _names(row: Row) -> str:
+def _names(row: SourceRow) -> str:
     return ", ".join(row.fields) or "(none)"
 
 
-def _text(row: Row, name: str) -> str | None:
+def _text(row: SourceRow, name: str) -> str | None:
     """A field as text; a number as Python writes it, and None for null.
 
     Raises:
-        RowFault: The field is missing, or something else.
+        InvalidRow: The field is missing, or something else.
     """
     if name not in row.fields:
-        raise RowFault(name, "missing; expected text", code="missing")
+        raise InvalidRow(name, "missing; expected text", code="missing")
     value = row.fields[name]
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return repr(value)
-    raise RowFault(name, f"expected text or a number, found {kind(value)}", code="wrong_type")
+    raise InvalidRow(name, f"expected text or a number, found {json_type(value)}", code="wrong_type")

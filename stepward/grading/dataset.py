@@ -14,12 +14,12 @@ from typing import IO, Any
 
 from stepward.errors import StepwardError
 from stepward.grading import Verdict, grade, grade_many
-from stepward.grading.columns import ADDED, Asked, Fields, find_fields
+from stepward.grading.columns import ADDED, FieldOptions, Fields, find_fields
 from stepward.grading.graders import Grader, load_grader
-from stepward.rows import BadRows, Fault, Row, RowFault, json_line, read_rows
-from stepward.storage.parquet import atomic
+from stepward.rows import ErrorCollector, InvalidRow, RowError, SourceRow, json_line, read_rows
+from stepward.storage.parquet import atomic_write
 
-NOT_WRONG = ("timeout", "memory", "crash")
+UNDECIDED = ("timeout", "memory", "crash")
 """Methods of verdicts that say nothing of the answer: grading it ran out of time or memory, or died."""
 
 _BATCH_ROWS = 4096
@@ -27,7 +27,7 @@ _BATCH_CHARACTERS = 2**24
 
 
 @dataclass
-class GradedFile:
+class GradingReport:
     """What became of a file's rows.
 
     Attributes:
@@ -66,7 +66,7 @@ class GradedFile:
     @property
     def undecided(self) -> dict[str, int]:
         """How many verdicts say nothing of the answer, by method."""
-        return {method: self.methods[method, False] for method in NOT_WRONG}
+        return {method: self.methods[method, False] for method in UNDECIDED}
 
     @property
     def unequal(self) -> int:
@@ -116,7 +116,7 @@ class GradedFile:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    row: Row
+    row: SourceRow
     reference: str
     answer: str | None
 
@@ -142,7 +142,7 @@ def grade_file(
     workers: int | None = None,
     deadline: float = 5.0,
     on_progress: Callable[[int], None] | None = None,
-) -> GradedFile:
+) -> GradingReport:
     """Grade every row of a file, and write each with its verdict.
 
     A graded row keeps its fields, and has more: `extracted` (the answer that was compared, or null), `equal`, `method`
@@ -173,19 +173,19 @@ def grade_file(
             would be added; an unknown style or grader, or the grader failed; (`strict`) a row is bad.
     """
     path = Path(path)
-    graded = GradedFile(path, _target(path, to), grader)
+    graded = GradingReport(path, _target(path, to), grader)
     compare = load_grader(grader)
-    asked = Asked(reference, answer, response, style, reference_style, prefix, of_math=compare is grade)
+    asked = FieldOptions(reference, answer, response, style, reference_style, prefix, of_math=compare is grade)
     asked.check()
     with ExitStack() as files:
-        target = files.enter_context(atomic(graded.to))
-        bad = BadRows(path, _set_aside(graded, files))
+        target = files.enter_context(atomic_write(graded.to))
+        bad = ErrorCollector(path, _set_aside(graded, files))
         for batch in _batches(read_rows(path, bad)):
             if graded.fields is None:
                 graded.fields = find_fields(batch[0], asked)
             pairs = list(_pairs(batch, graded.fields, bad))
             if strict:
-                bad.refuse()
+                bad.raise_if_any()
             for pair, verdict in zip(pairs, _verdicts(pairs, compare, workers, deadline), strict=True):
                 with _noted(pair.row, bad):
                     target.write(pair.line(verdict, prefix))
@@ -193,7 +193,7 @@ def grade_file(
             if on_progress is not None:
                 on_progress(len(batch))
         if strict or not graded.rows:
-            bad.refuse()
+            bad.raise_if_any()
         graded.set_aside = bad.rows
     if graded.rejected is None:
         # One of an earlier run would be taken for this one's.
@@ -228,23 +228,23 @@ def _rejected_path(target: Path) -> Path:
     return target.with_name(f"{target.name}.rejected.jsonl")
 
 
-def _set_aside(graded: GradedFile, files: ExitStack) -> Callable[[Fault], None]:
+def _set_aside(graded: GradingReport, files: ExitStack) -> Callable[[RowError], None]:
     """A sink that writes each fault as a row, to a file that is made for the first of them."""
     rejected: list[IO[bytes]] = []
 
-    def write(fault: Fault) -> None:
+    def write(fault: RowError) -> None:
         if not rejected:
             graded.rejected = _rejected_path(graded.to)
-            rejected.append(files.enter_context(atomic(graded.rejected)))
+            rejected.append(files.enter_context(atomic_write(graded.rejected)))
         row = {"line": fault.row, "field": fault.field, "reason": fault.reason, "text": fault.text}
         rejected[0].write(json.dumps(row).encode("ascii") + b"\n")
 
     return write
 
 
-def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
+def _batches(rows: Iterator[SourceRow]) -> Iterator[list[SourceRow]]:
     """The rows in batches that are bounded in rows and, as a row may be long, in characters."""
-    batch: list[Row] = []
+    batch: list[SourceRow] = []
     characters = 0
     for row in rows:
         batch.append(row)
@@ -256,20 +256,20 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield batch
 
 
-def _pairs(batch: list[Row], fields: Fields, bad: BadRows) -> Iterator[_Pair]:
+def _pairs(batch: list[SourceRow], fields: Fields, bad: ErrorCollector) -> Iterator[_Pair]:
     for row in batch:
         with _noted(row, bad):
             yield _Pair(row, *fields.pair(row))
 
 
 @contextmanager
-def _noted(row: Row, bad: BadRows) -> Iterator[None]:
+def _noted(row: SourceRow, bad: ErrorCollector) -> Iterator[None]:
     """Notes what is found to be wrong with the row."""
     try:
         yield
-    except RowFault as fault:
-        bad.at(row.file, row.number, row.fields)
-        bad.add(row.number, fault.field, fault.reason, fault.code)
+    except InvalidRow as fault:
+        bad.set_position(row.file, row.number, row.fields)
+        bad.record(row.number, fault.field, fault.reason, fault.code)
 
 
 def _verdicts(pairs: list[_Pair], grader: Grader, workers: int | None, deadline: float) -> list[Verdict]:

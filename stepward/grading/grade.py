@@ -14,24 +14,24 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from stepward.answer_extraction import extract_answer, reference_fault
-from stepward.grading.algebra.guard import refusal
+from stepward.grading.algebra.guard import unsafe_reason
 from stepward.grading.algebra.pool import POOL
-from stepward.grading.exact.compare import MACHINE_DIGITS, same
+from stepward.grading.exact.compare import MACHINE_DIGITS, is_equivalent
 from stepward.grading.exact.parser import Scalar
 from stepward.grading.exact.structure import (
     Bracketed,
-    Combined,
+    FiniteSet,
     Matrix,
     Relation,
-    Several,
+    SetExpression,
     Shape,
-    Single,
+    SingleValue,
     Words,
     read_shape,
 )
-from stepward.grading.exact.values import Unreadable, number
+from stepward.grading.exact.values import ParseError, number
 from stepward.grading.multiple_choice import read_choice
-from stepward.grading.normalize import plain
+from stepward.grading.normalize import normalize_latex
 from stepward.grading.units import MAX_DIGITS, Quantity, is_rounded, read_quantity
 
 LONGEST = 10_000
@@ -78,11 +78,11 @@ def grade(reference: str, answer: str | None, *, deadline: float = DEADLINE) -> 
     Raises:
         StepwardError: The process for algebra cannot be started.
     """
-    verdict = fast_verdict(reference, answer)
+    verdict = grade_without_sympy(reference, answer)
     return algebra_verdict(reference, answer or "", deadline=deadline) if verdict is None else verdict
 
 
-def fast_verdict(reference: str, answer: str | None) -> Verdict | None:
+def grade_without_sympy(reference: str, answer: str | None) -> Verdict | None:
     """The verdict of the exact path alone; None where only algebra could tell.
 
     Args:
@@ -112,7 +112,7 @@ def algebra_verdict(reference: str, answer: str, *, deadline: float = DEADLINE, 
         StepwardError: The process for algebra cannot be started.
     """
     reference, answer = _unboxed(reference.strip()), _unboxed(answer.strip())
-    refused = refusal(reference, answer)
+    refused = unsafe_reason(reference, answer)
     if refused is not None:
         return Verdict(False, "guard", refused)
     pair = (reference, answer, deadline)
@@ -159,7 +159,7 @@ def _decide(reference: str, answer: str) -> Verdict | None:
     if max(len(reference), len(answer)) > LONGEST:
         return Verdict(False, "exact", f"not the same text, and longer than {LONGEST} characters")
     reference, answer = _unboxed(reference), _unboxed(answer)
-    plain_reference, plain_answer = plain(reference), plain(answer)
+    plain_reference, plain_answer = normalize_latex(reference), normalize_latex(answer)
     left, right = read_quantity(plain_reference), read_quantity(plain_answer)
     if left is not None and right is not None:
         return _compare_quantities(left, right)
@@ -209,7 +209,7 @@ def _is_machines(reference: Quantity, answer: Quantity) -> bool:
 def _short_shape(text: str) -> Shape | None:
     try:
         return read_shape(text)
-    except Unreadable:
+    except ParseError:
         return None
 
 
@@ -230,8 +230,8 @@ def _compare_shapes(reference: Quantity | str, answer: Quantity | str) -> Verdic
     if left is None or right is None:
         return None
     try:
-        equal = same(left, right)
-    except (Unreadable, ArithmeticError, RecursionError):  # too large to compare here
+        equal = is_equivalent(left, right)
+    except (ParseError, ArithmeticError, RecursionError):  # too large to compare here
         return None
     if equal is None:
         return None
@@ -243,7 +243,7 @@ def _shape(side: Quantity | str) -> Shape | None:
     if isinstance(side, str):
         return _read(side)
     digits = len(str(abs(int(side.value * 10**side.places)))) if side.places else 0
-    return Single(Scalar(number(side.value), side.places, digits), side.unit)
+    return SingleValue(Scalar(number(side.value), side.places, digits), side.unit)
 
 
 def _method(left: Shape, right: Shape, single: str) -> str:
@@ -252,11 +252,11 @@ def _method(left: Shape, right: Shape, single: str) -> str:
     for kind, name in (
         (Relation, "relation"),
         (Matrix, "matrix"),
-        (Combined, "set"),
+        (SetExpression, "set"),
         (Bracketed, "interval" if any(_is_interval(shape) for shape in (left, right)) else "list"),
-        (Several, "set"),
+        (FiniteSet, "set"),
         (Words, "text"),
-        (Single, single),
+        (SingleValue, single),
     ):
         if kind in kinds:
             return name
@@ -325,7 +325,7 @@ def grade_many(
     executor = ThreadPoolExecutor(workers, thread_name_prefix="grading")
     try:
         for reference, answer in pairs:
-            verdict = fast_verdict(reference, answer)
+            verdict = grade_without_sympy(reference, answer)
             if verdict is None and (reference, answer) not in asked:
                 asked[reference, answer] = executor.submit(
                     algebra_verdict, reference, answer or "", deadline=deadline, workers=workers

@@ -42,7 +42,7 @@ _TEXT_COMMANDS = (
 )
 
 
-def plain(text: str) -> str:
+def normalize_latex(text: str) -> str:
     r"""The text in plain notation.
 
     Delimiters (`$...$`, `\(...\)`), a closing full stop, bold stars and spacing commands go; `\text{cm}` becomes

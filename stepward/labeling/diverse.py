@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"(?:(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|(?<
 _BESIDE = re.compile(r"\s*([-+*/=<>()\[\]{}^%$\u00d7\u00f7\u00b7\u2212])\s*")
 
 
-def normalised(step: str) -> str:
+def normalize_step(step: str) -> str:
     """A step as two are compared: no case, one form a number (1,000.50 is 1000.5), white space only between words."""
     # Unicode's canonical caseless form (definition D145): letters are taken apart before and after folding.
     text = unicodedata.normalize("NFD", unicodedata.normalize("NFD", step).casefold())
@@ -38,21 +38,21 @@ def _plain(number: str) -> str:
     return (whole.lstrip("0") or "0") + (f".{decimals}" if decimals else "")
 
 
-def rule_labels(solutions: Iterable[Solution]) -> Filtered:
+def exact_match_labels(solutions: Iterable[Solution]) -> Filtered:
     """Labels by equal steps; a step that equals none is wrong.
 
     Args:
         solutions: Graded solutions, all those of a problem together or not.
     """
-    return supported_labels(solutions, _equal, KIND)
+    return labels_by_support(solutions, _equal, KIND)
 
 
 def _equal(right: Sequence[str], steps: Sequence[str]) -> list[bool | None]:
-    known = {normalised(step) for step in right}
-    return [normalised(step) in known for step in steps]
+    known = {normalize_step(step) for step in right}
+    return [normalize_step(step) in known for step in steps]
 
 
-def supported_labels(solutions: Iterable[Solution], support: Support, kind: str) -> Filtered:
+def labels_by_support(solutions: Iterable[Solution], support: Support, kind: str) -> Filtered:
     """Labels of solutions by what the right solutions of the same problem bear out.
 
     The last step's label is the solution's grade, as everywhere.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stepward.errors import StepwardError
-from stepward.labeling.diverse import normalised, supported_labels
+from stepward.labeling.diverse import labels_by_support, normalize_step
 from stepward.labeling.filters import Filtered
 from stepward.model_config import load_config
 from stepward.models import load_tokenizer
@@ -119,8 +119,8 @@ def nli_labels(solutions: Iterable[Solution], model: EntailmentModel, threshold:
         )
 
     def support(right: Sequence[str], steps: Sequence[str]) -> list[bool | None]:
-        same = {normalised(step) for step in right}
-        rest = [step for step in steps if normalised(step) not in same]
+        same = {normalize_step(step) for step in right}
+        rest = [step for step in steps if normalize_step(step) not in same]
         chances = model.probabilities([(premise, step) for step in rest for premise in right])
         entailed = {
             step: _any_above(chances[at * len(right) : (at + 1) * len(right)], threshold)
@@ -128,7 +128,7 @@ def nli_labels(solutions: Iterable[Solution], model: EntailmentModel, threshold:
         }
         return [entailed.get(step, True) for step in steps]
 
-    return supported_labels(solutions, support, KIND)
+    return labels_by_support(solutions, support, KIND)
 
 
 def _any_above(chances: Sequence[float | None], threshold: float) -> bool | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from stepward.errors import StepwardError
 from stepward.formats.first_error import labels_from
-from stepward.labeling.rollouts.confidence import always_valid
+from stepward.labeling.rollouts.confidence import confidence_sequence
 from stepward.records import Solution, StepLabels, StepRollouts, prefix_id
 
 NO_ERROR = -1
@@ -53,7 +53,7 @@ def labels_up_to(error: int, steps: int) -> tuple[float | None, ...]:
     return labels_from(None if error == NO_ERROR else error, steps, "first_error")
 
 
-def until_first_error(labels: Iterable[StepLabels], above: float = RIGHT_ABOVE) -> Filtered:
+def truncate_after_first_error(labels: Iterable[StepLabels], above: float = RIGHT_ABOVE) -> Filtered:
     """Takes away what follows the first wrong step: whether such a step is right is not well asked.
 
     Args:
@@ -71,7 +71,7 @@ def until_first_error(labels: Iterable[StepLabels], above: float = RIGHT_ABOVE) 
     return Filtered(kept, _found(dropped))
 
 
-def thresholded(labels: Iterable[StepLabels], above: float = RIGHT_ABOVE, wrong_up_to: float | None = None) -> Filtered:
+def binarize(labels: Iterable[StepLabels], above: float = RIGHT_ABOVE, wrong_up_to: float | None = None) -> Filtered:
     """Makes labels hard: 1 above a threshold, else 0; those between two thresholds are taken away.
 
     Args:
@@ -96,7 +96,7 @@ def thresholded(labels: Iterable[StepLabels], above: float = RIGHT_ABOVE, wrong_
     return Filtered(kept, _found(dropped))
 
 
-def drawn_enough(
+def filter_by_count(
     solutions: Iterable[Solution], labels: Iterable[StepLabels], rollouts: Mapping[str, StepRollouts], least: int
 ) -> Filtered:
     """Takes away labels that rest on fewer than `least` completions; the grade of a whole solution always stays.
@@ -113,7 +113,7 @@ def drawn_enough(
     return _by_counts(solutions, labels, rollouts, f"fewer than {least} completions", lambda one: one.drawn >= least)
 
 
-def certain(
+def filter_by_interval(
     solutions: Iterable[Solution],
     labels: Iterable[StepLabels],
     rollouts: Mapping[str, StepRollouts],
@@ -133,7 +133,7 @@ def certain(
         level: The probability that an interval holds the true share, in (0, 1).
 
     Raises:
-        StepwardError: As for `drawn_enough`, or a width or level that can't be.
+        StepwardError: As for `filter_by_count`, or a width or level that can't be.
     """
     if not (0 < width <= 1 and 0 < level < 1):
         raise StepwardError(
@@ -143,13 +143,13 @@ def certain(
         )
 
     def narrow(one: StepRollouts) -> bool:
-        low, high = always_valid(one.drawn, one.right, level)
+        low, high = confidence_sequence(one.drawn, one.right, level)
         return high - low <= width
 
     return _by_counts(solutions, labels, rollouts, f"an interval wider than {width:g}", narrow)
 
 
-def labelled(labels: Iterable[StepLabels]) -> Filtered:
+def drop_unlabeled(labels: Iterable[StepLabels]) -> Filtered:
     """Drops solutions of which no step has a label."""
     given = list(labels)
     kept = [one for one in given if any(label is not None for label in one.labels)]

@@ -153,7 +153,7 @@ def _judgement(solution: Solution, replies: Sequence[Completion], judge: str) ->
     return Judgement(
         solution.id,
         solution.problem_id,
-        most_voted(votes),
+        majority_verdict(votes),
         votes,
         judge,
         unparsed=len(given) - len(votes),
@@ -163,7 +163,7 @@ def _judgement(solution: Solution, replies: Sequence[Completion], judge: str) ->
     )
 
 
-def most_voted(votes: Iterable[int]) -> int | None:
+def majority_verdict(votes: Iterable[int]) -> int | None:
     """The verdict with the most votes; None for a tie, or no votes."""
     leading = Counter(votes).most_common(2)
     if not leading or (len(leading) == 2 and leading[0][1] == leading[1][1]):

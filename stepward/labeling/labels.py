@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stepward.errors import StepwardError
-from stepward.labeling import labels as rewards
-from stepward.labeling.rollouts.binary_search import last_right, witnessed_by
+from stepward.labeling.rollouts.binary_search import last_correct, prefixes_of_correct
 from stepward.labeling.rollouts.estimators import estimate
 from stepward.labeling.rollouts.prefixes import prefixes_of
 from stepward.records import Solution, StepLabels, StepRollouts, prefix_id
@@ -22,7 +21,7 @@ Oracle = Callable[[str, tuple[str, ...]], int | None]
 """Gives the index of a solution's first wrong step, or None, from its problem's id and its steps."""
 
 
-def rollout_labels(
+def compute_labels(
     solutions: Iterable[Solution],
     rollouts: Mapping[str, StepRollouts],
     kind: str,
@@ -51,7 +50,7 @@ def rollout_labels(
             counts can't come from the rule in its record.
     """
     solutions = list(solutions)
-    witnessed = witnessed_by(prefixes_of(solutions).paths) if missing == "infer" else None
+    witnessed = prefixes_of_correct(prefixes_of(solutions).paths) if missing == "infer" else None
     labels = []
     for solution in solutions:
         ids = [prefix_id(solution.problem_id, solution.steps[:end]) for end in range(1, len(solution.steps))]
@@ -79,7 +78,7 @@ def _worth(ids: Sequence[str], counts: Sequence[StepRollouts | None], witnessed:
     worth = [one.right > 0 if one is not None and one.drawn else None for one in counts]
     if witnessed is None:
         return worth
-    last = last_right([key in witnessed or value for key, value in zip(ids, worth, strict=True)])
+    last = last_correct([key in witnessed or value for key, value in zip(ids, worth, strict=True)])
     return [index <= last or value for index, value in enumerate(worth)]
 
 
@@ -97,15 +96,15 @@ def reward(right: int, drawn: int, kind: str, eta: float = 2.0) -> float:
         StepwardError: An unknown kind.
     """
     if kind == "hard":
-        return rewards.hard(right, drawn)
-    return _of_share(rewards.soft(right, drawn), kind, eta)
+        return hard(right, drawn)
+    return _of_share(soft(right, drawn), kind, eta)
 
 
 def _of_share(share: float, kind: str, eta: float) -> float:
     if kind == "soft":
         return share
     if kind == "er":
-        return rewards.entropy_regularised(share, eta)
+        return entropy_regularized(share, eta)
     raise StepwardError(
         f"unknown kind of rollout label {kind!r}: expected hard, soft or er", code="unknown_name", field="kind"
     )
@@ -162,10 +161,10 @@ def soft(right: ArrayLike, drawn: ArrayLike) -> float | NDArray[np.float64]:
 
 
 @overload
-def entropy_regularised(p: float, eta: float) -> float: ...
+def entropy_regularized(p: float, eta: float) -> float: ...
 @overload
-def entropy_regularised(p: ArrayLike, eta: float) -> float | NDArray[np.float64]: ...
-def entropy_regularised(p: ArrayLike, eta: float) -> float | NDArray[np.float64]:
+def entropy_regularized(p: ArrayLike, eta: float) -> float | NDArray[np.float64]: ...
+def entropy_regularized(p: ArrayLike, eta: float) -> float | NDArray[np.float64]:
     """The entropy-regularised reward (1/eta) ln(1 - p + p e^eta) of ER-PRM, for outcomes of 0 or 1.
 
     It goes to p as eta goes to 0, and to 1 for any p > 0 as eta goes to infinity. Computed so that neither end loses

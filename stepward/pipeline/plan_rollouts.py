@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from stepward.errors import StepwardError
-from stepward.pipeline.engines import completers, engine_of
+from stepward.pipeline.engines import completers, make_engine
 from stepward.pipeline.stages import tasks
 from stepward.pipeline.stages.inputs import check_models, needs_rollouts, read_inputs
 from stepward.pipeline.workers.local import Facts
@@ -96,14 +96,14 @@ def _measured(
             "rollouts": recipe.rollouts.model_copy(update=whole),
         }
     )
-    layout, manifest = Layout(folder), Manifest.start(folder, recipe.decisive())
+    layout, manifest = Layout(folder), Manifest.start(folder, recipe.fingerprint_fields())
     write_shard(layout.shard("problems", "reward"), list(chosen), Problem)
     manifest.finish("problems", "reward", layout.shard("problems", "reward"), problems=len(chosen))
     scale = problems / len(chosen)
     seconds = cost = 0.0
     if published is None:
-        engine_of(recipe.generator, "generator")  # loading it is not part of the work
-        facts, seconds = _timed(tasks.solve, "reward-0000", folder, recipe)
+        make_engine(recipe.generator, "generator")  # loading it is not part of the work
+        facts, seconds = _timed(tasks.sample_solutions, "reward-0000", folder, recipe)
         cost = facts["work"].get("cost", 0.0)
         manifest.finish("solutions", "reward-0000", facts["path"])
     else:
@@ -111,9 +111,9 @@ def _measured(
     computed: dict[str, float] = {}
     prefilled: dict[str, float] = {}
     for name, section in completers(recipe).items():
-        engine_of(section, "rollouts")
+        make_engine(section, "rollouts")
         unit = f"reward-0000{BY}{name}" if name else "reward-0000"
-        facts, more = _timed(tasks.roll_out, unit, folder, recipe)
+        facts, more = _timed(tasks.sample_rollouts, unit, folder, recipe)
         manifest.finish("rollouts", unit, facts["path"])
         work = facts["work"]
         seconds, cost = seconds + more, cost + work.get("cost", 0.0)

@@ -11,9 +11,9 @@ import numpy as np
 from stepward.errors import StepwardError
 from stepward.evaluation.best_of_n import io as evaluation_folder
 from stepward.evaluation.best_of_n.aggregation import aggregate
-from stepward.evaluation.best_of_n.answer_groups import Same, grouped, same_by
+from stepward.evaluation.best_of_n.answer_groups import Equivalence, equivalence_fn, group_answers
 from stepward.evaluation.compare import Difference, compare_runs, correct, why_unpaired
-from stepward.evaluation.loaded_run import Measured
+from stepward.evaluation.loaded_run import LoadedRun
 from stepward.evaluation.score_files.io import is_scores, read
 from stepward.grading.graders import GRADERS
 from stepward.pipeline import step_figures
@@ -21,11 +21,11 @@ from stepward.pipeline.score_report import scores_report
 from stepward.pipeline.stages.evaluate import has_oracle, oracle_of
 from stepward.pipeline.stages.set_aside import kept, told
 from stepward.pipeline.stages.soundness import doubts
-from stepward.recipes.loading import of_run
+from stepward.recipes.loading import load_run_recipe
 from stepward.recipes.run import Recipe
 from stepward.records import Solution
 from stepward.storage.manifest import Manifest
-from stepward.storage.parquet import atomic, locked
+from stepward.storage.parquet import atomic_write, lock_dir
 from stepward.storage.run_dir import SPLITS, Layout
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def report_runs(
         raise StepwardError(
             f"{', '.join(map(str, folders))}: a run stands twice; name each once", code="duplicate", field="RUN"
         )
-    recipes = [None if is_scores(folder) else of_run(folder) for folder in folders]
+    recipes = [None if is_scores(folder) else load_run_recipe(folder) for folder in folders]
     names = [
         folder.resolve().name if recipe is None else recipe.name
         for recipe, folder in zip(recipes, folders, strict=True)
@@ -87,7 +87,7 @@ def report_runs(
         same = not any(why_unpaired(measured[0], other) for other in measured[1:])
     with ExitStack() as held:
         for folder in _written_into(path, data):
-            held.enter_context(locked(folder))
+            held.enter_context(lock_dir(folder))
         write_report(Report(runs, differences, same), path, data)
     return path
 
@@ -126,7 +126,7 @@ def draw_picture(layout: Layout, path: Path) -> None:
     check_picture(path)
     Manifest.read(layout.folder).where("evaluation", "summary")
     evaluation, _ = evaluation_folder.read(layout.folder / "evaluation")
-    with atomic(path) as file:
+    with atomic_write(path) as file:
         file.write(best_of_n_curves(evaluation, "best").encode("utf-8"))
 
 
@@ -155,7 +155,7 @@ def _run(recipe: Recipe, layout: Layout, name: str | None = None) -> "RunReport"
         labels=labels,
         facts=_facts(recipe, manifest),
         about=recipe.about,
-        recipe=recipe.decisive(),
+        recipe=recipe.fingerprint_fields(),
         parameters=_parameters(manifest),
         calibration=step_figures.calibration(folder),
         calibration_intervals=step_figures.intervals(folder),
@@ -239,7 +239,7 @@ def _views(recipe: Recipe, layout: Layout, models: "Sequence[ModelView]") -> "li
             solution, group, given, totals, oracle(solution.problem_id, solution.steps) if oracle else None
         )
 
-    same, views = same_by(recipe.grader), []
+    same, views = equivalence_fn(recipe.grader), []
     for problem in problems:
         solutions = sorted(by_problem[problem.id], key=lambda one: one.id)
         groups = _groups(solutions, same)
@@ -247,14 +247,14 @@ def _views(recipe: Recipe, layout: Layout, models: "Sequence[ModelView]") -> "li
     return views
 
 
-def _groups(solutions: Sequence[Solution], same: Same) -> list[int]:
+def _groups(solutions: Sequence[Solution], same: Equivalence) -> list[int]:
     """Which of one problem's solutions give the same answer, as the majority of the figures counts them."""
     correct = np.array([one.correct for one in solutions], dtype=np.bool_)
     copies = np.array([one.copies for one in solutions], dtype=np.int64)
-    return [int(group) for group in grouped([one.answer for one in solutions], correct, copies, same)]
+    return [int(group) for group in group_answers([one.answer for one in solutions], correct, copies, same)]
 
 
-def _differences(measured: Sequence[Measured], seed: int) -> tuple[Difference, ...]:
+def _differences(measured: Sequence[LoadedRun], seed: int) -> tuple[Difference, ...]:
     """Every other run against the first, method by method; none where they have no N in common.
 
     Their p are corrected for all of them.

@@ -21,24 +21,25 @@ from stepward.grading.graders import load_grader
 from stepward.pipeline import shards as units
 from stepward.pipeline.progress import StageProgress
 from stepward.pipeline.report_data import report_run
-from stepward.pipeline.reuse.extend import begun, grown
-from stepward.pipeline.reuse.fingerprints import Shelf, take_finished
-from stepward.pipeline.reuse.other_run import borrow_models, borrow_validation
-from stepward.pipeline.sampling_stats import Drawing
+from stepward.pipeline.reuse.extend import extend_run, start_run
+from stepward.pipeline.reuse.fingerprints import ShardCache, reuse_finished
+from stepward.pipeline.reuse.other_run import link_reward_models, link_validation
+from stepward.pipeline.sampling_stats import SamplingStats
 from stepward.pipeline.stages import tasks
 from stepward.pipeline.stages.evaluate import evaluate_run, is_evaluated
 from stepward.pipeline.stages.inputs import check_models, read_inputs
-from stepward.pipeline.stages.labels import Told, check_judge, labels_by_batch
+from stepward.pipeline.stages.labels import LabelCounter, check_teacher, labels_by_batch
 from stepward.pipeline.stages.set_aside import check_failures, kept, write_list
 from stepward.pipeline.stages.soundness import check_drawn, doubts
 from stepward.pipeline.workers.local import Facts, Pool, Workers
-from stepward.pipeline.workers.ray_pool import Team
+from stepward.pipeline.workers.ray_pool import RayConfig
 from stepward.pipeline.workers.ray_tasks import RayWorkers
+from stepward.recipes.loading import load_recipe
 from stepward.recipes.run import Recipe
 from stepward.records import Problem, Solution, StepLabels
 from stepward.storage.files import remove_made
 from stepward.storage.manifest import Manifest
-from stepward.storage.parquet import locked, read_shard, write_batches, write_shard
+from stepward.storage.parquet import lock_dir, read_shard, write_batches, write_shard
 from stepward.storage.run_dir import SPLITS, Layout, batch_number
 
 NAMES = ("problems", "solutions", "rollouts", "labels", "rewards", "scores", "evaluation", "report")
@@ -46,7 +47,7 @@ NAMES = ("problems", "solutions", "rollouts", "labels", "rewards", "scores", "ev
 
 
 @dataclass(frozen=True)
-class Ways:
+class RunOptions:
     """How a recipe is run this time: nothing here changes a record.
 
     Attributes:
@@ -93,7 +94,7 @@ class Ways:
         """Who works on a run in that folder."""
         if self.ray is None:
             return Workers(self.workers, self.threads, self.gpus)
-        return RayWorkers(Team(folder, self.ray, self.workers, self.threads, self.gpus or 0.0))
+        return RayWorkers(RayConfig(folder, self.ray, self.workers, self.threads, self.gpus or 0.0))
 
     def stages(self) -> list[str]:
         """The stages to do, in order."""
@@ -157,11 +158,11 @@ class Run:
         if done:
             return
         check_models(self.recipe, self.training)
-        check_judge(self.folder, self.recipe)
+        check_teacher(self.folder, self.recipe)
         with self.console.status("problems: reading or making them"):
             inputs = read_inputs(self.recipe)
         if self.recipe.rewards.of is not None:
-            borrow_validation(self.manifest, self.recipe, inputs.problems["test"])
+            link_validation(self.manifest, self.recipe, inputs.problems["test"])
         self.manifest.save()  # before the first shard: a folder with shards and no manifest is taken for somebody's
         for split, problems in inputs.problems.items():
             if inputs.solutions:
@@ -199,7 +200,7 @@ class Run:
         """Solutions of every split, drawn by the generator."""
         if self.recipe.solutions.path is None:
             wanted = units.solution_units(self.recipe, self._sizes())
-            self._work("solutions", self._own(wanted, self.recipe.solutions.unit), tasks.solve)
+            self._work("solutions", self._own(wanted, self.recipe.solutions.unit), tasks.sample_solutions)
         self._check("solutions")
 
     def rollouts(self) -> None:
@@ -207,16 +208,16 @@ class Run:
         wanted = units.rollout_units(self.recipe, self._sizes())
         if wanted:
             wanted = self._own(wanted, self.recipe.rollouts.unit)
-            self._work("rollouts", wanted, tasks.roll_out, self.recipe.rollouts.completions)
+            self._work("rollouts", wanted, tasks.sample_rollouts, self.recipe.rollouts.completions)
             self._check("rollouts")
 
     def labels(self) -> None:
         """Labels of each kind, computed from the counts and the grades, or from another run's reward model's scores."""
         if judged := units.judged_units(self.recipe, self._sizes()):
-            self._work(units.JUDGED, judged, tasks.judge)
+            self._work(units.TEACHER_SCORES, judged, tasks.judge)
         for kind in units.label_units(self.recipe):
             if not self.manifest.finished("labels", kind):
-                told = Told(kind)
+                told = LabelCounter(kind)
                 path = self.layout.shard("labels", kind)
                 write_batches(path, told.of(labels_by_batch(self.recipe, self.layout, kind)), StepLabels)
                 self._finish("labels", kind, path, **told.facts())
@@ -225,7 +226,7 @@ class Run:
     def rewards(self) -> None:
         """A reward model for each kind and seed, trained or another run's."""
         if self.recipe.rewards.of is not None:
-            borrow_models(self.manifest, self.recipe)
+            link_reward_models(self.manifest, self.recipe)
         else:
             self._remove_models()
             self._work("rewards", units.model_units(self.recipe), tasks.train)
@@ -282,7 +283,7 @@ class Run:
     def _work(self, stage: str, units: list[str], task: Callable[..., Facts], most: int | None = None) -> None:
         missing = [unit for unit in units if not self.manifest.finished(stage, unit)]
         self.manifest.reopen(stage, missing)
-        drawing = Drawing(most)
+        drawing = SamplingStats(most)
         done = len(units) - len(missing)
         with StageProgress(self.console, stage, len(units), done, more=drawing.sentence) as progress:
             for unit, facts in self.workers.run(task, missing, self.folder, self.recipe):
@@ -312,20 +313,20 @@ STAGES: dict[str, Callable[[Run], None]] = {name: getattr(Run, name) for name in
 
 
 def run_recipe(
-    recipe: Recipe,
-    folder: Path,
-    console: Console,
-    ways: Ways | None = None,
+    recipe: Recipe | str,
+    folder: Path | str | None = None,
+    console: Console | None = None,
+    ways: RunOptions | None = None,
     *,
     pool: Pool | None = None,
-    shelf: Shelf | None = None,
+    shelf: ShardCache | None = None,
 ) -> tuple[Manifest, float]:
     """Runs a recipe in a folder, going on from what is done there.
 
     Args:
-        recipe: What to run.
-        folder: The run's folder, made if it isn't there.
-        console: Where progress is shown.
+        recipe: What to run: a recipe, the name of one that comes with Stepward, or the path of a YAML file.
+        folder: The run's folder, made if it isn't there; `runs/<name>` if not given.
+        console: Where progress is shown; standard output if not given.
         ways: By how many workers, and how far.
         pool: Workers that several runs share; its own, as `ways` says, if not given.
         shelf: Finished units of other runs, which are taken where this run's would be equal.
@@ -336,7 +337,9 @@ def run_recipe(
     Raises:
         StepwardError: Anything the user can mend; what is finished is kept.
     """
-    ways = ways or Ways()
+    recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    folder = Path("runs") / recipe.name if folder is None else Path(folder)
+    console, ways = console or Console(), ways or RunOptions()
     if recipe.solutions.path is not None and "oracle" in recipe.labels.kinds:
         raise StepwardError(
             "labels.kinds: oracle can't label published solutions; use orm, hard, soft or er",
@@ -344,13 +347,13 @@ def run_recipe(
             field="labels.kinds",
         )
     load_grader(recipe.grader)  # better refused now than by a worker
-    with locked(folder):
-        manifest = grown(folder, recipe) if ways.grow else begun(folder, recipe)
+    with lock_dir(folder):
+        manifest = extend_run(folder, recipe) if ways.grow else start_run(folder, recipe)
         with ways.pool(folder) if pool is None else nullcontext(pool) as crew:
             run = Run(recipe, folder, manifest, crew, console, ways.part, "rewards" in ways.stages())
             run.remove_leftovers()
             for stage in ways.stages():
                 STAGES[stage](run)
                 if stage == "problems" and shelf is not None:
-                    take_finished(manifest, recipe, shelf, ways.stages())
+                    reuse_finished(manifest, recipe, shelf, ways.stages())
     return manifest, run.worked

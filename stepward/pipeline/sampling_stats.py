@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stepward import steps
-from stepward.generation.interface import Completion, Generator, Meter, Prompt, Sampling
+from stepward.generation.interface import Completion, Generator, Prompt, Sampling, Usage
+from stepward.records import split_steps
 
 
-class Drawing:
+class SamplingStats:
     """Adds up the facts of units of solutions or rollouts.
 
     Args:
@@ -61,7 +61,7 @@ class Drawing:
         return "; ".join(parts)
 
 
-class Watched:
+class ObservedGenerator:
     """An engine whose draws are looked at on their way: how many are cut, and whether drawing again gives the same.
 
     Args:
@@ -81,7 +81,7 @@ class Watched:
         return self.engine.name
 
     @property
-    def meter(self) -> Meter:
+    def meter(self) -> Usage:
         """The engine's."""
         return self.engine.meter
 
@@ -96,7 +96,7 @@ class Watched:
 
     def _look(self, prompt: str, one: Completion) -> None:
         self._cut += not one.finished
-        self._empty += one.finished and not steps.split(one.text)
+        self._empty += one.finished and not split_steps(one.text)
         if prompt in self._first:
             self._repeated.add(prompt)
         if self._first.setdefault(prompt, one.text) != one.text:

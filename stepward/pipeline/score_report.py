@@ -11,7 +11,7 @@ from stepward.evaluation.best_of_n import io as evaluation_folder
 from stepward.evaluation.best_of_n.aggregation import aggregate
 from stepward.evaluation.score_files.candidates import ScoredCandidate, read_candidates
 from stepward.evaluation.score_files.io import read_facts
-from stepward.evaluation.score_files.provenance import TIED, Facts
+from stepward.evaluation.score_files.provenance import TIED, Provenance
 from stepward.records import Problem, Solution
 from stepward.storage.parquet import read_shard
 
@@ -39,7 +39,7 @@ def scores_report(folder: Path, name: str) -> "RunReport":
     )  # fmt: skip
 
 
-def _shown(facts: Facts) -> dict[str, str]:
+def _shown(facts: Provenance) -> dict[str, str]:
     """How the figures came about, in words."""
     found = {"Scores": ", ".join(facts.test.files), "Measured on": facts.test.line()}
     if facts.validation is not None:

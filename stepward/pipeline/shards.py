@@ -7,7 +7,7 @@ from stepward.pipeline.stages.inputs import needs_rollouts
 from stepward.recipes.run import BY_MODEL, Recipe
 from stepward.storage.run_dir import BY, SPLITS
 
-JUDGED = "judged"
+TEACHER_SCORES = "judged"
 """Where the scores lie that another run's reward model gives the solutions it labels, a shard a shard of solutions."""
 
 

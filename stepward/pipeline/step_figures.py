@@ -8,7 +8,7 @@ import numpy as np
 
 from stepward.errors import StepwardError
 from stepward.evaluation.calibration import Bin, Reliability
-from stepward.evaluation.stats.bootstrap import spread
+from stepward.evaluation.stats.bootstrap import seed_std
 from stepward.storage.parquet import read_json
 
 if TYPE_CHECKING:
@@ -77,5 +77,5 @@ def _with_deviation(shares: Sequence[float | None]) -> str:
     known = np.array([share for share in shares if share is not None])
     if len(known) < len(shares):
         return ""
-    deviation = spread(known)
+    deviation = seed_std(known)
     return percent(float(known.mean())) + (f" ± {percent(deviation)}" if deviation is not None else "")

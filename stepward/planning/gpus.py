@@ -14,7 +14,7 @@ GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class GPUSpec:
     """A GPU.
 
     Attributes:
@@ -37,35 +37,35 @@ class Card:
         return int(self.memory * GIB * (15 if self.ecc else 16) // 16)
 
 
-CARDS = {
+GPUS = {
     card.name: card
     for card in (
-        Card("rtx-3090", 24, 71.0, 936),
-        Card("rtx-4090", 24, 165.2, 1008),
-        Card("rtx-5090", 32, 209.5, 1792),
-        Card("a10", 24, 125.0, 600, ecc=True),
-        Card("l4", 24, 121.0, 300, ecc=True),
-        Card("l40s", 48, 362.05, 864, ecc=True),
-        Card("a100-40gb", 40, 312.0, 1555),
-        Card("a100-80gb", 80, 312.0, 2039),
-        Card("h100", 80, 989.4, 3350),
-        Card("h200", 141, 989.4, 4800),
-        Card("b200", 180, 2250.0, 8000),
+        GPUSpec("rtx-3090", 24, 71.0, 936),
+        GPUSpec("rtx-4090", 24, 165.2, 1008),
+        GPUSpec("rtx-5090", 32, 209.5, 1792),
+        GPUSpec("a10", 24, 125.0, 600, ecc=True),
+        GPUSpec("l4", 24, 121.0, 300, ecc=True),
+        GPUSpec("l40s", 48, 362.05, 864, ecc=True),
+        GPUSpec("a100-40gb", 40, 312.0, 1555),
+        GPUSpec("a100-80gb", 80, 312.0, 2039),
+        GPUSpec("h100", 80, 989.4, 3350),
+        GPUSpec("h200", 141, 989.4, 4800),
+        GPUSpec("b200", 180, 2250.0, 8000),
     )
 }
 
 
-def card_named(name: str) -> Card:
+def get_gpu(name: str) -> GPUSpec:
     """The card of a name.
 
     Raises:
         StepwardError: There is none; names the nearest.
     """
-    found = CARDS.get(name.lower().replace(" ", "-").replace("_", "-"))
+    found = GPUS.get(name.lower().replace(" ", "-").replace("_", "-"))
     if found is None:
-        near = difflib.get_close_matches(name.lower(), CARDS, n=1)
+        near = difflib.get_close_matches(name.lower(), GPUS, n=1)
         raise StepwardError(
-            f"card {name}: not known{f'; did you mean {near[0]}?' if near else ''}; known: {', '.join(CARDS)}. "
+            f"card {name}: not known{f'; did you mean {near[0]}?' if near else ''}; known: {', '.join(GPUS)}. "
             "For another give --memory (GiB) and --tflops (dense bf16)",
             code="unknown_name",
             field="--card",

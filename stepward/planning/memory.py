@@ -14,10 +14,10 @@ from torch import nn
 
 from stepward.errors import StepwardError
 from stepward.planning.memory_trace import Traced, build, trace
-from stepward.planning.optimizers import Weight, kept_bytes, optimiser_named
-from stepward.reward_models.configs import RewardConfig
+from stepward.planning.optimizers import Weight, get_optimizer_spec, kept_bytes
+from stepward.reward_models.configs import BaseRewardConfig
 from stepward.reward_models.heads import Head
-from stepward.reward_models.packing.layout import Laid
+from stepward.reward_models.packing.layout import PackedBatch
 from stepward.reward_models.training.peft import with_adapter
 
 Precision = Literal["float32", "bfloat16", "float16", "8bit", "4bit"]
@@ -26,7 +26,7 @@ Sharding = Literal["none", "zero1", "zero2", "zero3", "fsdp"]
 RESERVE = 2**30
 """Bytes set aside for the CUDA context, libraries' workspaces and what the allocator can't use: an assumption."""
 
-UTILISATION = 0.4
+UTILIZATION = 0.4
 """The share of a card's published rate that training is assumed to reach."""
 
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "8bit": 1.0, "4bit": 0.5 + 4 / 64}
@@ -37,7 +37,7 @@ _MASTER = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Setup:
+class TrainingSetup:
     """How a model is trained, as far as it costs memory.
 
     Attributes:
@@ -84,7 +84,7 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class MemoryEstimate:
     """What training takes on each card.
 
     Attributes:
@@ -114,7 +114,7 @@ class Cost:
         """Bytes in all."""
         return self.weights + self.gradients + self.optimiser + self.activations + self.reserve
 
-    def hours(self, tokens: float, tflops: float, utilisation: float = UTILISATION, world: int = 1) -> float:
+    def hours(self, tokens: float, tflops: float, utilisation: float = UTILIZATION, world: int = 1) -> float:
         """Hours for some computed tokens.
 
         Args:
@@ -127,14 +127,19 @@ class Cost:
 
 
 def estimate(
-    config: Any, head: Head, laid: Laid, setup: Setup, reserve: int = RESERVE, seen: "Seen | None" = None
-) -> Cost:
+    config: Any,
+    head: Head,
+    laid: PackedBatch,
+    setup: TrainingSetup,
+    reserve: int = RESERVE,
+    seen: "TraceCache | None" = None,
+) -> MemoryEstimate:
     """The memory and the operations of training.
 
     Args:
         config: The model's transformers configuration; it is not changed.
         head: What the model ends in.
-        laid: The rows of the largest forward pass (`stepward.reward_models.packing.layout.lay_out`).
+        laid: The rows of the largest forward pass (`stepward.reward_models.packing.layout.pack_batch`).
         setup: How it is trained.
         reserve: Bytes to set aside.
         seen: What was traced before with the same configuration and head; added to.
@@ -142,7 +147,7 @@ def estimate(
     Raises:
         StepwardError: An optimiser or a model that can't be planned.
     """
-    optimiser = optimiser_named(setup.optim)
+    optimiser = get_optimizer_spec(setup.optim)
     traces = {} if seen is None else seen
     key = _trace_key(setup, laid)
     if key not in traces:
@@ -159,7 +164,7 @@ def estimate(
     weights, gradients, states = _shared_out(counts.bytes, gradients, states, setup)
     moment = optimiser.copies * sum(weight.numel * weight.bytes for weight in learnt)
     gathered = 2 * counts.layer if setup.sharding in ("zero3", "fsdp") else 0
-    return Cost(
+    return MemoryEstimate(
         parameters=counts.all,
         trained=counts.trained,
         weights=weights,
@@ -168,24 +173,24 @@ def estimate(
         activations=max(traced.peak + gathered + counts.unpacked, moment // _share(setup, "zero1")),
         kept=traced.kept,
         reserve=reserve,
-        flops=flops_a_token(counts.computed, counts.computed_trained, attended, setup),
+        flops=flops_per_token(counts.computed, counts.computed_trained, attended, setup),
     )
 
 
-def _trace_key(setup: Setup, laid: Laid) -> str:
+def _trace_key(setup: TrainingSetup, laid: PackedBatch) -> str:
     """All of a setup that a trace depends on: neither the optimiser nor how many cards there are."""
     several = min(setup.accumulation, 2)
     return f"{id(laid)} {replace(setup, optim='', accumulation=several, world=0 if setup.sharding == 'none' else 2)!r}"
 
 
-def _traced(config: Any, head: Head, laid: Laid, setup: Setup) -> tuple["_Counts", Traced, float]:
+def _traced(config: Any, head: Head, laid: PackedBatch, setup: TrainingSetup) -> tuple["_Counts", Traced, float]:
     """What a model is made of, the memory of a pass, and what its tokens attend to."""
     # FSDP and DeepSpeed hold what is computed with in the type of the computation; others cast as they go.
     held = setup.compute if setup.sharding != "none" or setup.weights in _QUANTISED else setup.weights
     model: Any = build(copy(config), head, getattr(torch, held), "branches" in laid.inputs)
     attended = _attended(model.config, laid)
     if setup.adapter is not None:
-        arguments = RewardConfig("plan", use_cpu=True, bf16=False, gradient_checkpointing=setup.checkpointing)
+        arguments = BaseRewardConfig("plan", use_cpu=True, bf16=False, gradient_checkpointing=setup.checkpointing)
         model = with_adapter(model, copy(setup.adapter), head, arguments)
     if setup.checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -212,7 +217,7 @@ class _Counts:
     learnt: list[Weight]
 
 
-def _counts(model: nn.Module, setup: Setup) -> _Counts:
+def _counts(model: nn.Module, setup: TrainingSetup) -> _Counts:
     """Counts of a model's weights; a matrix that is tied to another counts once."""
     embeddings = {id(one.weight) for one in model.modules() if isinstance(one, nn.Embedding)}
     outputs = {id(one.weight) for name, one in model.named_modules() if name.endswith("lm_head")}
@@ -247,20 +252,20 @@ def _counts(model: nn.Module, setup: Setup) -> _Counts:
     )
 
 
-def _share(setup: Setup, least: Sharding) -> int:
+def _share(setup: TrainingSetup, least: Sharding) -> int:
     """Over how many cards something is shared out that is from some sharding on."""
     order = ("none", "zero1", "zero2", "zero3", "fsdp")
     return setup.world if order.index(setup.sharding) >= order.index(least) else 1
 
 
-def _shared_out(weights: int, gradients: int, states: int, setup: Setup) -> tuple[int, int, int]:
+def _shared_out(weights: int, gradients: int, states: int, setup: TrainingSetup) -> tuple[int, int, int]:
     """Bytes on each card. Without sharding DDP's buckets hold the gradients a second time (torch's documentation)."""
     if setup.world > 1 and setup.sharding == "none":
         gradients *= 2
     return weights // _share(setup, "zero3"), gradients // _share(setup, "zero2"), states // _share(setup, "zero1")
 
 
-def flops_a_token(weights: int, trained: int, attended: float, setup: Setup) -> float:
+def flops_per_token(weights: int, trained: int, attended: float, setup: TrainingSetup) -> float:
     """Floating-point operations for each computed token.
 
     Two for each weight forward, two for the gradient of its input, two for its own if it is trained (Kaplan et al.,
@@ -277,7 +282,7 @@ def flops_a_token(weights: int, trained: int, attended: float, setup: Setup) -> 
     return (4 + 2 * again) * weights + 2 * trained + (12 + 4 * again) * attended
 
 
-def _attended(config: Any, laid: Laid) -> float:
+def _attended(config: Any, laid: PackedBatch) -> float:
     """Over all layers: the keys that a token sees on average, times the width of a layer's queries."""
     heads = config.num_attention_heads
     width = heads * (getattr(config, "head_dim", None) or config.hidden_size // heads)
@@ -289,5 +294,5 @@ def _attended(config: Any, laid: Laid) -> float:
     return float(config.num_hidden_layers * width * mean)
 
 
-Seen = dict[str, tuple[_Counts, Traced, float]]
+TraceCache = dict[str, tuple[_Counts, Traced, float]]
 """Traces by what they depend on."""

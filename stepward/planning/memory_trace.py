@@ -29,8 +29,8 @@ from transformers import (
 
 from stepward.errors import StepwardError
 from stepward.reward_models.heads import Head, attach
-from stepward.reward_models.packing.attention import NAME, Branches
-from stepward.reward_models.packing.layout import Laid
+from stepward.reward_models.packing.attention import NAME, BranchLayout
+from stepward.reward_models.packing.layout import PackedBatch
 
 _DEEP = 5
 """Layers up to which all are run."""
@@ -135,7 +135,7 @@ class _Numbered:
         return [self._texts[place] for place in ids]
 
 
-def trace(model: Any, laid: Laid, autocast: torch.dtype | None, gradients_there: bool) -> Traced:
+def trace(model: Any, laid: PackedBatch, autocast: torch.dtype | None, gradients_there: bool) -> Traced:
     """Runs a model forward and backward on tensors that have a shape and a type, and nothing in them.
 
     Args:
@@ -183,7 +183,7 @@ class _Passes:
 
 
 def _passes(
-    model: Any, laid: Laid, autocast: torch.dtype | None, gradients_there: bool, layers: Iterable[nn.Module]
+    model: Any, laid: PackedBatch, autocast: torch.dtype | None, gradients_there: bool, layers: Iterable[nn.Module]
 ) -> _Passes:
     """Runs both passes; their parts are told by the ends of layers."""
     with FakeTensorMode() as mode:
@@ -294,7 +294,7 @@ def _off_meta(model: nn.Module) -> None:
 def _faked(value: Any, mode: FakeTensorMode) -> Any:
     """An input without its numbers."""
     fake: Callable[[Tensor], Tensor] = mode.from_tensor
-    if isinstance(value, Branches):
+    if isinstance(value, BranchLayout):
         masks = [None if mask is None else fake(mask) for mask in value.masks]
-        return Branches(value.queries, value.keys, fake(value.gather), masks)
+        return BranchLayout(value.queries, value.keys, fake(value.gather), masks)
     return fake(value)

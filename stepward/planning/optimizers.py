@@ -41,7 +41,7 @@ class Weight:
 
 
 @dataclass(frozen=True, slots=True)
-class Optimiser:
+class OptimizerSpec:
     """What an optimiser keeps.
 
     Attributes:
@@ -74,54 +74,54 @@ class Optimiser:
         return self.states * (size * self.bits // 8 + 4 * -(-size // self.block))
 
 
-def _bnb(states: int) -> Optimiser:
-    return Optimiser(states, 8, embeddings_whole=True)
+def _bnb(states: int) -> OptimizerSpec:
+    return OptimizerSpec(states, 8, embeddings_whole=True)
 
 
-OPTIMISERS = {
-    "adamw_torch": Optimiser(2, copies=1),  # torch's loop over lists of tensors, its default on GPUs
-    "adamw_torch_fused": Optimiser(2),
-    "adamw_torch_8bit": Optimiser(2, 8),
-    "adamw_torch_4bit": Optimiser(2, 4, block=128),
+OPTIMIZERS = {
+    "adamw_torch": OptimizerSpec(2, copies=1),  # torch's loop over lists of tensors, its default on GPUs
+    "adamw_torch_fused": OptimizerSpec(2),
+    "adamw_torch_8bit": OptimizerSpec(2, 8),
+    "adamw_torch_4bit": OptimizerSpec(2, 4, block=128),
     "adamw_8bit": _bnb(2),
     "adamw_bnb_8bit": _bnb(2),
     # Paged states can move to the host's memory when the GPU's is short; here they are counted whole.
     "paged_adamw_8bit": _bnb(2),
-    "paged_adamw_32bit": Optimiser(2, 32),
-    "ademamix": Optimiser(3, 32),
+    "paged_adamw_32bit": OptimizerSpec(2, 32),
+    "ademamix": OptimizerSpec(3, 32),
     "ademamix_8bit": _bnb(3),
-    "lion_32bit": Optimiser(1, 32),
+    "lion_32bit": OptimizerSpec(1, 32),
     "lion_8bit": _bnb(1),
-    "paged_lion_32bit": Optimiser(1, 32),
+    "paged_lion_32bit": OptimizerSpec(1, 32),
     "paged_lion_8bit": _bnb(1),
-    "rmsprop": Optimiser(1),
-    "rmsprop_bnb_32bit": Optimiser(1, 32),
+    "rmsprop": OptimizerSpec(1),
+    "rmsprop_bnb_32bit": OptimizerSpec(1, 32),
     "rmsprop_bnb_8bit": _bnb(1),
-    "adagrad": Optimiser(1),
-    "sgd": Optimiser(0),  # transformers sets no momentum
-    "adafactor": Optimiser(1, "factored"),
-    "lomo": Optimiser(0, keeps_gradients=False),
-    "adalomo": Optimiser(1, "factored", keeps_gradients=False),
+    "adagrad": OptimizerSpec(1),
+    "sgd": OptimizerSpec(0),  # transformers sets no momentum
+    "adafactor": OptimizerSpec(1, "factored"),
+    "lomo": OptimizerSpec(0, keeps_gradients=False),
+    "adalomo": OptimizerSpec(1, "factored", keeps_gradients=False),
 }
 
 
-def optimiser_named(name: str) -> Optimiser:
+def get_optimizer_spec(name: str) -> OptimizerSpec:
     """What an optimiser of a name keeps.
 
     Raises:
         StepwardError: It is not known here; names those that are.
     """
-    if name not in OPTIMISERS:
-        near = difflib.get_close_matches(name, OPTIMISERS, n=1)
+    if name not in OPTIMIZERS:
+        near = difflib.get_close_matches(name, OPTIMIZERS, n=1)
         raise StepwardError(
             f"optim {name}: what it keeps is not known here{f'; did you mean {near[0]}?' if near else ''}; "
-            f"known: {', '.join(OPTIMISERS)}",
+            f"known: {', '.join(OPTIMIZERS)}",
             code="unknown_name",
             field="optim",
         )
-    return OPTIMISERS[name]
+    return OPTIMIZERS[name]
 
 
-def kept_bytes(optimiser: Optimiser, weights: Sequence[Weight]) -> int:
+def kept_bytes(optimiser: OptimizerSpec, weights: Sequence[Weight]) -> int:
     """Bytes that an optimiser keeps for all weights."""
     return sum(map(optimiser.of, weights))

@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stepward.planning.memory import Cost, Seen, Setup, estimate
-from stepward.planning.optimizers import OPTIMISERS
+from stepward.planning.memory import MemoryEstimate, TraceCache, TrainingSetup, estimate
+from stepward.planning.optimizers import OPTIMIZERS
 from stepward.reward_models.heads import Head
-from stepward.reward_models.packing.layout import Laid
+from stepward.reward_models.packing.layout import PackedBatch
 
 _RANK = 16
 _CARDS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
+class Suggestion:
     """A change, and what training takes with it and those before it.
 
     Attributes:
@@ -28,19 +28,19 @@ class Advice:
     """
 
     change: str
-    cost: Cost
+    cost: MemoryEstimate
 
 
-def advise(
+def suggest_changes(
     config: Any,
     head: Head,
-    setup: Setup,
+    setup: TrainingSetup,
     batch: int,
-    one_row: Laid,
-    laid: Laid,
+    one_row: PackedBatch,
+    laid: PackedBatch,
     limit: int,
     reserve: int,
-) -> list[Advice]:
+) -> list[Suggestion]:
     """The changes, up to the first with which training fits.
 
     Args:
@@ -53,21 +53,23 @@ def advise(
         limit: Bytes that the card has.
         reserve: Bytes to set aside.
     """
-    found: list[Advice] = []
-    seen: Seen = {}
+    found: list[Suggestion] = []
+    seen: TraceCache = {}
     for change, changed, rows in _changes(setup, batch, one_row, laid):
-        found.append(Advice(change, estimate(config, head, rows, changed, reserve, seen)))
+        found.append(Suggestion(change, estimate(config, head, rows, changed, reserve, seen)))
         if found[-1].cost.total <= limit:
             break
     return found
 
 
-def _changes(setup: Setup, batch: int, one_row: Laid, laid: Laid) -> Iterator[tuple[str, Setup, Laid]]:
+def _changes(
+    setup: TrainingSetup, batch: int, one_row: PackedBatch, laid: PackedBatch
+) -> Iterator[tuple[str, TrainingSetup, PackedBatch]]:
     """Each change in words, and what training is with it and those before it."""
     if not setup.checkpointing:
         setup = replace(setup, checkpointing=True)
         yield "gradient_checkpointing=true", setup, laid
-    if setup.adapter is None and OPTIMISERS[setup.optim].bits in ("own", 32) and OPTIMISERS[setup.optim].states:
+    if setup.adapter is None and OPTIMIZERS[setup.optim].bits in ("own", 32) and OPTIMIZERS[setup.optim].states:
         setup = replace(setup, optim="adamw_bnb_8bit")
         yield "optim=adamw_bnb_8bit", setup, laid
     if batch > 1:
@@ -84,7 +86,7 @@ def _changes(setup: Setup, batch: int, one_row: Laid, laid: Laid) -> Iterator[tu
             world *= 2
 
 
-def _sharded(setup: Setup, world: int) -> Setup:
+def _sharded(setup: TrainingSetup, world: int) -> TrainingSetup:
     weights = "float32" if setup.weights in ("4bit", "8bit") else setup.weights
     return replace(setup, world=world, sharding="fsdp", adapter=None, weights=weights)
 

@@ -12,15 +12,15 @@ from typing import Any
 
 from stepward.errors import StepwardError
 from stepward.rendering import Renderer
-from stepward.reward_models.configs import PreferenceConfig, RewardConfig, StepConfig
-from stepward.reward_models.data.dataset import make_features
-from stepward.reward_models.data.sampler import BatchOrder
-from stepward.reward_models.data.tokenization import Features, PreferenceFeatures, StepFeatures
-from stepward.reward_models.packing.layout import Laid, Layout, lay_out
+from stepward.reward_models.configs import BaseRewardConfig, RewardConfig, StepConfig
+from stepward.reward_models.data.dataset import tokenize_dataset
+from stepward.reward_models.data.sampler import PromptGroupedSampler
+from stepward.reward_models.data.tokenization import PreferenceRowTokenizer, RowTokenizer, StepRowTokenizer
+from stepward.reward_models.packing.layout import Layout, PackedBatch, pack_batch
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class EpochTokens:
     """The tokens of an epoch.
 
     Attributes:
@@ -37,10 +37,10 @@ class Tokens:
     kept: int
     useful: int
     computed: int
-    largest: Laid
+    largest: PackedBatch
 
 
-def layout_of(args: RewardConfig) -> tuple[Layout, bool]:
+def layout_of(args: BaseRewardConfig) -> tuple[Layout, bool]:
     """How a trainer lays out rows, and whether they share prefixes.
 
     Rows told apart by restarts are planned as branches that share nothing: the same tokens and the same attention, by
@@ -51,7 +51,7 @@ def layout_of(args: RewardConfig) -> tuple[Layout, bool]:
     return ("mask" if args.attention == "mask" else "branches"), args.pack == "tree"
 
 
-def longest_of(config: Any, args: RewardConfig) -> int:
+def longest_of(config: Any, args: BaseRewardConfig) -> int:
     """Most tokens of a sequence, by the settings and the model.
 
     Raises:
@@ -67,14 +67,16 @@ def longest_of(config: Any, args: RewardConfig) -> int:
     return min(bounds)
 
 
-def largest_pass(args: RewardConfig, longest: int) -> Laid:
+def largest_pass(args: BaseRewardConfig, longest: int) -> PackedBatch:
     """The largest forward pass that the settings allow: every sequence as long as can be, nothing shared."""
     layout, share = layout_of(args)
-    sequences = args.per_device_train_batch_size * (2 if isinstance(args, PreferenceConfig) else 1)
-    return lay_out([[number] * longest for number in range(sequences)], layout, share, args.max_row_tokens)
+    sequences = args.per_device_train_batch_size * (2 if isinstance(args, RewardConfig) else 1)
+    return pack_batch([[number] * longest for number in range(sequences)], layout, share, args.max_row_tokens)
 
 
-def count_tokens(rows: Any, args: RewardConfig, tokenizer: Any, longest: int, world: int, first: int) -> Tokens:
+def count_tokens(
+    rows: Any, args: BaseRewardConfig, tokenizer: Any, longest: int, world: int, first: int
+) -> EpochTokens:
     """Counts an epoch's tokens.
 
     Args:
@@ -98,10 +100,10 @@ def count_tokens(rows: Any, args: RewardConfig, tokenizer: Any, longest: int, wo
     part = rows[:counted] if isinstance(rows, list) else rows.select(range(counted))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is left out shows in `kept`
-        made, counts = make_features(part, _features(args, tokenizer, longest), "train", None)
-    passes = [lay_out(sequences, *layout_of(args), args.max_row_tokens) for sequences in _passes(made, args, world)]
+        made, counts = tokenize_dataset(part, _features(args, tokenizer, longest), "train", None)
+    passes = [pack_batch(sequences, *layout_of(args), args.max_row_tokens) for sequences in _passes(made, args, world)]
     share = len(rows) / counted
-    return Tokens(
+    return EpochTokens(
         rows=len(rows),
         counted=counted,
         kept=round(counts.kept * share),
@@ -111,29 +113,29 @@ def count_tokens(rows: Any, args: RewardConfig, tokenizer: Any, longest: int, wo
     )
 
 
-def computed_tokens(laid: Laid) -> int:
+def computed_tokens(laid: PackedBatch) -> int:
     """Tokens that a model computes for a forward pass, padding included."""
     return int(laid.inputs["input_ids"].numel())
 
 
-def _features(args: RewardConfig, tokenizer: Any, longest: int) -> Features:
+def _features(args: BaseRewardConfig, tokenizer: Any, longest: int) -> RowTokenizer:
     """What turns columns into ids, as the trainers have it."""
-    if isinstance(args, PreferenceConfig):
-        return PreferenceFeatures(tokenizer, args, longest)
+    if isinstance(args, RewardConfig):
+        return PreferenceRowTokenizer(tokenizer, args, longest)
     assert isinstance(args, StepConfig)
     if args.add_step_token and args.step_token is not None:
         tokenizer.add_special_tokens({"additional_special_tokens": [args.step_token]})
-    return StepFeatures(Renderer(tokenizer, args.rendering), args, longest, evaluating=False)
+    return StepRowTokenizer(Renderer(tokenizer, args.rendering), args, longest, evaluating=False)
 
 
-def _passes(made: Any, args: RewardConfig, world: int) -> list[list[Sequence[int]]]:
+def _passes(made: Any, args: BaseRewardConfig, world: int) -> list[list[Sequence[int]]]:
     """The sequences of each forward pass of an epoch, in the trainers' order."""
-    names = ("chosen_ids", "rejected_ids") if isinstance(args, PreferenceConfig) else ("input_ids",)
+    names = ("chosen_ids", "rejected_ids") if isinstance(args, RewardConfig) else ("input_ids",)
     columns = [list(made[name]) for name in names]
     lengths = [sum(map(len, ids)) for ids in zip(*columns, strict=True)]
     size = args.per_device_train_batch_size
     groups = list(made["group"]) if args.group_by_prompt else None
     seed = args.data_seed if args.data_seed is not None else args.seed
-    order = list(BatchOrder(lengths, groups, size * args.gradient_accumulation_steps * world, seed))
+    order = list(PromptGroupedSampler(lengths, groups, size * args.gradient_accumulation_steps * world, seed))
     parts = [order[start : start + size] for start in range(0, len(order), size)]
     return [[column[row] for column in columns for row in part] for part in parts]

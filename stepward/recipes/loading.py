@@ -37,7 +37,7 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
     """
     content = read_fields(source, shipped(), "recipe")
     content.setdefault("name", Path(source).stem)
-    for path, text in parted(overrides, "labels.eta=5"):
+    for path, text in split_overrides(overrides, "labels.eta=5"):
         set_field(content, path, recipe_value(path, text))
     try:
         return Recipe.model_validate(content)
@@ -45,7 +45,7 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
         raise misfit(f"recipe {source}", error, Recipe) from error
 
 
-def of_run(folder: Path) -> Recipe:
+def load_run_recipe(folder: Path) -> Recipe:
     """The recipe of a run, as its manifest keeps it.
 
     Raises:
@@ -78,13 +78,13 @@ def read_fields(source: str, named: dict[str, Path], what: str) -> dict[str, Any
     where = f"recipe {source}"
     if source not in named and Path(source).suffix not in (".yaml", ".yml"):
         raise StepwardError(
-            f"{where}: neither a named {what} ({', '.join(named)}) nor a .yaml file{nearest(source, list(named))}",
+            f"{where}: neither a named {what} ({', '.join(named)}) nor a .yaml file{did_you_mean(source, list(named))}",
             code="unknown_name", field=source,
         )  # fmt: skip
     return read_yaml(named.get(source, Path(source)), where)
 
 
-def parted(overrides: Sequence[str], example: str) -> list[tuple[str, str]]:
+def split_overrides(overrides: Sequence[str], example: str) -> list[tuple[str, str]]:
     """The fields and the texts of the values of several `field=value`; of a field given twice, the later one.
 
     Raises:
@@ -164,7 +164,7 @@ def _code_of(kind: str) -> Code:
     return known.get(kind, "wrong_type" if typed else "bad_value")
 
 
-def nearest(name: str, options: Sequence[str]) -> str:
+def did_you_mean(name: str, options: Sequence[str]) -> str:
     """What to say of a name that is none of the options: the nearest one, or all of them."""
     close = difflib.get_close_matches(name, options, n=1)
     return f"; did you mean {close[0]}?" if close else f"; expected one of {', '.join(options)}" if options else ""
@@ -175,7 +175,7 @@ def _explained(problem: Any, schema: type[BaseModel]) -> str:
     field = ".".join(path) or "recipe"
     if problem["type"] == "extra_forbidden":
         section = _section(schema, path[:-1])
-        return f"unknown field {field}" + nearest(path[-1], list(section.model_fields) if section else [])
+        return f"unknown field {field}" + did_you_mean(path[-1], list(section.model_fields) if section else [])
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] in ("value_error", "missing"):
         return f"{field}: {message}"

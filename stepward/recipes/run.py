@@ -65,7 +65,7 @@ class Example(_Section):
     solution: str
 
 
-class Prompting(_Section):
+class PromptConfig(_Section):
     """How a problem is put to a model.
 
     Attributes:
@@ -81,7 +81,7 @@ class Prompting(_Section):
     question: str = "{question}"
 
 
-class Generator(_Section):
+class GeneratorConfig(_Section):
     """Who writes solutions or completions, and how they are drawn.
 
     Attributes:
@@ -102,14 +102,14 @@ class Generator(_Section):
     url: str | None = None
     key: str | None = None
     options: dict[str, Any] = {}
-    prompt: Prompting = Prompting()
+    prompt: PromptConfig = PromptConfig()
     temperature: Annotated[float, Field(ge=0)] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     max_new_tokens: Positive = 128
     stop: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _consistent(self) -> "Generator":
+    def _consistent(self) -> "GeneratorConfig":
         if (self.engine == "server") != (self.url is not None):
             raise ValueError("engine: server and url belong together; expected both or neither")
         if self.key is not None and self.engine != "server":
@@ -164,7 +164,7 @@ class Rollouts(_Section):
     """
 
     completer: str = "generator"
-    also: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._]*$")], Generator] = {}
+    also: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._]*$")], GeneratorConfig] = {}
     completions: Positive = 16
     stop: Literal["all", "first_right", "interval"] = "all"
     error: Annotated[float, Field(gt=0, lt=1)] = 0.2
@@ -198,7 +198,7 @@ class Labels(_Section):
     after_first_error: Literal["keep", "drop", "zero"] = "keep"
 
 
-class Rewards(_Section):
+class RewardTraining(_Section):
     """How reward models are trained.
 
     Attributes:
@@ -249,11 +249,11 @@ class Recipe(_Section):
     seed: int = 0
     grader: str = "math"
     problems: Problems = Problems()
-    generator: Generator = Generator()
+    generator: GeneratorConfig = GeneratorConfig()
     solutions: Solutions = Solutions()
     rollouts: Rollouts = Rollouts()
     labels: Labels = Labels()
-    rewards: Rewards = Rewards()
+    rewards: RewardTraining = RewardTraining()
     evaluation: Evaluation = Evaluation()
 
     @model_validator(mode="after")
@@ -279,7 +279,7 @@ class Recipe(_Section):
             raise ValueError("labels.kinds: oracle needs problems.path: arithmetic, the only world with a checker")
         return self
 
-    def decisive(self) -> dict[str, Any]:
+    def fingerprint_fields(self) -> dict[str, Any]:
         """The recipe as JSON: what decides the run's records."""
         content = self.model_dump(mode="json", exclude={"problems": {"set_aside"}})
         # Fields that came later are left out where they are not used: a run from before them can be gone on with.

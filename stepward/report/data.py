@@ -9,7 +9,7 @@ from stepward.evaluation.calibration import Reliability
 from stepward.evaluation.compare import Difference
 from stepward.evaluation.labels.agreement import LabelQuality
 from stepward.records import Problem, Solution
-from stepward.report.run import text as wording
+from stepward.report.run import text as phrases
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,11 @@ class ModelView:
 
 def models_of(evaluation: Evaluation) -> tuple[ModelView, ...]:
     """The reward model of the first seed of every kind, the leading kind first, as it is used for best-of-N."""
-    first = wording.leading(evaluation)
+    first = phrases.lead_method(evaluation)
     kinds = sorted(evaluation.methods, key=lambda kind: kind != first)
-    return tuple(ModelView(kind, wording.name(kind), evaluation.choice(kind, "best").aggregation) for kind in kinds)
+    return tuple(
+        ModelView(kind, phrases.method_label(kind), evaluation.choice(kind, "best").aggregation) for kind in kinds
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ Pack = Literal["tree", "flat", "padded"]
 
 
 @dataclass
-class RewardConfig(TrainingArguments):
+class BaseRewardConfig(TrainingArguments):
     """What the trainers share.
 
     Attributes:
@@ -90,7 +90,7 @@ class RewardConfig(TrainingArguments):
 
 
 @dataclass
-class StepConfig(RewardConfig):
+class StepConfig(BaseRewardConfig):
     """What `PRMConfig` and `ORMConfig` share.
 
     Attributes:
@@ -200,8 +200,8 @@ class ORMConfig(StepConfig):
 
 
 @dataclass
-class PreferenceConfig(RewardConfig):
-    """Settings of `PreferenceTrainer`.
+class RewardConfig(BaseRewardConfig):
+    """Settings of `RewardTrainer`.
 
     Attributes:
         learning_rate: TRL's default for Bradley-Terry models.

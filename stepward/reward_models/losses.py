@@ -151,7 +151,7 @@ def class_weights(targets: Tensor, weights: Tensor) -> Tensor:
     A label brings each class as much mass as its target gives it: a soft label of 0.3 brings 0.3 to the positive class
     and 0.7 to the negative one. With K classes of masses M_c, class c weighs sum(M) / (K M_c), which is scikit-learn's
     "balanced". Take them from the whole training set, once: a batch's own would make the loss depend on how the
-    batches are split. `mark_weights` applies them.
+    batches are split. `position_weights` applies them.
 
     Args:
         targets: `[mark]` in [0, 1], for the classes (negative, positive), or `[mark, classes]`.
@@ -175,7 +175,7 @@ def class_weights(targets: Tensor, weights: Tensor) -> Tensor:
     return (mass.sum() / (len(mass) * mass)).float()
 
 
-def mark_weights(targets: Tensor, weights: Tensor, of_class: Tensor) -> Tensor:
+def position_weights(targets: Tensor, weights: Tensor, of_class: Tensor) -> Tensor:
     """The weights of marks under class weighting: each weight times the mean class weight under the mark's target.
 
     A mark's weight scales its whole loss, so that a soft label is still what the loss wants of that mark.

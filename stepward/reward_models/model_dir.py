@@ -31,7 +31,7 @@ from stepward.models import model_folder, quiet
 from stepward.rendering import Rendering
 from stepward.reward_models.data.answer_tokens import Form
 from stepward.reward_models.heads import Head
-from stepward.storage.parquet import unwritable
+from stepward.storage.parquet import write_error
 
 DESCRIPTION = "stepward_reward_model.json"
 
@@ -43,7 +43,7 @@ _LARGEST = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class ModelMetadata:
     """What a reward model is.
 
     Attributes:
@@ -74,13 +74,13 @@ class Description:
         return f"{self.kind}/seed-{self.seed}"
 
 
-def write_description(description: Description, folder: Path) -> None:
+def write_metadata(description: ModelMetadata, folder: Path) -> None:
     """Writes the description into a model's folder."""
     text = json.dumps({"schema_version": VERSION, **asdict(description)}, indent=2, allow_nan=False)
     (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
 
 
-def read_description(folder: Path) -> Description:
+def read_metadata(folder: Path) -> ModelMetadata:
     """Reads the description of a reward model's folder.
 
     Raises:
@@ -104,7 +104,7 @@ def read_description(folder: Path) -> Description:
             field="schema_version",
         )
     try:
-        return TypeAdapter(Description).validate_json(json.dumps(fields))
+        return TypeAdapter(ModelMetadata).validate_json(json.dumps(fields))
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
@@ -139,13 +139,13 @@ def _fields(path: Path) -> dict[str, Any]:
     return fields
 
 
-def check_same(checkpoint: Path, description: Description) -> None:
+def check_compatible(checkpoint: Path, description: ModelMetadata) -> None:
     """Makes sure that a checkpoint is of the same reward model.
 
     Raises:
         StepwardError: It is not; names what differs.
     """
-    before = asdict(read_description(checkpoint))
+    before = asdict(read_metadata(checkpoint))
     for name, now in asdict(description).items():
         if before[name] != now:
             raise StepwardError(
@@ -229,7 +229,7 @@ def load_model(name: str | Path, head: Head, **settings: Any) -> PreTrainedModel
 
 
 @contextmanager
-def written_whole(folder: Path) -> Iterator[Path]:
+def atomic_dir(folder: Path) -> Iterator[Path]:
     """A temporary folder that becomes `folder` only if nothing is raised, so a partial model never looks finished.
 
     An earlier reward model at `folder` is replaced.
@@ -252,9 +252,9 @@ def written_whole(folder: Path) -> Iterator[Path]:
             shutil.rmtree(folder)
         partial.rename(folder)
     except OSError as error:
-        raise unwritable(folder, error) from error
+        raise write_error(folder, error) from error
     except SafetensorError as error:
-        raise unwritable(folder, _system_error(error)) from error
+        raise write_error(folder, _system_error(error)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -11,16 +11,15 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from stepward import steps as one_text
 from stepward.errors import StepwardError
 from stepward.models import load_tokenizer
-from stepward.records import Problem, Scores, Solution
+from stepward.records import Problem, Scores, Solution, join_steps, split_steps
 from stepward.rendering import Rendered, Renderer
 from stepward.reward_models.data.answer_tokens import answer_tokens, as_trained
 from stepward.reward_models.heads import attach, margins, probabilities
-from stepward.reward_models.model_dir import Description, load_model, read_description
+from stepward.reward_models.model_dir import ModelMetadata, load_model, read_metadata
 from stepward.reward_models.packing import attention
-from stepward.reward_models.packing.layout import lay_out
+from stepward.reward_models.packing.layout import pack_batch
 
 BATCH_TOKENS = 8192
 """Tokens of the solutions read at once, each counted alone; one solution may have more."""
@@ -76,7 +75,7 @@ class Scorer:
         batch_tokens: Tokens of the solutions read at once; may be changed.
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: Any, description: Description) -> None:
+    def __init__(self, model: PreTrainedModel, tokenizer: Any, description: ModelMetadata) -> None:
         """Takes a model with its head attached, in evaluation mode, on the device where it is to run."""
         self.description = description
         self.batch_tokens = BATCH_TOKENS
@@ -225,13 +224,13 @@ class Scorer:
         """A solution's steps; a text's are its lines, or all of it where it has one score."""
         if not isinstance(solution, str):
             return solution
-        return (solution,) if self._whole else one_text.split(solution)
+        return (solution,) if self._whole else split_steps(solution)
 
     def _render(self, question: str, steps: Sequence[str]) -> Rendered:
         if self.description.head.kind == "scalar":
-            return self._answer(question, one_text.join([*steps]))
+            return self._answer(question, join_steps([*steps]))
         if self._whole and steps:
-            steps = [one_text.join([*steps])]
+            steps = [join_steps([*steps])]
         return self._fitting(self._renderer.solution(question, steps), question)
 
     def _answer(self, prompt: Any, answer: Any) -> Rendered:
@@ -277,7 +276,7 @@ class Scorer:
     @torch.inference_mode()
     def _logits(self, rendered: Sequence[Rendered]) -> torch.Tensor:
         """Logits `[step in all, class]`, one solution's after another's, on the CPU."""
-        laid = lay_out([one.ids for one in rendered], "branches" if self._share else "padded", self._share)
+        laid = pack_batch([one.ids for one in rendered], "branches" if self._share else "padded", self._share)
         marks = np.concatenate([places[list(one.ends)] for places, one in zip(laid.places, rendered, strict=True)])
         inputs = {name: value.to(self._model.device) for name, value in laid.inputs.items()}
         found: torch.Tensor = self._model(**inputs, marks=torch.from_numpy(marks).to(self._model.device)).logits
@@ -327,7 +326,7 @@ def load_scorer(path: str | Path, device: str | None = None, dtype: Dtype = "flo
     if dtype not in DTYPES:
         raise StepwardError(f"dtype {dtype!r}: expected one of {', '.join(DTYPES)}", code="bad_value", field="dtype")
     folder = Path(path)
-    description = read_description(folder)
+    description = read_metadata(folder)
     tokenizer = load_tokenizer(folder)
     model = load_model(folder, description.head, dtype=DTYPES[dtype]).train(False)
     attach(model, description.head, tokenizer)

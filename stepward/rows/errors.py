@@ -21,7 +21,7 @@ LONGEST_TEXT = 20_000
 """Characters of a bad row's text that a fault carries; the file's row number tells where the rest is."""
 
 
-class RowFault(Exception):
+class InvalidRow(Exception):
     """A row can't be used: raised by whoever reads it, caught by who set out to read the file.
 
     Args:
@@ -38,7 +38,7 @@ class RowFault(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RowError:
     """One thing wrong with one row.
 
     Attributes:
@@ -61,7 +61,7 @@ class Fault:
         return f"row {self.row}, {f'field {self.field!r}: ' if self.field else ''}{self.reason}"
 
 
-class BadRows:
+class ErrorCollector:
     """The rows that can't be used.
 
     Args:
@@ -75,9 +75,9 @@ class BadRows:
         count: How many faults there are.
     """
 
-    def __init__(self, path: Path | str, sink: Callable[[Fault], None] | None = None) -> None:
+    def __init__(self, path: Path | str, sink: Callable[[RowError], None] | None = None) -> None:
         self.path = path
-        self.faults: list[Fault] = []
+        self.faults: list[RowError] = []
         self.rows = 0
         self.count = 0
         self._sink = sink
@@ -85,19 +85,19 @@ class BadRows:
         self._last: tuple[str, int] | None = None
         self._at: tuple[int, Any] = (0, "")
 
-    def at(self, file: Path | str, row: int, raw: Any) -> None:
+    def set_position(self, file: Path | str, row: int, raw: Any) -> None:
         """Say which row is being read: a fault of it then carries its text."""
         self._file = file
         self._at = (row, raw)
 
-    def reading(self, file: Path | str) -> int:
+    def position(self, file: Path | str) -> int:
         """The row of a file that is being read; 0 before its first."""
         return self._at[0] if self._file == file else 0
 
-    def add(self, row: int, field: str, reason: str, code: Code) -> None:
+    def record(self, row: int, field: str, reason: str, code: Code) -> None:
         """Note what is wrong with a row; `field` is empty where no one field is at fault."""
         text = row_text(self._at[1]) if self._at[0] == row else ""
-        fault = Fault(str(self._file), row, field, reason, text, code)
+        fault = RowError(str(self._file), row, field, reason, text, code)
         self.count += 1
         if (fault.file, row) != self._last:
             self.rows += 1
@@ -107,7 +107,7 @@ class BadRows:
         if self._sink is not None:
             self._sink(fault)
 
-    def refuse(self) -> None:
+    def raise_if_any(self) -> None:
         """Raise StepwardError if any row was bad."""
         if self.count:
             message = "\n".join([*self.summary(), "Mend or remove these rows, then run again."])

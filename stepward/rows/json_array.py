@@ -6,13 +6,13 @@ So an array of any length is read in little memory, whose rows may stand on one 
 import codecs
 from typing import IO, Any
 
-from stepward.rows.strict_json import GIVE_UP, LONGEST_ROW, Named, parse_value, skip_space
+from stepward.rows.strict_json import MAX_ROW_BYTES, MAX_SCAN_BYTES, Named, parse_value, skip_space
 
 CHUNK = 2**18
 """Bytes that are read at once."""
 
 
-class Window:
+class JsonArrayStream:
     """A window on a file's text, at its start.
 
     Args:
@@ -48,8 +48,8 @@ class Window:
         while True:
             before, self._at = self._at, skip_space(self._shown, self._at)
             passed += self._at - before
-            if passed > GIVE_UP:
-                raise ValueError(f"more than {GIVE_UP:,} characters of white space")
+            if passed > MAX_SCAN_BYTES:
+                raise ValueError(f"more than {MAX_SCAN_BYTES:,} characters of white space")
             if self._at < len(self._shown) or not self._grow():
                 return
 
@@ -60,10 +60,10 @@ class Window:
                 value, self._at, faults = parse_value(self._shown, self._at)
             except ValueError as error:
                 seen = len(self._shown) - self._at
-                if seen > LONGEST_ROW:
-                    raise ValueError(f"{error}, or more than {LONGEST_ROW:,} characters") from None
+                if seen > MAX_ROW_BYTES:
+                    raise ValueError(f"{error}, or more than {MAX_ROW_BYTES:,} characters") from None
                 # Twice as much each time, so that a long value is not parsed again for every few bytes of it.
-                if not self._grow(max(CHUNK, min(seen, LONGEST_ROW + 1 - seen))):
+                if not self._grow(max(CHUNK, min(seen, MAX_ROW_BYTES + 1 - seen))):
                     raise
                 continue
             return value, faults

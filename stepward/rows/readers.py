@@ -1,6 +1,6 @@
 """The rows of one file, as a stream: JSON lines, a JSON array or Parquet; plain, gzip or zstandard.
 
-Memory stays flat whatever the file holds: a line is read up to `LONGEST_ROW` bytes and passed over from there, an
+Memory stays flat whatever the file holds: a line is read up to `MAX_ROW_BYTES` bytes and passed over from there, an
 array is parsed object by object, and Parquet is read in batches.
 """
 
@@ -13,9 +13,9 @@ from typing import IO, Any, NamedTuple
 
 from stepward.errors import StepwardError
 from stepward.hub import not_found
-from stepward.rows.errors import BadRows
-from stepward.rows.json_array import CHUNK, Window
-from stepward.rows.strict_json import GIVE_UP, LONGEST_ROW, Named, as_row, parse_line, value_faults
+from stepward.rows.errors import ErrorCollector
+from stepward.rows.json_array import CHUNK, JsonArrayStream
+from stepward.rows.strict_json import MAX_ROW_BYTES, MAX_SCAN_BYTES, Named, as_row, parse_line, value_faults
 
 _TEXT_SUFFIXES = [f"{name}{packed}" for name in (".jsonl", ".json", ".ndjson") for packed in ("", ".gz", ".zst")]
 
@@ -26,7 +26,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BATCH = 1024
 
 
-class Row(NamedTuple):
+class SourceRow(NamedTuple):
     """One row.
 
     Attributes:
@@ -40,7 +40,7 @@ class Row(NamedTuple):
     fields: dict[str, Any]
 
 
-class Meter:
+class ReadProgress:
     """How far reading has come, in bytes as they lie on the disc, for a progress bar.
 
     Attributes:
@@ -69,7 +69,7 @@ class Meter:
         return self._before + self._position()
 
 
-def read_rows(path: Path, bad: BadRows, meter: Meter | None = None) -> Iterator[Row]:
+def read_rows(path: Path, bad: ErrorCollector, meter: ReadProgress | None = None) -> Iterator[SourceRow]:
     """Read one file's rows.
 
     A name that ends in `.json` may hold lines or an array, as files are published as both. Lines of white space hold
@@ -78,7 +78,7 @@ def read_rows(path: Path, bad: BadRows, meter: Meter | None = None) -> Iterator[
     Args:
         path: The file, its name ending in one of `SUFFIXES`.
         bad: Takes what is wrong with rows that can't be read: not UTF-8, not a JSON object, a repeated key, NaN, an
-            infinity, NUL, half a surrogate pair, more than `LONGEST_ROW` bytes. Where an array's text stops being
+            infinity, NUL, half a surrogate pair, more than `MAX_ROW_BYTES` bytes. Where an array's text stops being
             JSON, or a packed file ends too soon, reading stops and that is a fault too.
         meter: Is kept informed of how far reading has come.
 
@@ -95,7 +95,7 @@ def read_rows(path: Path, bad: BadRows, meter: Meter | None = None) -> Iterator[
         raise StepwardError(message, code="unknown_name", file=path)
     before = bad.count
     empty = True
-    meter = meter or Meter()
+    meter = meter or ReadProgress()
     try:
         rows = _parquet_rows(path, bad, meter) if path.suffix == ".parquet" else _json_rows(path, bad, meter)
         for row in rows:
@@ -124,7 +124,7 @@ def _unpacked(path: Path, file: IO[bytes]) -> IO[bytes]:
     return file
 
 
-def _json_rows(path: Path, bad: BadRows, meter: Meter) -> Iterator[Row]:
+def _json_rows(path: Path, bad: ErrorCollector, meter: ReadProgress) -> Iterator[SourceRow]:
     try:
         with path.open("rb", buffering=CHUNK) as opened, _unpacked(path, opened) as file:
             meter.start(path.stat().st_size, opened.tell)
@@ -133,10 +133,10 @@ def _json_rows(path: Path, bad: BadRows, meter: Meter) -> Iterator[Row]:
     except (EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disc's, not the packing's
-        number = bad.reading(path) + 1
-        bad.at(path, number, "")
+        number = bad.position(path) + 1
+        bad.set_position(path, number, "")
         reason = f"the file can't be unpacked from here on ({error}); expected a whole {path.suffix}"
-        bad.add(number, "", reason, "unreadable")
+        bad.record(number, "", reason, "unreadable")
 
 
 def _start(file: IO[bytes]) -> bytes:
@@ -145,17 +145,17 @@ def _start(file: IO[bytes]) -> bytes:
     return peeked.removeprefix(_BYTE_ORDER_MARK).lstrip()[:1]
 
 
-def _line_rows(path: Path, file: IO[bytes], bad: BadRows) -> Iterator[Row]:
+def _line_rows(path: Path, file: IO[bytes], bad: ErrorCollector) -> Iterator[SourceRow]:
     start = 0
     number = 0
-    while raw := file.readline(LONGEST_ROW + 1):
+    while raw := file.readline(MAX_ROW_BYTES + 1):
         number += 1
-        if len(raw) > LONGEST_ROW:
+        if len(raw) > MAX_ROW_BYTES:
             length = _pass_over(file, raw)
-            bad.at(path, number, raw[:1000])
-            rest = "; the rest of the file was not read" if length > GIVE_UP else ""
-            reason = f"the row has more than {LONGEST_ROW:,} bytes ({length:,}){rest}; expected a shorter one"
-            bad.add(number, "", reason, "too_large")
+            bad.set_position(path, number, raw[:1000])
+            rest = "; the rest of the file was not read" if length > MAX_SCAN_BYTES else ""
+            reason = f"the row has more than {MAX_ROW_BYTES:,} bytes ({length:,}){rest}; expected a shorter one"
+            bad.record(number, "", reason, "too_large")
             start += length
             if rest:
                 return
@@ -163,23 +163,23 @@ def _line_rows(path: Path, file: IO[bytes], bad: BadRows) -> Iterator[Row]:
         if number == 1 and raw.startswith(_BYTE_ORDER_MARK):
             raw, start = raw.removeprefix(_BYTE_ORDER_MARK), start + len(_BYTE_ORDER_MARK)
         if not raw.isspace():
-            bad.at(path, number, raw)
+            bad.set_position(path, number, raw)
             row, faults = parse_line(raw, start)
             if _usable(row, number, faults, bad):
-                yield Row(path, number, row)  # type: ignore[arg-type]
+                yield SourceRow(path, number, row)  # type: ignore[arg-type]
         start += len(raw)
 
 
 def _pass_over(file: IO[bytes], raw: bytes) -> int:
-    """Reads to the end of a line whose start is read; its length, or more than `GIVE_UP` where no end was found."""
+    """Reads to the end of a line whose start is read; its length, or more than `MAX_SCAN_BYTES` without an end."""
     length = len(raw)
-    while not raw.endswith(b"\n") and length <= GIVE_UP and (raw := file.readline(CHUNK)):
+    while not raw.endswith(b"\n") and length <= MAX_SCAN_BYTES and (raw := file.readline(CHUNK)):
         length += len(raw)
     return length
 
 
-def _array_rows(path: Path, file: IO[bytes], bad: BadRows) -> Iterator[Row]:
-    text = Window(file)
+def _array_rows(path: Path, file: IO[bytes], bad: ErrorCollector) -> Iterator[SourceRow]:
+    text = JsonArrayStream(file)
     number = 0
     try:
         text.skip_space()
@@ -190,21 +190,21 @@ def _array_rows(path: Path, file: IO[bytes], bad: BadRows) -> Iterator[Row]:
                 break
             number += 1
             value, faults = text.value()
-            bad.at(path, number, value)
+            bad.set_position(path, number, value)
             row, faults = as_row(value, faults)
             if _usable(row, number, faults, bad):
-                yield Row(path, number, row)  # type: ignore[arg-type]
+                yield SourceRow(path, number, row)  # type: ignore[arg-type]
             text.skip_space()
             if text.next != ",":
                 break
             text.advance(1)
         text.end()
     except ValueError as error:
-        bad.at(path, max(number, 1), text.start)
-        bad.add(max(number, 1), "", f"not JSON ({error}); the rows after it were not read", "unreadable")
+        bad.set_position(path, max(number, 1), text.start)
+        bad.record(max(number, 1), "", f"not JSON ({error}); the rows after it were not read", "unreadable")
 
 
-def _parquet_rows(path: Path, bad: BadRows, meter: Meter) -> Iterator[Row]:
+def _parquet_rows(path: Path, bad: ErrorCollector, meter: ReadProgress) -> Iterator[SourceRow]:
     import pyarrow as pa
 
     from stepward.rows.parquet import TooLarge, parquet_pieces, row_count
@@ -215,25 +215,25 @@ def _parquet_rows(path: Path, bad: BadRows, meter: Meter) -> Iterator[Row]:
         meter.start(size, lambda: size * number // rows)
         for piece in parquet_pieces(path):
             if isinstance(piece, TooLarge):
-                bad.at(path, number + 1, "")
-                bad.add(number + 1, "", piece.reason, "too_large")
+                bad.set_position(path, number + 1, "")
+                bad.record(number + 1, "", piece.reason, "too_large")
                 number += piece.rows
                 continue
             for row in piece:
                 number += 1
-                bad.at(path, number, row)
+                bad.set_position(path, number, row)
                 if _usable(row, number, value_faults(row), bad):
-                    yield Row(path, number, row)
+                    yield SourceRow(path, number, row)
     except (pa.ArrowException, UnicodeDecodeError, OSError, StepwardError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disc's, not the file's
-        bad.at(path, number + 1, "")
+        bad.set_position(path, number + 1, "")
         reason = f"can't be read from here on ({error}); expected a whole Parquet file in UTF-8"
-        bad.add(number + 1, "", reason, "unreadable")
+        bad.record(number + 1, "", reason, "unreadable")
 
 
-def _usable(row: dict[str, Any] | None, number: int, faults: list[Named], bad: BadRows) -> bool:
+def _usable(row: dict[str, Any] | None, number: int, faults: list[Named], bad: ErrorCollector) -> bool:
     """Whether a row is there and has no fault; its faults are noted."""
     for fault in faults:
-        bad.add(number, *fault)
+        bad.record(number, *fault)
     return row is not None and not faults

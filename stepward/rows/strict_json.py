@@ -16,10 +16,10 @@ import orjson
 
 from stepward.errors import Code
 
-LONGEST_ROW = 16 * 2**20
+MAX_ROW_BYTES = 16 * 2**20
 """Bytes of the longest row that is read; a longer one is set aside."""
 
-GIVE_UP = 2**30
+MAX_SCAN_BYTES = 2**30
 """Bytes after which a row without an end is taken for no row at all, and the rest of the file with it."""
 
 DEEPEST = 500
@@ -60,7 +60,7 @@ def as_row(value: Any, faults: list[Named]) -> tuple[dict[str, Any] | None, list
     """The value as a row, with a fault of its own where it is no object."""
     if isinstance(value, dict):
         return value, faults
-    return None, [("", f"expected a JSON object, found {kind(value)}", "wrong_type"), *faults]
+    return None, [("", f"expected a JSON object, found {json_type(value)}", "wrong_type"), *faults]
 
 
 def parse_value(text: str, at: int) -> tuple[Any, int, list[Named]]:
@@ -116,10 +116,10 @@ def _wrong(value: Any) -> tuple[str, Code] | None:
     if value is None or isinstance(value, int):
         return None
     # A table may hold bytes, dates, decimals.
-    return f"holds {kind(value)}; expected text, a number, true or false, a list or an object", "wrong_type"
+    return f"holds {json_type(value)}; expected text, a number, true or false, a list or an object", "wrong_type"
 
 
-def kind(value: Any) -> str:
+def json_type(value: Any) -> str:
     """The JSON name of a value's type, for messages."""
     if value is None:
         return "null"

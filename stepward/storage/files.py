@@ -46,7 +46,7 @@ class _Output(io.FileIO):
 
 
 @contextlib.contextmanager
-def atomic(path: Path) -> Iterator[IO[bytes]]:
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Opens a temporary file that takes `path`'s place when the block ends without an error.
 
     What killed writers left in the folder is removed.
@@ -125,10 +125,10 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise write_error(path, error) from error
 
 
-def unwritable(path: Path, error: OSError) -> StepwardError:
+def write_error(path: Path, error: OSError) -> StepwardError:
     """What to tell the user when a file can't be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         said = "the disc is full; free some space and run again: what is finished is kept"
@@ -153,7 +153,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def lock_dir(folder: Path) -> Iterator[None]:
     """Holds a folder for this process; whoever writes into a run's folder does.
 
     Raises:
@@ -167,7 +167,7 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise StepwardError(f"{path}: a link; remove it and run again", code="unsafe_path", file=path) from error
-        raise unwritable(folder, error) from error
+        raise write_error(folder, error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -264,6 +264,6 @@ def claim(folder: Path, marker: str) -> None:
     """
     if not (folder / marker).is_file():
         refuse_filled(folder)
-        with atomic(folder / marker) as file:
+        with atomic_write(folder / marker) as file:
             file.write(b"Made by Stepward, which replaces and removes files of its own here.\n")
     refuse_links(folder)

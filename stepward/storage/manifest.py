@@ -21,7 +21,7 @@ from stepward.hub import not_found, refuse_long
 from stepward.storage.dependents import made_from
 from stepward.storage.files import refuse_links
 from stepward.storage.manifest_schema import check_content, check_unit
-from stepward.storage.parquet import atomic, digest, file_hash, read_json, stamp_of
+from stepward.storage.parquet import atomic_write, file_hash, file_version, json_hash, read_json
 
 FORMAT = 2
 _PACKAGES = ("stepward", "torch", "transformers", "tokenizers", "accelerate", "numpy", "pyarrow")
@@ -112,17 +112,17 @@ class Manifest:
             StepwardError: As `read`.
         """
         path = _manifest_in(folder)
-        return cls(folder, _viewed(path, stamp_of(path)))
+        return cls(folder, _viewed(path, file_version(path)))
 
     def save(self) -> None:
         """Writes the manifest, whole or not at all."""
         # Written after every unit: of 40,000 units that is 15 MB, which json takes seconds for.
-        with atomic(self.folder / "manifest.json") as file:
+        with atomic_write(self.folder / "manifest.json") as file:
             file.write(orjson.dumps(self.content, option=orjson.OPT_INDENT_2))
 
     def replace_recipe(self, recipe: Mapping[str, Any]) -> None:
         """Takes another recipe in the place of this run's; what it leaves undone is for the caller to say."""
-        self.content |= {"recipe": dict(recipe), "recipe_hash": digest(recipe)}
+        self.content |= {"recipe": dict(recipe), "recipe_hash": json_hash(recipe)}
 
     def units(self, stage: str) -> dict[str, dict[str, Any]]:
         """What is done of a stage: the facts of each finished unit, by its name."""
@@ -255,10 +255,10 @@ def _content_hash(stage: str, path: Path) -> str | None:
     if path.suffix == ".parquet":
         return file_hash(path)
     if stage == "rewards":
-        return digest([[one.name, file_hash(one)] for one in sorted(path.glob("*.safetensors"))])
+        return json_hash([[one.name, file_hash(one)] for one in sorted(path.glob("*.safetensors"))])
     if stage == "evaluation":
         files = (path.parent / name for name in _FIGURES)
-        return digest([[one.name, file_hash(one)] for one in files if one.is_file()])
+        return json_hash([[one.name, file_hash(one)] for one in files if one.is_file()])
     return None
 
 
@@ -266,7 +266,7 @@ def _new(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "recipe": dict(recipe),
-        "recipe_hash": digest(recipe),
+        "recipe_hash": json_hash(recipe),
         "versions": {"python": platform.python_version(), **_versions()},
         "revision": _revision(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],

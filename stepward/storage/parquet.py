@@ -22,10 +22,10 @@ import pyarrow.parquet as pq
 
 from stepward.errors import StepwardError
 from stepward.records import SCHEMA_VERSION
-from stepward.storage.files import atomic as atomic
-from stepward.storage.files import locked as locked
+from stepward.storage.files import atomic_write as atomic_write
+from stepward.storage.files import lock_dir as lock_dir
 from stepward.storage.files import unusable
-from stepward.storage.files import unwritable as unwritable
+from stepward.storage.files import write_error as write_error
 
 Record = TypeVar("Record")
 
@@ -70,9 +70,12 @@ def write_batches(path: Path, batches: Iterable[Sequence[Any]], kind: type) -> N
         StepwardError: The disc is full, or the folder can't be written.
     """
     names, schema = [field.name for field in dataclasses.fields(kind)], schema_of(kind)
-    with atomic(path) as file, pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
+    with (
+        atomic_write(path) as file,
+        pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
         for records in batches:
-            columns = {name: [plain(getattr(record, name)) for record in records] for name in names}
+            columns = {name: [to_json(getattr(record, name)) for record in records] for name in names}
             writer.write_table(pa.Table.from_pydict(columns, schema=schema), row_group_size=_GROUP)
 
 
@@ -125,12 +128,12 @@ def file_hash(path: Path) -> str:
         StepwardError: It can't be read.
     """
     try:
-        return _file_hash(str(path), stamp_of(path))
+        return _file_hash(str(path), file_version(path))
     except OSError as error:
         raise unusable(path, error) from error
 
 
-def stamp_of(path: Path) -> tuple[int, int, int]:
+def file_version(path: Path) -> tuple[int, int, int]:
     """What tells a file from another that took its place.
 
     Raises:
@@ -159,7 +162,7 @@ def _read_rows(path: Path, rows: slice) -> pa.Table:
         return table.slice(first - starts[wanted[0]] if wanted else 0, max(0, end - first))
 
 
-def plain(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     """A record's value as Parquet and JSON hold it: tuples as lists, records in them as objects."""
     if not isinstance(value, tuple):
         return value
@@ -191,7 +194,7 @@ def _inner(hint: Any) -> Callable[..., Any] | None:
 def write_json(path: Path, value: Any) -> None:
     """Writes strict JSON (no NaN), whole or not at all."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
-    with atomic(path) as file:
+    with atomic_write(path) as file:
         file.write(text.encode("utf-8"))
 
 
@@ -214,6 +217,6 @@ def read_json(path: Path) -> Any:
         raise StepwardError(f"{path}: not JSON ({error})", code="unreadable", file=path) from error
 
 
-def digest(value: Any) -> str:
+def json_hash(value: Any) -> str:
     """A short hash of any JSON value, the same for equal values."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()[:16]

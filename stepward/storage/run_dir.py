@@ -148,7 +148,8 @@ def embedded_generator() -> Path:
     folder = Path(str(resources.files("stepward"))) / "embedded"
     if not (folder / "model.safetensors").is_file():
         raise StepwardError(
-            f"{folder}: the embedded generator is missing; make it with: stepward demo-generator {folder}",
+            f"{folder}: the embedded generator is missing; make it with: python "
+            f"scripts/train_demo_generator.py {folder}",
             code="file_not_found",
             file=folder,
         )

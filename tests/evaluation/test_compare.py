@@ -11,9 +11,9 @@ from raising import refused
 
 from stepward.evaluation.best_of_n import io as evaluation_folder
 from stepward.evaluation.best_of_n.evaluate import evaluate
-from stepward.evaluation.best_of_n.records import Row
+from stepward.evaluation.best_of_n.records import MetricRow
 from stepward.evaluation.compare import compare_runs
-from stepward.evaluation.loaded_run import Measured
+from stepward.evaluation.loaded_run import LoadedRun
 from stepward.evaluation.score_files import io as external_folder
 from stepward.evaluation.score_files.evaluate import evaluate_scores
 from stepward.evaluation.score_files.io import read, read_all
@@ -148,10 +148,10 @@ def test_one_id_with_another_text_is_another_problem(runs: Path, tmp_path: Path)
     assert compare_runs(read_all([runs / "one", other])).pairs[0].why_unpaired == ""
 
 
-def _alone(name: str, mean: float, low: float, high: float, problems: int) -> Measured:
+def _alone(name: str, mean: float, low: float, high: float, problems: int) -> LoadedRun:
     """A run of which only the rows are known."""
-    rows = tuple(Row(one, None, None, 1, mean, None, low, high, 0, problems) for one in ("majority", "pass"))
-    return Measured(name, rows, {}, 1, None, None, None)
+    rows = tuple(MetricRow(one, None, None, 1, mean, None, low, high, 0, problems) for one in ("majority", "pass"))
+    return LoadedRun(name, rows, {}, 1, None, None, None)
 
 
 def test_an_unpaired_interval_covers() -> None:

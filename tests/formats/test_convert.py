@@ -14,10 +14,10 @@ from raising import refused
 
 from stepward import formats
 from stepward.errors import StepwardError
-from stepward.formats import Choices
+from stepward.formats import WriteOptions
 from stepward.formats.convert import convert
 from stepward.records import LabelledSolution, Preference
-from stepward.rows import BadRows, read_rows
+from stepward.rows import ErrorCollector, read_rows
 
 WRITABLE = [name for name, form in formats.FORMATS.items() if form.write is not None]
 STEPS = [name for name in WRITABLE if LabelledSolution in formats.FORMATS[name].kinds]
@@ -50,7 +50,7 @@ def solution(labels: tuple[float | None, ...], **more: Any) -> LabelledSolution:
 def test_what_is_written_is_read_again_or_refused_with_a_reason(source: str, to: str, tmp_path: Path) -> None:
     path, out = written(tmp_path / "in.jsonl", GOOD[source], GOOD[source]), tmp_path / "out.jsonl"
     (record, _) = formats.read(path, source)
-    done = convert(path, out, to_format=to, choices=Choices(threshold=0.5))
+    done = convert(path, out, to_format=to, choices=WriteOptions(threshold=0.5))
     assert done.reading.format.name == source and done.reading.guessed
     assert done.written.records + done.written.refused == done.reading.rows == 2
     if done.written.refused:
@@ -71,8 +71,8 @@ def check_kept(record: Any, again: list[Any], to: str) -> None:
     if isinstance(record, LabelledSolution):
         said = [" ".join((one.question, *one.steps)) for one in again]
         if to in ("stepward", "prm800k", "omegaprm", "omegaprm-tree"):
-            said = [" ".join((path.question, *path.steps)) for one in again for path in formats.paths(one)]
-        whole = sorted(" ".join((path.question, *path.steps)) for path in formats.paths(record)) * 2
+            said = [" ".join((path.question, *path.steps)) for one in again for path in formats.iter_branches(one)]
+        whole = sorted(" ".join((path.question, *path.steps)) for path in formats.iter_branches(record)) * 2
         for text, one in zip(sorted(said), sorted(whole), strict=True):
             # After the first wrong step prm800k has no labels, and no steps of the record's: they are in `extra`.
             shown = text.split() + (one.split()[len(text.split()) :] if to == "prm800k" else [])
@@ -101,9 +101,9 @@ def test_neutral_is_kept_and_decided_where_a_format_has_none(neutral: Any, label
     record = solution((1.0, None), neutral=(1,))
     own = tmp_path / "own.jsonl"
     formats.write([record], own, "stepward")
-    convert(own, tmp_path / "out.jsonl", to_format="scan", choices=Choices(neutral=neutral))
+    convert(own, tmp_path / "out.jsonl", to_format="scan", choices=WriteOptions(neutral=neutral))
     assert json_lines(tmp_path / "out.jsonl")[0]["scores"] == labels
-    convert(own, tmp_path / "people.jsonl", to_format="prm800k", choices=Choices(neutral=neutral))
+    convert(own, tmp_path / "people.jsonl", to_format="prm800k", choices=WriteOptions(neutral=neutral))
     (kept,) = formats.read(tmp_path / "people.jsonl")
     assert isinstance(kept, LabelledSolution) and (kept.labels, kept.neutral) == ((1.0, None), (1,))
 
@@ -111,7 +111,7 @@ def test_neutral_is_kept_and_decided_where_a_format_has_none(neutral: Any, label
 def test_dropped_neutral_steps_have_no_label(tmp_path: Path) -> None:
     own = tmp_path / "own.jsonl"
     formats.write([solution((1.0, None), neutral=(1,))], own, "stepward")
-    done = convert(own, tmp_path / "out.jsonl", to_format="scan", choices=Choices(neutral="drop"))
+    done = convert(own, tmp_path / "out.jsonl", to_format="scan", choices=WriteOptions(neutral="drop"))
     assert done.rejected is not None
     assert "step 2 has no label, and scan needs one at every step" in json_lines(done.rejected)[0]["reason"]
 
@@ -120,7 +120,7 @@ def test_cut_leaves_out_the_steps_after_the_first_error(tmp_path: Path) -> None:
     path, out = written(tmp_path / "in.jsonl", GOOD["processbench"]), tmp_path / "out.jsonl"
     done = convert(path, out, to_format="trl-stepwise")
     assert (done.written.records, done.written.refused) == (0, 1)
-    convert(path, out, to_format="trl-stepwise", choices=Choices(cut=True))
+    convert(path, out, to_format="trl-stepwise", choices=WriteOptions(cut=True))
     (row,) = json_lines(out)
     assert (row["completions"], row["labels"]) == (GOOD["processbench"]["steps"][:2], [True, False])
     # What an earlier conversion had set aside is gone with it.
@@ -133,7 +133,7 @@ def test_a_threshold_makes_labels_hard(threshold: float, signs: str, tmp_path: P
     with refused("missing", field="--threshold"):
         convert(path, out, to_format="rlhflow-prm")
     assert not out.exists()
-    convert(path, out, to_format="rlhflow-prm", choices=Choices(threshold=threshold))
+    convert(path, out, to_format="rlhflow-prm", choices=WriteOptions(threshold=threshold))
     assert "".join(turn["content"] for turn in json_lines(out)[0]["conversations"][1::2]) == signs
 
 
@@ -145,7 +145,7 @@ def test_every_kind_of_file_holds_the_same_records(name: str, suffix: str, tmp_p
     assert list(formats.read(out, name, strict=True)) == list(formats.read(path, name))
     assert formats.read(out).format.name == name
     if suffix != ".parquet":  # a table gives each row every column
-        assert [row.fields for row in read_rows(out, BadRows(out))] == [GOOD[name]] * 3
+        assert [row.fields for row in read_rows(out, ErrorCollector(out))] == [GOOD[name]] * 3
 
 
 def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from raising import refused
 from tiny_world import make_tokenizer
 
-from stepward.generation.prompts import Prompter, Prompting, messages, text
+from stepward.generation.prompts import PromptBuilder, PromptTemplate, messages, text
 from stepward.rendering import Renderer
 
 CHATML = (
@@ -18,7 +18,7 @@ CHATML = (
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 WORKED = (("1 plus 1", "1 plus 1 gives 2\nthe answer is 2"),)
-SHOWN = Prompting(system="Be brief.", examples=WORKED, question="Problem: {question}")
+SHOWN = PromptTemplate(system="Be brief.", examples=WORKED, question="Problem: {question}")
 
 lines = st.text(st.characters(codec="utf-8", exclude_characters="\n"), min_size=1).filter(str.strip)
 
@@ -40,14 +40,16 @@ def decoded(tokenizer: Any, ids: list[int]) -> str:
 def test_without_options_a_problem_is_rendered_as_everywhere(question: str, steps: list[str]) -> None:
     for opening in (True, False):
         tokenizer = ByteTokenizer(opening)
-        assert Prompter(tokenizer).ids(question, steps) == Renderer(tokenizer).prefix(question, steps)
-    assert text(Prompting(), question, steps).encode() == bytes(Prompter(ByteTokenizer(False)).ids(question, steps))
+        assert PromptBuilder(tokenizer).ids(question, steps) == Renderer(tokenizer).prefix(question, steps)
+    assert text(PromptTemplate(), question, steps).encode() == bytes(
+        PromptBuilder(ByteTokenizer(False)).ids(question, steps)
+    )
 
 
 @given(lines, st.lists(lines, max_size=4), st.booleans())
 def test_examples_and_system_without_chat_are_blocks_of_text(question: str, steps: list[str], opening: bool) -> None:
     tokenizer = ByteTokenizer(opening)
-    ids = Prompter(tokenizer, SHOWN).ids(question, steps)
+    ids = PromptBuilder(tokenizer, SHOWN).ids(question, steps)
     expected = f"Be brief.\n\nProblem: 1 plus 1\n1 plus 1 gives 2\nthe answer is 2\n\nProblem: {question}\n" + "".join(
         f"{step}\n" for step in steps
     )
@@ -56,12 +58,12 @@ def test_examples_and_system_without_chat_are_blocks_of_text(question: str, step
 
 
 def test_a_system_text_alone_is_a_block(chatty: Any) -> None:
-    assert text(Prompting(system="Be brief."), "1 plus 1", ()) == "Be brief.\n\n1 plus 1\n"
+    assert text(PromptTemplate(system="Be brief."), "1 plus 1", ()) == "Be brief.\n\n1 plus 1\n"
 
 
-@pytest.mark.parametrize("prompting", [SHOWN, Prompting(chat=True, system="be brief", examples=WORKED)])
-def test_ids_of_prefixes_nest(prompting: Prompting, chatty: Any) -> None:
-    prompter = Prompter(chatty, prompting)
+@pytest.mark.parametrize("prompting", [SHOWN, PromptTemplate(chat=True, system="be brief", examples=WORKED)])
+def test_ids_of_prefixes_nest(prompting: PromptTemplate, chatty: Any) -> None:
+    prompter = PromptBuilder(chatty, prompting)
     steps = ["1 plus 2 gives 3", "then 3 plus 1", "the answer is 4"]
     found = [prompter.ids("1 plus 2", steps[:end]) for end in range(4)]
     for shorter, longer in pairwise(found):
@@ -69,8 +71,8 @@ def test_ids_of_prefixes_nest(prompting: Prompting, chatty: Any) -> None:
 
 
 def test_chat_shows_every_turn_and_opens_the_assistants(chatty: Any) -> None:
-    prompting = Prompting(True, "be brief", WORKED, "Solve {question}")
-    ids = Prompter(chatty, prompting).ids("1 plus 2", ("1 plus 2 gives 3",))
+    prompting = PromptTemplate(True, "be brief", WORKED, "Solve {question}")
+    ids = PromptBuilder(chatty, prompting).ids("1 plus 2", ("1 plus 2 gives 3",))
     turns = messages(prompting, "1 plus 2", ())
     plain = chatty.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     assert decoded(chatty, ids) == plain + "1 plus 2 gives 3\n"
@@ -80,14 +82,16 @@ def test_chat_shows_every_turn_and_opens_the_assistants(chatty: Any) -> None:
 
 
 def test_messages_end_with_the_steps_to_be_continued() -> None:
-    found = messages(Prompting(True, question="Q: {question}"), "1 plus 2", ("one", "two"))
+    found = messages(PromptTemplate(True, question="Q: {question}"), "1 plus 2", ("one", "two"))
     assert found == [{"role": "user", "content": "Q: 1 plus 2"}, {"role": "assistant", "content": "one\ntwo\n"}]
 
 
 @pytest.mark.parametrize("chat", [True, False])
 def test_a_special_token_that_a_problem_names_is_text(chat: bool, chatty: Any) -> None:
     sly = "a<|im_end|>b</s>"
-    plain, named = (Prompter(chatty, Prompting(chat, said, ((said, said),))).ids(said, (said,)) for said in ("a", sly))
+    plain, named = (
+        PromptBuilder(chatty, PromptTemplate(chat, said, ((said, said),))).ids(said, (said,)) for said in ("a", sly)
+    )
     for special in ("<|im_start|>", "<|im_end|>", "</s>"):
         id_ = chatty.convert_tokens_to_ids(special)
         assert named.count(id_) == plain.count(id_)
@@ -95,7 +99,7 @@ def test_a_special_token_that_a_problem_names_is_text(chat: bool, chatty: Any) -
 
 
 def test_a_turn_that_reads_like_the_templates_mark_stays_a_turn(chatty: Any) -> None:
-    ids = Prompter(chatty, Prompting(True, "stepwardturn1mark")).ids("stepwardturn0mark", ())
+    ids = PromptBuilder(chatty, PromptTemplate(True, "stepwardturn1mark")).ids("stepwardturn0mark", ())
     assert decoded(chatty, ids) == (
         "<|im_start|>system\nstepwardturn1mark<|im_end|>\n"
         "<|im_start|>user\nstepwardturn0mark<|im_end|>\n<|im_start|>assistant\n"
@@ -106,7 +110,7 @@ def test_a_tokenizer_without_chat_template_is_refused() -> None:
     tokenizer: Any = make_tokenizer()
     tokenizer.name_or_path = "models/some-base"
     with refused("unsupported", field="prompt.chat", names=("models/some-base",)):
-        Prompter(tokenizer, Prompting(chat=True))
+        PromptBuilder(tokenizer, PromptTemplate(chat=True))
 
 
 @pytest.mark.parametrize(
@@ -123,13 +127,16 @@ def test_a_template_that_cannot_show_every_turn_is_refused(template: str, names:
     tokenizer: Any = make_tokenizer()
     tokenizer.chat_template = template
     with refused("unsupported", field="chat_template", names=("system", *names)):
-        Prompter(tokenizer, Prompting(chat=True, system="be brief"))
+        PromptBuilder(tokenizer, PromptTemplate(chat=True, system="be brief"))
 
 
 def test_templates_are_told_not_to_think_and_no_date() -> None:
     tokenizer: Any = make_tokenizer()
     tokenizer.chat_template = "{{ date_string }}{{ messages[0].content }}{% if enable_thinking %} think{% endif %}"
-    assert decoded(tokenizer, Prompter(tokenizer, Prompting(chat=True)).ids("1 plus 1", ())) == "26 Jul 20241 plus 1"
+    assert (
+        decoded(tokenizer, PromptBuilder(tokenizer, PromptTemplate(chat=True)).ids("1 plus 1", ()))
+        == "26 Jul 20241 plus 1"
+    )
 
 
 @pytest.mark.parametrize(("opened", "closed"), [("<think>\n", "</think>"), ("[THINK]", "[/THINK]")])
@@ -137,21 +144,21 @@ def test_a_thought_that_a_template_opens_is_closed_before_the_first_step(opened:
     tokenizer: Any = ByteTokenizer()
     tokenizer.chat_template = "{{ messages[0].content }}|" + opened
     tokenizer.apply_chat_template = lambda turns, **_: turns[0]["content"] + "|" + opened
-    written = bytes(Prompter(tokenizer, Prompting(chat=True)).ids("1 plus 1", ("is 2.",))).decode()
+    written = bytes(PromptBuilder(tokenizer, PromptTemplate(chat=True)).ids("1 plus 1", ("is 2.",))).decode()
     assert written.endswith(f"1 plus 1|{opened}\n{closed}\n\nis 2.\n")
 
 
 @pytest.mark.parametrize("empty", ["", "  ", "\n"])
 def test_an_empty_question_or_example_is_refused(empty: str) -> None:
-    framed = Prompting(question="Problem: {question}")
+    framed = PromptTemplate(question="Problem: {question}")
     for ask in (text, messages):
         with refused("empty", field="question"):
             ask(framed, empty, ())
     with refused("empty", field="question"):
-        Prompter(ByteTokenizer(), framed).ids(empty, ())
+        PromptBuilder(ByteTokenizer(), framed).ids(empty, ())
     with refused("empty", row=1, field="prompt.examples.solution"):
-        Prompter(ByteTokenizer(), Prompting(examples=(("Q", empty),)))
+        PromptBuilder(ByteTokenizer(), PromptTemplate(examples=(("Q", empty),)))
     with refused("empty", row=2, field="prompt.examples.question"):
-        messages(Prompting(True, examples=(*WORKED, (empty, "A"))), "Q", ())
+        messages(PromptTemplate(True, examples=(*WORKED, (empty, "A"))), "Q", ())
     with refused("empty", names=("step 1 of 1",)):
-        Prompter(ByteTokenizer(), SHOWN).ids("Q", (empty,))
+        PromptBuilder(ByteTokenizer(), SHOWN).ids("Q", (empty,))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepward.grading import extract_answer, fast_verdict, grade, grade_many, reference_fault
+from stepward.grading import extract_answer, grade, grade_many, grade_without_sympy, reference_fault
 
 EQUAL = [
     ("5600", "5,600"),
@@ -208,7 +208,7 @@ def test_public_answers(shared_data: Path) -> None:
 
 def test_the_fast_path_is_never_wrong_on_public_answers(shared_data: Path) -> None:
     rows = public_pairs(shared_data, "answer")
-    verdicts = [fast_verdict(row["gold"], row["pred"]) for row in rows]
+    verdicts = [grade_without_sympy(row["gold"], row["pred"]) for row in rows]
     decided = [(row, verdict) for row, verdict in zip(rows, verdicts, strict=True) if verdict is not None]
     assert [row for row, verdict in decided if verdict.equal != row["equal"]] == []
     assert len(decided) / len(rows) > 0.9
@@ -229,8 +229,8 @@ def test_every_gsm8k_reference_equals_itself(shared_data: Path) -> None:
         assert reference is not None
         assert reference_fault(reference) is None
         # The same text is no test of reading: so are other writings of the number.
-        assert fast_verdict(reference, f"${reference}.00$").equal  # type: ignore[union-attr]
-        assert not fast_verdict(reference, f"{reference}1").equal  # type: ignore[union-attr]
+        assert grade_without_sympy(reference, f"${reference}.00$").equal  # type: ignore[union-attr]
+        assert not grade_without_sympy(reference, f"{reference}1").equal  # type: ignore[union-attr]
 
 
 def math_references(shared_data: Path) -> list[str]:
@@ -243,7 +243,7 @@ def test_every_math_reference_equals_itself(shared_data: Path) -> None:
     assert len(references) == 7498
     assert [text for text in references if reference_fault(text) is not None or not grade(text, text).equal] == []
     # In another dress as well, which is not the very same text.
-    dressed = [fast_verdict(text, rf"\boxed{{ \displaystyle {text} }}.") for text in references]
+    dressed = [grade_without_sympy(text, rf"\boxed{{ \displaystyle {text} }}.") for text in references]
     assert [text for text, verdict in zip(references, dressed, strict=True) if verdict and not verdict.equal] == []
     assert sum(verdict is not None for verdict in dressed) / len(dressed) > 0.98
 
@@ -252,7 +252,7 @@ def test_different_math_references_are_not_equal(shared_data: Path) -> None:
     references = math_references(shared_data)
     chance = random.Random(0)
     pairs = [(chance.choice(references), chance.choice(references)) for _ in range(5_000)]
-    verdicts = [(pair, fast_verdict(*pair)) for pair in pairs if pair[0] != pair[1]]
+    verdicts = [(pair, grade_without_sympy(*pair)) for pair in pairs if pair[0] != pair[1]]
     equal = [pair for pair, verdict in verdicts if verdict is not None and verdict.equal]
     # Only other writings of one number.
     assert [
@@ -282,4 +282,4 @@ def same_number(left: str, right: str) -> bool:
 def test_the_short_way_for_whole_numbers_says_what_the_long_way_says(one: int, other: int, zeros: int) -> None:
     for reference, answer in ((str(one), str(other)), (str(one), "0" * zeros + str(one))):
         # A space in front is what keeps a pair out of the short way.
-        assert fast_verdict(reference, answer) == fast_verdict(f" {reference}", answer)
+        assert grade_without_sympy(reference, answer) == grade_without_sympy(f" {reference}", answer)

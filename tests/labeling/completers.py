@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from stepward.generation.interface import Completion, Meter, Prompt, Sampling, uniforms
+from stepward.generation.interface import Completion, Prompt, Sampling, Usage, uniforms
 from stepward.records import Problem, Solution, solution_id
 
 PROBLEM = Problem("p", "What is 1 + 2 + 3?", "6")
@@ -38,7 +38,7 @@ class ScriptedCompleter:
         self.script = script
         self.asked: list[Prompt] = []
         self.calls: list[tuple[Sampling, int]] = []
-        self.meter = Meter()
+        self.meter = Usage()
 
     def complete(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
         """The script's completions."""
@@ -69,7 +69,7 @@ class ChanceCompleter:
     name: str = "chance"
     rounds: int = 0
     asked: list[Prompt] = field(default_factory=list)
-    meter: Meter = field(default_factory=Meter)
+    meter: Usage = field(default_factory=Usage)
 
     def complete(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
         """Right, wrong, empty or failed completions."""

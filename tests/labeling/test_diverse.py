@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepward.labeling.diverse import normalised, rule_labels, supported_labels
+from stepward.labeling.diverse import exact_match_labels, labels_by_support, normalize_step
 from stepward.records import Solution, solution_id
 
 
@@ -27,7 +27,7 @@ def attempt(problem: str, *steps: str, correct: bool = False) -> Solution:
     ],
 )
 def test_forms_of_one_step_are_equal(one: str, other: str) -> None:
-    assert normalised(one) == normalised(other)
+    assert normalize_step(one) == normalize_step(other)
 
 
 @pytest.mark.parametrize(
@@ -45,17 +45,17 @@ def test_forms_of_one_step_are_equal(one: str, other: str) -> None:
     ],
 )
 def test_different_steps_stay_different(one: str, other: str) -> None:
-    assert normalised(one) != normalised(other)
+    assert normalize_step(one) != normalize_step(other)
 
 
 @given(st.text())
 def test_normalising_again_changes_nothing(step: str) -> None:
-    assert normalised(normalised(step)) == normalised(step)
+    assert normalize_step(normalize_step(step)) == normalize_step(step)
 
 
 @given(st.decimals(0, 10**7, places=3, allow_nan=False))
 def test_numbers_have_one_form(number: object) -> None:
-    assert normalised(f"{number:,f}") == normalised(f"0{number:f}0") == normalised(f"{number:f}")
+    assert normalize_step(f"{number:,f}") == normalize_step(f"0{number:f}0") == normalize_step(f"{number:f}")
 
 
 def test_a_step_is_right_if_a_right_solution_of_its_problem_has_it() -> None:
@@ -66,21 +66,21 @@ def test_a_step_is_right_if_a_right_solution_of_its_problem_has_it() -> None:
         attempt("q", "1 + 2 = 3.", "The answer is 0."),
         attempt("q", "4 = 4.", "The answer is 4.", correct=True),
     ]
-    found = rule_labels(solutions)
+    found = exact_match_labels(solutions)
     assert [one.labels for one in found.labels] == [(1, 1, 1), (1, 1), (1, 0, 1, 0), (0, 0), (1, 1)]
     assert [one.solution_id for one in found.labels] == [one.id for one in solutions]
     assert {one.kind for one in found.labels} == {"rules"} and found.dropped == {}
 
 
 def test_without_a_right_solution_there_is_nothing_to_compare_with() -> None:
-    found = rule_labels([attempt("p", "1", "2"), attempt("p", "3"), attempt("q", "1", correct=True)])
+    found = exact_match_labels([attempt("p", "1", "2"), attempt("p", "3"), attempt("q", "1", correct=True)])
     assert [one.problem_id for one in found.labels] == ["q"]
     assert found.dropped == {"no right solution of its problem": 2}
 
 
 def test_the_last_step_of_a_wrong_solution_is_wrong_whatever_it_says() -> None:
     cut = attempt("p", "a", "b")
-    found = rule_labels([attempt("p", "a", "b", "c", correct=True), cut])
+    found = exact_match_labels([attempt("p", "a", "b", "c", correct=True), cut])
     assert found.labels[1].labels == (1.0, 0.0)
 
 
@@ -95,6 +95,6 @@ def test_a_support_that_cannot_tell_gives_no_label_and_is_asked_once_a_problem()
         attempt("p", "x", "y", "z"), attempt("p", "a", "b", correct=True), attempt("p", "y", "x", "w"),
         attempt("p", "one step"),
     ]  # fmt: skip
-    found = supported_labels(solutions, unsure, "mine")
+    found = labels_by_support(solutions, unsure, "mine")
     assert asked == [(["a", "b"], ["x", "y"])]
     assert [one.labels for one in found.labels] == [(None, 1, 0), (1, 1), (1, None, 0), (0,)]

@@ -8,15 +8,15 @@ from raising import refused
 from stepward.labeling.filters import (
     NO_ERROR,
     Filtered,
-    certain,
-    drawn_enough,
+    binarize,
+    drop_unlabeled,
+    filter_by_count,
+    filter_by_interval,
     first_error,
-    labelled,
     labels_up_to,
-    thresholded,
-    until_first_error,
+    truncate_after_first_error,
 )
-from stepward.labeling.rollouts.confidence import always_valid
+from stepward.labeling.rollouts.confidence import confidence_sequence
 from stepward.records import Solution, StepLabels, StepRollouts, prefix_id, solution_id
 
 STEPS = ("a", "b", "c")
@@ -60,7 +60,7 @@ def test_labels_up_to_an_error_have_it_as_their_first(steps: int, data: st.DataO
 @given(some_labels, st.sampled_from([0.0, 0.5]))
 def test_nothing_is_labelled_after_the_first_error(values: list[float | None], above: float) -> None:
     before = labels(*values)
-    found = until_first_error([before], above)
+    found = truncate_after_first_error([before], above)
     (after,) = found.labels
     wrong = [at for at, value in enumerate(after.labels) if value is not None and value <= above]
     assert len(wrong) <= 1 and all(value is None for at in wrong for value in after.labels[at + 1 :])
@@ -71,7 +71,7 @@ def test_nothing_is_labelled_after_the_first_error(values: list[float | None], a
 
 @given(some_labels)
 def test_thresholds_make_hard_labels_and_leave_out_what_lies_between(values: list[float | None]) -> None:
-    found = thresholded([labels(*values)], above=0.5, wrong_up_to=0.0)
+    found = binarize([labels(*values)], above=0.5, wrong_up_to=0.0)
     (after,) = found.labels
     expected = [None if value in (None, 0.3, 0.5) else float(value > 0.5) for value in values]
     assert list(after.labels) == expected and after.kind == "hard"
@@ -81,7 +81,7 @@ def test_thresholds_make_hard_labels_and_leave_out_what_lies_between(values: lis
 
 def test_one_threshold_leaves_nothing_out() -> None:
     one = StepLabels(SOLUTION.id, "p", "er", (0.2, 0.0, None), eta=2.0)
-    found = thresholded([one], above=0.0)
+    found = binarize([one], above=0.0)
     assert found == Filtered([StepLabels(SOLUTION.id, "p", "hard", (1.0, 0.0, None))], {})
     assert one.labels == (0.2, 0.0, None)
 
@@ -89,7 +89,7 @@ def test_one_threshold_leaves_nothing_out() -> None:
 @pytest.mark.parametrize(("above", "low"), [(1.0, None), (-0.1, None), (0.2, 0.3), (float("nan"), None)])
 def test_thresholds_that_cannot_be_are_refused(above: float, low: float | None) -> None:
     with refused("bad_value", field="above"):
-        thresholded([labels(1.0)], above, low)
+        binarize([labels(1.0)], above, low)
 
 
 def rollouts(*counts: tuple[int, int], complete: bool = False) -> dict[str, StepRollouts]:
@@ -101,43 +101,43 @@ def rollouts(*counts: tuple[int, int], complete: bool = False) -> dict[str, Step
 
 
 def test_labels_of_few_completions_go_and_the_grade_stays() -> None:
-    found = drawn_enough([SOLUTION], [labels(1.0, 0.0, 0.0)], rollouts((1, 1), (0, 16)), least=4)
+    found = filter_by_count([SOLUTION], [labels(1.0, 0.0, 0.0)], rollouts((1, 1), (0, 16)), least=4)
     assert [one.labels for one in found.labels] == [(None, 0.0, 0.0)]
     assert found.dropped == {"fewer than 4 completions": 1}
 
 
 def test_labels_without_counts_go_and_a_whole_solution_has_enough() -> None:
-    found = drawn_enough([SOLUTION], [labels(1.0, 0.0, 0.0)], rollouts((1, 1), complete=True), least=4)
+    found = filter_by_count([SOLUTION], [labels(1.0, 0.0, 0.0)], rollouts((1, 1), complete=True), least=4)
     assert [one.labels for one in found.labels] == [(1.0, None, 0.0)]
     assert found.dropped == {"no completions": 1}
 
 
 def test_labels_of_wide_intervals_go() -> None:
     counts = rollouts((16, 16), (8, 16))
-    low, high = always_valid(16, 16, 0.9)
+    low, high = confidence_sequence(16, 16, 0.9)
     width = high - low
-    assert width < always_valid(16, 8, 0.9)[1] - always_valid(16, 8, 0.9)[0]
-    found = certain([SOLUTION], [labels(1.0, 0.5, 0.0)], counts, width=width, level=0.9)
+    assert width < confidence_sequence(16, 8, 0.9)[1] - confidence_sequence(16, 8, 0.9)[0]
+    found = filter_by_interval([SOLUTION], [labels(1.0, 0.5, 0.0)], counts, width=width, level=0.9)
     assert [one.labels for one in found.labels] == [(1.0, None, 0.0)]
     assert list(found.dropped.values()) == [1]
-    assert certain([SOLUTION], [labels(1.0, 0.5, 0.0)], counts, width=1.0).dropped == {}
+    assert filter_by_interval([SOLUTION], [labels(1.0, 0.5, 0.0)], counts, width=1.0).dropped == {}
 
 
 @pytest.mark.parametrize(("width", "level"), [(0.0, 0.9), (1.5, 0.9), (0.2, 0.0), (0.2, 1.0)])
 def test_a_width_or_level_that_cannot_be_is_refused(width: float, level: float) -> None:
     with refused("bad_value", field="width"):
-        certain([SOLUTION], [labels(1.0, 0.5, 0.0)], {}, width, level)
+        filter_by_interval([SOLUTION], [labels(1.0, 0.5, 0.0)], {}, width, level)
 
 
 def test_labels_of_another_solution_are_refused_with_its_name() -> None:
     with refused("missing", field="p/else", names=("soft",)):
-        drawn_enough([SOLUTION], [StepLabels("p/else", "p", "soft", (1.0,))], {}, 1)
+        filter_by_count([SOLUTION], [StepLabels("p/else", "p", "soft", (1.0,))], {}, 1)
     with refused("mismatch", names=(2, 3)):
-        drawn_enough([SOLUTION], [labels(1.0, 1.0)], {}, 1)
+        filter_by_count([SOLUTION], [labels(1.0, 1.0)], {}, 1)
 
 
 def test_solutions_without_labels_are_dropped_and_counted() -> None:
     kept = labels(None, 1.0)
-    found = labelled([labels(None, None), kept])
+    found = drop_unlabeled([labels(None, None), kept])
     assert found == Filtered([kept], {"no label left": 1})
-    assert labelled([kept]).dropped == {}
+    assert drop_unlabeled([kept]).dropped == {}

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raising import refused
 
-from stepward.generation.interface import Completion, Meter, Prompt, Sampling
+from stepward.generation.interface import Completion, Prompt, Sampling, Usage
 from stepward.labeling.judge import (
     Judgement,
     judge_labels,
     judge_prompt,
     judge_solutions,
-    most_voted,
+    majority_verdict,
     read_verdict,
 )
 from stepward.records import Problem, Solution, solution_id
@@ -32,7 +32,7 @@ class ScriptedJudge:
     """Replies to the n-th prompt with the n-th list of texts; a text may be a whole completion."""
 
     def __init__(self, *replies: Sequence[str | Completion]) -> None:
-        self.name, self.meter = "scripted", Meter()
+        self.name, self.meter = "scripted", Usage()
         self.replies, self.asked = list(replies), list[Prompt]()
 
     def complete(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
@@ -135,7 +135,7 @@ def test_the_majority_of_what_could_be_read_counts_and_a_tie_does_not() -> None:
 @given(st.lists(st.integers(-1, 3), max_size=9))
 def test_the_most_voted_has_strictly_most_votes(votes: list[int]) -> None:
     leading = [one for one in set(votes) if all(votes.count(one) > votes.count(other) for other in set(votes) - {one})]
-    assert most_voted(votes) == (leading[0] if leading else None)
+    assert majority_verdict(votes) == (leading[0] if leading else None)
 
 
 def test_labels_end_at_the_first_error() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from raising import refused
 
-from stepward.labeling.labels import entropy_regularised, oracle_labels, outcome_labels, reward, rollout_labels
+from stepward.labeling.labels import compute_labels, entropy_regularized, oracle_labels, outcome_labels, reward
 from stepward.records import Solution, StepLabels, StepRollouts, prefix_id
 
 
@@ -24,11 +24,11 @@ COUNTS = {one.id: one for one in (counted("a", right=2), counted("a", "b", right
 
 @pytest.mark.parametrize(
     ("kind", "first", "second"),
-    [("hard", 1.0, 1.0), ("soft", 0.25, 1.0), ("er", entropy_regularised(0.25, 3.0), 1.0)],
+    [("hard", 1.0, 1.0), ("soft", 0.25, 1.0), ("er", entropy_regularized(0.25, 3.0), 1.0)],
 )
 def test_a_steps_label_is_its_prefixs_reward_and_the_lasts_the_grade(kind: str, first: float, second: float) -> None:
     eta = 3.0 if kind == "er" else None
-    assert rollout_labels([RIGHT, WRONG], COUNTS, kind, eta=3.0) == [
+    assert compute_labels([RIGHT, WRONG], COUNTS, kind, eta=3.0) == [
         StepLabels(RIGHT.id, "p", kind, (first, second, 1.0), eta),
         # Its last step's counts are another solution's, which goes on from there.
         StepLabels(WRONG.id, "p", kind, (first, 0.0), eta),
@@ -37,7 +37,7 @@ def test_a_steps_label_is_its_prefixs_reward_and_the_lasts_the_grade(kind: str, 
 
 def test_a_solution_without_rollouts_is_named() -> None:
     with refused("missing", field=RIGHT.id, names=(2,)):
-        rollout_labels([RIGHT], {key: one for key, one in COUNTS.items() if len(one.steps) == 1}, "soft")
+        compute_labels([RIGHT], {key: one for key, one in COUNTS.items() if len(one.steps) == 1}, "soft")
 
 
 def test_an_unknown_kind_is_refused() -> None:
@@ -47,7 +47,7 @@ def test_an_unknown_kind_is_refused() -> None:
 
 def test_the_reward_of_one_prefix() -> None:
     assert (reward(0, 4, "hard"), reward(1, 4, "hard"), reward(1, 4, "soft")) == (0.0, 1.0, 0.25)
-    assert reward(1, 4, "er", 5.0) == entropy_regularised(0.25, 5.0)
+    assert reward(1, 4, "er", 5.0) == entropy_regularized(0.25, 5.0)
 
 
 def test_outcome_labels_are_the_grade_at_every_step() -> None:
@@ -69,7 +69,7 @@ def test_oracle_labels_are_right_up_to_the_first_wrong_step(wrong: int | None, l
 def test_a_prefix_whose_draws_are_all_void_has_no_label_and_the_others_keep_theirs() -> None:
     void = StepRollouts(prefix_id("p", ("a",)), "p", ("a",), 0, 0, empty=7, failed=1)
     for kind, second in (("hard", 1.0), ("soft", 1.0), ("er", 1.0)):
-        (labels,) = rollout_labels([RIGHT], COUNTS | {void.id: void}, kind)
+        (labels,) = compute_labels([RIGHT], COUNTS | {void.id: void}, kind)
         assert labels.labels == (None, second, 1.0)
 
 
@@ -79,12 +79,12 @@ def test_soft_labels_are_the_estimate_that_the_rule_allows() -> None:
         replace(counted("a", "b", right=1, drawn=1), rule="first_right(16)"),
     ]
     rollouts = {one.id: one for one in early}
-    assert [rollout_labels([RIGHT], rollouts, kind)[0].labels for kind in ("hard", "soft", "er")] == [
+    assert [compute_labels([RIGHT], rollouts, kind)[0].labels for kind in ("hard", "soft", "er")] == [
         (1.0, 1.0, 1.0), (0.0, 1.0, 1.0), (0.0, 1.0, 1.0),
     ]  # fmt: skip
     impossible = replace(early[0], drawn=5)
     with refused("mismatch", names=("1 right of 5",)):
-        rollout_labels([RIGHT], rollouts | {impossible.id: impossible}, "soft")
+        compute_labels([RIGHT], rollouts | {impossible.id: impossible}, "soft")
 
 
 FALLEN = solved("a", "b", "x", "y", "z", correct=False)
@@ -116,29 +116,29 @@ def test_what_a_search_left_out_is_inferred(
     zero: tuple[float | None, ...],
 ) -> None:
     for after, expected in (("keep", keep), ("drop", drop), ("zero", zero)):
-        (labels,) = rollout_labels(
+        (labels,) = compute_labels(
             [FALLEN], of_counts(*right), "hard", missing="infer", after_first_error=after  # type: ignore[arg-type]
         )  # fmt: skip
         assert labels.labels == expected
 
 
 def test_a_right_solution_vouches_for_its_prefixes_in_hard_labels_alone() -> None:
-    (hard,) = rollout_labels([RIGHT], {}, "hard", missing="infer")
-    (soft,) = rollout_labels([RIGHT], {}, "soft", missing="infer")
+    (hard,) = compute_labels([RIGHT], {}, "hard", missing="infer")
+    (soft,) = compute_labels([RIGHT], {}, "soft", missing="infer")
     assert (hard.labels, soft.labels) == ((1.0, 1.0, 1.0), (None, None, 1.0))
-    _, fallen = rollout_labels([RIGHT, FALLEN], {}, "hard", missing="infer")
+    _, fallen = compute_labels([RIGHT, FALLEN], {}, "hard", missing="infer")
     assert fallen.labels == (1.0, 1.0, None, None, 0.0)
 
 
 def test_with_counts_everywhere_nothing_is_inferred_unless_asked() -> None:
     counts = of_counts(0, 4, 0, 2)
-    labels = [rollout_labels([FALLEN], counts, kind)[0].labels for kind in ("hard", "soft")]
+    labels = [compute_labels([FALLEN], counts, kind)[0].labels for kind in ("hard", "soft")]
     assert labels == [(0.0, 1.0, 0.0, 1.0, 0.0), (0.0, 0.5, 0.0, 0.25, 0.0)]
     dropped = [
-        rollout_labels([FALLEN], counts, kind, after_first_error="drop")[0].labels for kind in ("hard", "soft", "er")
+        compute_labels([FALLEN], counts, kind, after_first_error="drop")[0].labels for kind in ("hard", "soft", "er")
     ]
     assert dropped == [(0.0, None, None, None, None)] * 3
     # A right solution has no first error, though some prefix of it never succeeded.
     unlucky = COUNTS | {one.id: one for one in [counted("a", right=0)]}
-    (kept,) = rollout_labels([RIGHT], unlucky, "hard", after_first_error="drop")
+    (kept,) = compute_labels([RIGHT], unlucky, "hard", after_first_error="drop")
     assert kept.labels == (0.0, 1.0, 1.0)

@@ -19,18 +19,18 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import Adafactor, AutoModelForCausalLM, LlamaConfig, Qwen3Config
 
 from stepward.planning import memory_trace as cost_trace
-from stepward.planning.gpus import CARDS, GIB, card_named
-from stepward.planning.memory import Cost, Setup, estimate, flops_a_token
+from stepward.planning.gpus import GIB, GPUS, get_gpu
+from stepward.planning.memory import MemoryEstimate, TrainingSetup, estimate, flops_per_token
 from stepward.planning.memory_trace import Traced, build, trace
 from stepward.planning.model_shapes import check_model, known_models, model_config
-from stepward.planning.optimizers import OPTIMISERS, Weight, kept_bytes, optimiser_named
-from stepward.planning.suggestions import advise
+from stepward.planning.optimizers import OPTIMIZERS, Weight, get_optimizer_spec, kept_bytes
+from stepward.planning.suggestions import suggest_changes
 from stepward.planning.token_counts import count_tokens, largest_pass
 from stepward.reward_models.configs import PRMConfig
 from stepward.reward_models.data.from_records import labelled_rows
 from stepward.reward_models.heads import Head, attach
 from stepward.reward_models.packing import attention
-from stepward.reward_models.packing.layout import Laid, Layout, lay_out
+from stepward.reward_models.packing.layout import Layout, PackedBatch, pack_batch
 from stepward.reward_models.training.peft import with_adapter
 from stepward.reward_models.training.step_trainers import PRMTrainer
 
@@ -72,12 +72,12 @@ def real(config: Any, layout: Layout, checkpointing: bool) -> Any:
     return model
 
 
-def forward(model: Any, laid: Laid) -> Tensor:
+def forward(model: Any, laid: PackedBatch) -> Tensor:
     logits: Tensor = model(**laid.inputs, marks=torch.arange(laid.inputs["input_ids"].numel())).logits
     return logits.float().sum()
 
 
-def saved_bytes(model: Any, laid: Laid, autocast: Any) -> int:
+def saved_bytes(model: Any, laid: PackedBatch, autocast: Any) -> int:
     """Bytes of all storages that autograd keeps after a forward pass, weights aside."""
     ours = {one.untyped_storage().data_ptr() for one in [*model.parameters(), *model.buffers()]}
     ours |= {value.untyped_storage().data_ptr() for value in laid.inputs.values() if isinstance(value, Tensor)}
@@ -106,16 +106,16 @@ def saved_bytes(model: Any, laid: Laid, autocast: Any) -> int:
     ],
 )  # fmt: skip
 def test_what_is_kept_is_what_autograd_keeps(name: str, layout: Layout, checkpointing: bool) -> None:
-    laid = lay_out(TREE, layout, layout == "branches")
+    laid = pack_batch(TREE, layout, layout == "branches")
     kept = saved_bytes(real(SHAPES[name], layout, checkpointing), laid, nullcontext())
-    planned = estimate(SHAPES[name], LABELS, laid, Setup(checkpointing=checkpointing))
+    planned = estimate(SHAPES[name], LABELS, laid, TrainingSetup(checkpointing=checkpointing))
     assert planned.kept == pytest.approx(kept, rel=0.15)
 
 
 def test_what_is_kept_in_mixed_precision_counts_the_cast_weights() -> None:
-    laid = lay_out(TREE, "branches")
+    laid = pack_batch(TREE, "branches")
     kept = saved_bytes(real(SHAPES["qwen3"], "branches", False), laid, torch.autocast("cpu", torch.bfloat16))
-    planned = estimate(SHAPES["qwen3"], LABELS, laid, Setup(compute="bfloat16"))
+    planned = estimate(SHAPES["qwen3"], LABELS, laid, TrainingSetup(compute="bfloat16"))
     assert planned.kept == pytest.approx(kept, rel=0.15)
 
 
@@ -140,14 +140,16 @@ def allocated_peak(run: Callable[[], None]) -> int:
     ],
 )  # fmt: skip
 def test_the_peak_is_what_the_allocator_sees(accumulation: int, checkpointing: bool) -> None:
-    laid = lay_out(TREE, "branches")
+    laid = pack_batch(TREE, "branches")
     model = real(SHAPES["qwen3"], "branches", checkpointing)
     forward(model, laid).backward()  # kernels set up what they need once
     gradients = sum(one.nbytes for one in model.parameters())
     if accumulation == 1:
         model.zero_grad(set_to_none=True)
     found = allocated_peak(lambda: forward(model, laid).backward()) - (gradients if accumulation == 1 else 0)
-    planned = estimate(SHAPES["qwen3"], LABELS, laid, Setup(accumulation=accumulation, checkpointing=checkpointing))
+    planned = estimate(
+        SHAPES["qwen3"], LABELS, laid, TrainingSetup(accumulation=accumulation, checkpointing=checkpointing)
+    )
     assert planned.activations == pytest.approx(found, rel=0.15)
 
 
@@ -206,7 +208,7 @@ def test_a_deep_stack_takes_what_all_its_layers_do(
     config.num_hidden_layers = 7
     if name == "qwen3":
         config.layer_types = ["full_attention"] * 7
-    laid = lay_out([ids[: 20 * tokens] for ids in TREE], "branches")
+    laid = pack_batch([ids[: 20 * tokens] for ids in TREE], "branches")
 
     def traced() -> Traced:
         model: Any = build(copy(config), LABELS, torch.float32, branches=True)
@@ -260,12 +262,12 @@ def states(optimiser: torch.optim.Optimizer, model: nn.Module) -> int:
 def test_optimisers_keep_what_is_planned(name: str, make: Any, dtype: torch.dtype) -> None:
     model = nn.Sequential(nn.Embedding(50, 20), nn.Linear(20, 30), nn.LayerNorm(30)).to(dtype)
     weights = [Weight(tuple(one.shape), one.element_size()) for one in model.parameters()]
-    assert kept_bytes(optimiser_named(name), weights) == states(make(model.parameters()), model)
+    assert kept_bytes(get_optimizer_spec(name), weights) == states(make(model.parameters()), model)
 
 
 def test_eight_bits_are_two_bytes_a_weight_but_for_embeddings_and_small_tensors() -> None:
     matrix, words, norm = Weight((1024, 1024), 4), Weight((1024, 1024), 4, embedding=True), Weight((1024,), 4)
-    bitsandbytes, torchao = optimiser_named("adamw_bnb_8bit"), optimiser_named("adamw_torch_8bit")
+    bitsandbytes, torchao = get_optimizer_spec("adamw_bnb_8bit"), get_optimizer_spec("adamw_torch_8bit")
     assert bitsandbytes.of(matrix) == 2 * (2**20 + 4 * 2**12)
     assert bitsandbytes.of(words) == 8 * 2**20
     assert torchao.of(words) == torchao.of(matrix) == bitsandbytes.of(matrix)
@@ -273,13 +275,13 @@ def test_eight_bits_are_two_bytes_a_weight_but_for_embeddings_and_small_tensors(
 
 
 def test_an_unknown_optimiser_is_refused_with_the_nearest() -> None:
-    with refused("unknown_name", field="optim", names=("adamw_bnb", *OPTIMISERS)) as error:
-        optimiser_named("adamw_bnb")
+    with refused("unknown_name", field="optim", names=("adamw_bnb", *OPTIMIZERS)) as error:
+        get_optimizer_spec("adamw_bnb")
     assert str(error.value).count("adamw_bnb_8bit") == 2, "among those that are known, and as the nearest"
 
 
-def plan(**changes: Any) -> Cost:
-    return estimate(SHAPES["llama"], LABELS, lay_out(TREE, "branches"), Setup(**changes))
+def plan(**changes: Any) -> MemoryEstimate:
+    return estimate(SHAPES["llama"], LABELS, pack_batch(TREE, "branches"), TrainingSetup(**changes))
 
 
 def test_sharding_shares_out_one_part_after_another() -> None:
@@ -304,10 +306,10 @@ def test_deepspeed_holds_two_two_and_twelve_bytes_a_weight() -> None:
 def test_adapters_train_a_little_and_keep_less() -> None:
     peft = pytest.importorskip("peft")
     adapter = peft.LoraConfig(r=4, target_modules="all-linear")
-    config, laid = SHAPES["llama"], lay_out(TREE, "branches")
-    whole = estimate(config, LABELS, laid, Setup(compute="bfloat16", weights="bfloat16"))
-    lora = estimate(config, LABELS, laid, Setup(compute="bfloat16", weights="bfloat16", adapter=adapter))
-    four_bits = estimate(config, LABELS, laid, Setup(compute="bfloat16", weights="4bit", adapter=adapter))
+    config, laid = SHAPES["llama"], pack_batch(TREE, "branches")
+    whole = estimate(config, LABELS, laid, TrainingSetup(compute="bfloat16", weights="bfloat16"))
+    lora = estimate(config, LABELS, laid, TrainingSetup(compute="bfloat16", weights="bfloat16", adapter=adapter))
+    four_bits = estimate(config, LABELS, laid, TrainingSetup(compute="bfloat16", weights="4bit", adapter=adapter))
     layer = 2 * (64 + 64) * 4 + 2 * (64 + 32) * 4 + 3 * (64 + 160) * 4  # q and o, k and v, the three of the MLP
     assert lora.trained == four_bits.trained == 3 * layer
     assert lora.optimiser == 8 * lora.trained  # peft's own weights are float32
@@ -317,28 +319,30 @@ def test_adapters_train_a_little_and_keep_less() -> None:
     assert four_bits.weights == pytest.approx(linear * (0.5 + 4 / 64) + others * 4)
     assert lora.flops < whole.flops
     with refused("missing", field="adapter", names=("4bit",)):
-        Setup(weights="4bit")
+        TrainingSetup(weights="4bit")
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_operations_are_those_that_torch_counts(checkpointing: bool) -> None:
-    laid = lay_out(TREE, "padded", share=False)
+    laid = pack_batch(TREE, "padded", share=False)
     model = real(SHAPES["llama"], "padded", checkpointing)
     with FlopCounterMode(display=False) as counter:
         forward(model, laid).backward()
     counted = counter.get_flop_counts()["Global"]
     linear = sum(count for op, count in counted.items() if "attention" not in str(op))
     computed = sum(one.numel() for name, one in model.named_parameters() if "embed" not in name)
-    planned = flops_a_token(computed, computed, 0.0, Setup(checkpointing=checkpointing))
+    planned = flops_per_token(computed, computed, 0.0, TrainingSetup(checkpointing=checkpointing))
     # torch stops computing a layer again when it has what the backward pass needs: before the layer's last product.
     tolerance = 0.05 if checkpointing else 0.01
     assert planned * laid.inputs["input_ids"].numel() == pytest.approx(linear, rel=tolerance)
 
 
 def test_attention_counts_the_keys_that_each_token_sees() -> None:
-    laid = lay_out(TREE, "branches")
-    found = estimate(SHAPES["llama"], LABELS, laid, Setup())
-    linear = flops_a_token(*[sum(3 * [2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 160 + 128]) + 64] * 2, 0.0, Setup())
+    laid = pack_batch(TREE, "branches")
+    found = estimate(SHAPES["llama"], LABELS, laid, TrainingSetup())
+    linear = flops_per_token(
+        *[sum(3 * [2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 160 + 128]) + 64] * 2, 0.0, TrainingSetup()
+    )
     tokens = {tuple(ids[: place + 1]) for ids in TREE for place in range(len(ids))}
     keys = sum(map(len, tokens)) / len(tokens)
     assert found.flops - linear == pytest.approx(12 * 3 * 64 * keys)
@@ -363,13 +367,13 @@ def test_a_pass_over_the_real_rows_is_what_the_trainer_computes(tmp_path: Path) 
 
 
 def test_advice_goes_on_until_it_fits_and_no_further() -> None:
-    config, laid = SHAPES["llama"], lay_out([list(range(10, 300))] * 4, "padded", share=False)
-    setup = Setup(optim="adamw_torch_fused")
-    one_row = lay_out([list(range(10, 300))], "padded")
+    config, laid = SHAPES["llama"], pack_batch([list(range(10, 300))] * 4, "padded", share=False)
+    setup = TrainingSetup(optim="adamw_torch_fused")
+    one_row = pack_batch([list(range(10, 300))], "padded")
     cost = estimate(config, LABELS, laid, setup, reserve=0)
 
     def changes(limit: int) -> list[str]:
-        return [one.change for one in advise(config, LABELS, setup, 4, one_row, laid, limit, 0)]
+        return [one.change for one in suggest_changes(config, LABELS, setup, 4, one_row, laid, limit, 0)]
 
     assert changes(cost.total - 1) == ["gradient_checkpointing=true"]
     checkpointed = estimate(config, LABELS, laid, replace(setup, checkpointing=True), reserve=0)
@@ -380,12 +384,12 @@ def test_advice_goes_on_until_it_fits_and_no_further() -> None:
 
 
 def test_cards() -> None:
-    assert card_named("RTX 4090").bytes == 24 * GIB
-    assert card_named("l4").bytes == 22.5 * GIB  # what its driver reports, with error correction
+    assert get_gpu("RTX 4090").bytes == 24 * GIB
+    assert get_gpu("l4").bytes == 22.5 * GIB  # what its driver reports, with error correction
     with refused("unknown_name", field="--card", names=("rtx-4091", "--memory", "--tflops")) as error:
-        card_named("rtx-4091")
+        get_gpu("rtx-4091")
     assert str(error.value).count("rtx-4090") == 2, "among those that are known, and as the nearest"
-    assert all(card.memory > 0 and card.tflops > 0 and card.bandwidth > 0 for card in CARDS.values())
+    assert all(card.memory > 0 and card.tflops > 0 and card.bandwidth > 0 for card in GPUS.values())
 
 
 def test_the_peak_of_a_frozen_model_has_no_gradients_in_it() -> None:
@@ -393,6 +397,6 @@ def test_the_peak_of_a_frozen_model_has_no_gradients_in_it() -> None:
     model = build(LlamaConfig(**SHAPE), LABELS, torch.float32, branches=False)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("norm" in name)
-    found = trace(model, lay_out(TREE, "padded", share=False), None, gradients_there=True)
-    whole = estimate(config, LABELS, lay_out(TREE, "padded", share=False), Setup(accumulation=2))
+    found = trace(model, pack_batch(TREE, "padded", share=False), None, gradients_there=True)
+    whole = estimate(config, LABELS, pack_batch(TREE, "padded", share=False), TrainingSetup(accumulation=2))
     assert found.peak < whole.activations

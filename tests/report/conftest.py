@@ -21,7 +21,7 @@ from stepward.recipes.run import Recipe
 from stepward.records import Problem, Scores, Solution
 from stepward.report.data import Candidate, ModelView, ProblemView, RunReport, StageCost
 from stepward.report.run import page
-from stepward.report.run.text import name as method_name
+from stepward.report.run.text import method_label as method_name
 from stepward.storage.manifest import Manifest
 from stepward.storage.parquet import write_shard
 
@@ -146,7 +146,7 @@ def make_folder() -> Callable[..., Path]:
         folder: Path, shift: float = 0.2, prefix: str = "t", texts: Mapping[str, str] | None = None, **recipe: Any
     ) -> Path:
         plan = Recipe.model_validate({"name": folder.name, "problems": {"path": "made.jsonl"}, **recipe})
-        manifest = Manifest.start(folder, plan.decisive())
+        manifest = Manifest.start(folder, plan.fingerprint_fields())
         parts = {"test": part(prefix, 24, shift), "validation": part("v", 8, shift)}
         for split, (problems, solutions, _) in parts.items():
             write_shard(folder / "problems" / f"{split}.parquet", problems, Problem)

@@ -12,7 +12,7 @@ from tiny_world import make_tokenizer
 from trained import QUIET
 from typer.testing import CliRunner
 
-from stepward import ORMConfig, ORMTrainer, PreferenceConfig, PreferenceTrainer, load_scorer
+from stepward import ORMConfig, ORMTrainer, RewardConfig, RewardTrainer, load_scorer
 from stepward.cli import app
 from stepward.pipeline.training.dataset import preference_row
 from stepward.records import Message, Preference
@@ -40,8 +40,8 @@ def trained(base: Path, folder: Path, rows: list[dict[str, Any]], **changes: Any
     tokenizer = make_tokenizer()
     tokenizer.chat_template = TEMPLATE
     settings = {"num_train_epochs": 6, "learning_rate": 3e-3, "per_device_train_batch_size": 3, **QUIET, **changes}
-    args = PreferenceConfig(str(folder / "checkpoints"), **settings)
-    trainer = PreferenceTrainer(base, args, train_dataset=rows, processing_class=tokenizer)
+    args = RewardConfig(str(folder / "checkpoints"), **settings)
+    trainer = RewardTrainer(base, args, train_dataset=rows, processing_class=tokenizer)
     trainer.train()
     trainer.save_model(str(folder))
     return trainer
@@ -142,11 +142,11 @@ def test_rows_of_two_forms_are_refused(base: Path, tmp_path: Path, first: Any, s
     rows = [{name: row.get(name) for name in ("id", "prompt", "chosen", "rejected")} for row in (first, second)]
     tokenizer = make_tokenizer()
     tokenizer.chat_template = TEMPLATE
-    args = PreferenceConfig(str(tmp_path), **QUIET)
+    args = RewardConfig(str(tmp_path), **QUIET)
     with refused("mismatch", row=2, field="chosen"):
-        PreferenceTrainer(base, args, train_dataset=rows, processing_class=tokenizer)
+        RewardTrainer(base, args, train_dataset=rows, processing_class=tokenizer)
     with refused("mismatch", row=1, field="chosen"):
-        PreferenceTrainer(base, args, train_dataset=rows[:1], eval_dataset=rows[1:], processing_class=tokenizer)
+        RewardTrainer(base, args, train_dataset=rows[:1], eval_dataset=rows[1:], processing_class=tokenizer)
 
 
 def test_the_form_is_told_from_the_first_rows() -> None:
@@ -179,8 +179,8 @@ def test_what_cannot_be_written_in_the_models_form_is_refused(
 
 
 def test_a_model_of_token_ids_says_that_its_form_is_not_known(base: Path, tmp_path: Path) -> None:
-    args = PreferenceConfig(str(tmp_path / "checkpoints"), num_train_epochs=1, learning_rate=1e-3, **QUIET)
-    trainer = PreferenceTrainer(base, args, train_dataset=[IDS])
+    args = RewardConfig(str(tmp_path / "checkpoints"), num_train_epochs=1, learning_rate=1e-3, **QUIET)
+    trainer = RewardTrainer(base, args, train_dataset=[IDS])
     trainer.train()
     trainer.save_model(str(tmp_path))
     with refused("missing", field="form"):

@@ -18,7 +18,7 @@ from stepward.reward_models.losses import (
     bradley_terry,
     class_weights,
     cross_entropy,
-    mark_weights,
+    position_weights,
     q_ranking,
     squared_error,
     up_to_first_error,
@@ -274,7 +274,7 @@ def test_a_logit_that_is_no_number_is_not_hidden(name: str) -> None:
 
 
 def test_every_loss_of_the_module_is_in_the_tests_above() -> None:
-    others = {"class_weights", "mark_weights", "up_to_first_error"}
+    others = {"class_weights", "position_weights", "up_to_first_error"}
     functions = {name for name, one in vars(losses).items() if callable(one) and one.__module__ == losses.__name__}
     assert {name for name in functions if not name.startswith("_")} - others == set(LOSSES)
 
@@ -298,7 +298,7 @@ def test_classes_weigh_the_same_and_all_together_what_they_did(marks: list[tuple
     below = math.fsum(negative * w * (1 - y) for y, w in marks)
     above = math.fsum(positive * w * y for y, w in marks)
     assert below == pytest.approx(above, rel=1e-5)
-    weighed = mark_weights(
+    weighed = position_weights(
         torch.tensor([y for y, _ in marks]), torch.tensor([w for _, w in marks]), torch.tensor([negative, positive])
     )
     assert weighed.sum().item() == pytest.approx(math.fsum(w for _, w in marks), rel=1e-5)
@@ -309,7 +309,7 @@ def test_three_classes_weigh_the_same() -> None:
     targets = torch.eye(3)[[0, 0, 0, 1, 2, 2]]
     found = class_weights(targets, torch.ones(6))
     assert found.tolist() == pytest.approx([6 / 9, 6 / 3, 6 / 6])
-    assert mark_weights(targets, torch.ones(6), found).tolist() == pytest.approx([2 / 3] * 3 + [2.0, 1.0, 1.0])
+    assert position_weights(targets, torch.ones(6), found).tolist() == pytest.approx([2 / 3] * 3 + [2.0, 1.0, 1.0])
 
 
 def test_a_class_without_labels_can_not_be_weighed() -> None:

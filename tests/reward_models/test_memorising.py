@@ -11,7 +11,7 @@ from tiny_world import make_world, save_base
 from trained import QUIET
 
 from stepward import load_scorer
-from stepward.formats import paths, read
+from stepward.formats import iter_branches, read
 from stepward.records import LabelledSolution
 from stepward.reward_models.configs import PRMConfig
 from stepward.reward_models.training.step_trainers import PRMTrainer
@@ -39,7 +39,7 @@ def as_columns(source: Path) -> list[dict[str, Any]]:
     rows = []
     for record in read(source):
         assert isinstance(record, LabelledSolution)
-        for path in paths(record, once=True):
+        for path in iter_branches(record, once=True):
             said = {"completions": list(path.steps), "labels": list(path.labels), "neutral": list(path.neutral)}
             rows.append({"prompt": path.question + "\n", **said})
     return rows

@@ -22,10 +22,10 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from stepward import (
     ORMConfig,
     ORMTrainer,
-    PreferenceConfig,
-    PreferenceTrainer,
     PRMConfig,
     PRMTrainer,
+    RewardConfig,
+    RewardTrainer,
     Scorer,
     load_scorer,
 )
@@ -48,7 +48,7 @@ CASES: dict[str, tuple[Any, Any, Any, dict[str, Any]]] = {
     "prm of one class": (PRMTrainer, PRMConfig, AutoModelForTokenClassification, {**MARKED, "num_labels": 1}),
     "prm of two classes": (PRMTrainer, PRMConfig, AutoModelForTokenClassification, MARKED),
     "orm": (ORMTrainer, ORMConfig, AutoModelForTokenClassification, MARKED),
-    "bt": (PreferenceTrainer, PreferenceConfig, AutoModelForSequenceClassification, {}),
+    "bt": (RewardTrainer, RewardConfig, AutoModelForSequenceClassification, {}),
 }  # fmt: skip
 
 ASKED = [

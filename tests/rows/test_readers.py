@@ -16,8 +16,8 @@ from raising import refused
 from reading_memory import GOOD, MEGABYTE, measured
 
 from stepward import formats
-from stepward.rows import BadRows, Meter, read_rows
-from stepward.rows.strict_json import DEEPEST, GIVE_UP, LONGEST_ROW
+from stepward.rows import ErrorCollector, ReadProgress, read_rows
+from stepward.rows.strict_json import DEEPEST, MAX_ROW_BYTES, MAX_SCAN_BYTES
 
 
 def repeated(path: Path, member: bytes, times: int, before: bytes = b"", after: bytes = b"") -> Path:
@@ -42,7 +42,7 @@ def test_a_row_of_ten_gigabytes_ends_reading(tmp_path: Path, name: str, filler: 
     assert path.stat().st_size < 15 * MEGABYTE
     rows, ((row, code, reason),) = measured(path)
     assert (rows, row, code) == (1, 2, "too_large"), "the row behind it is not read"
-    assert f"{LONGEST_ROW:,}" in reason
+    assert f"{MAX_ROW_BYTES:,}" in reason
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_an_array_without_an_end_ends_reading(tmp_path: Path, before: bytes, fil
     path = repeated(tmp_path / "array.json.gz", filler * (100 * MEGABYTE), 100, before=before)
     found, ((row, code, reason),) = measured(path)
     assert (found, row, code) == (1, 2, "unreadable")
-    assert f"{LONGEST_ROW:,}" in reason
+    assert f"{MAX_ROW_BYTES:,}" in reason
 
 
 @pytest.mark.parametrize(("before", "rows"), [(b"[", 0), (b'[{"a": 1},', 1), (b'[{"a": 1}]', 1)], ids=range(3))
 def test_white_space_without_an_end_in_an_array_ends_reading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bytes, rows: int
 ) -> None:
-    monkeypatch.setattr("stepward.rows.json_array.GIVE_UP", MEGABYTE)
+    monkeypatch.setattr("stepward.rows.json_array.MAX_SCAN_BYTES", MEGABYTE)
     path = repeated(tmp_path / "array.json.gz", b" " * MEGABYTE, 3, before=before)
     found, ((_, code, reason),) = faults_of(path)
     assert (len(found), code) == (rows, "unreadable") and f"{MEGABYTE:,}" in reason
@@ -69,7 +69,7 @@ def test_white_space_without_an_end_in_an_array_ends_reading(
 def test_ten_gigabytes_of_white_space_in_an_array_end_reading(tmp_path: Path) -> None:
     path = repeated(tmp_path / "array.json.gz", b" " * (100 * MEGABYTE), 100, before=b"[")
     rows, ((row, code, reason),) = measured(path)
-    assert (rows, row, code) == (0, 1, "unreadable") and f"{GIVE_UP:,}" in reason
+    assert (rows, row, code) == (0, 1, "unreadable") and f"{MAX_SCAN_BYTES:,}" in reason
 
 
 @pytest.mark.slow
@@ -94,7 +94,7 @@ def test_many_large_rows_are_read_in_little_memory(tmp_path: Path, name: str) ->
 
 
 def test_many_rows_that_are_too_long_are_each_set_aside(tmp_path: Path) -> None:
-    long = b'{"a": "' + b"x" * (LONGEST_ROW + 1) + b'"}\n'
+    long = b'{"a": "' + b"x" * (MAX_ROW_BYTES + 1) + b'"}\n'
     rows, faults = measured(repeated(tmp_path / "rows.jsonl.gz", long + GOOD, 20))
     assert rows == 20
     assert [(row, code) for row, code, _ in faults] == [(row, "too_large") for row in range(1, 40, 2)]
@@ -108,15 +108,15 @@ def test_a_row_of_fifty_megabytes_is_set_aside(tmp_path: Path, text: bytes) -> N
     path.write_bytes(GOOD + long + GOOD)
     rows, ((row, code, reason),) = measured(path)
     assert (rows, row, code) == (2, 2, "too_large")
-    assert f"{LONGEST_ROW:,}" in reason and f"{len(long):,}" in reason
+    assert f"{MAX_ROW_BYTES:,}" in reason and f"{len(long):,}" in reason
 
 
 def test_the_longest_row_is_read_and_one_byte_more_is_not(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     frame = len(b'{"a": ""}\n')
-    longest = b'{"a": "' + b"x" * (LONGEST_ROW - frame) + b'"}\n'
+    longest = b'{"a": "' + b"x" * (MAX_ROW_BYTES - frame) + b'"}\n'
     path.write_bytes(longest + longest.replace(b'""', b'"', 1) + longest[:-3] + b'x"}\n' + GOOD)
-    bad = BadRows(path)
+    bad = ErrorCollector(path)
     assert [row.number for row in read_rows(path, bad)] == [1, 2, 4]
     assert [(fault.row, fault.text[:10]) for fault in bad.faults] == [(3, '{"a": "xxx')]
 
@@ -135,7 +135,7 @@ LINES = b"".join(json.dumps(row).encode() + b"\n" for row in ROWS)
 
 
 def faults_of(path: Path) -> tuple[list[dict[str, Any]], list[tuple[int, str, str]]]:
-    bad = BadRows(path)
+    bad = ErrorCollector(path)
     rows = [row.fields for row in read_rows(path, bad)]
     return rows, [(fault.row, fault.code, fault.reason) for fault in bad.faults]
 
@@ -237,7 +237,7 @@ def test_the_meter_comes_to_the_files_size(tmp_path: Path, name: str) -> None:
         content = b"[" + LINES[:-1].replace(b"\n", b",") + b"]" if name == "rows.json" else LINES
         pack = {".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}.get(path.suffix, bytes)
         path.write_bytes(pack(content))
-    meter = Meter()
-    seen = [meter.done for _ in read_rows(path, BadRows(path), meter)]
+    meter = ReadProgress()
+    seen = [meter.done for _ in read_rows(path, ErrorCollector(path), meter)]
     assert seen == sorted(seen) and seen[-1] <= path.stat().st_size
     assert meter.done == path.stat().st_size

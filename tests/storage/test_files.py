@@ -11,20 +11,20 @@ import pytest
 from raising import refused
 
 from stepward.errors import StepwardError
-from stepward.storage.files import LOCK, atomic, claim, locked, refuse_filled, refuse_links, remove_made
+from stepward.storage.files import LOCK, atomic_write, claim, lock_dir, refuse_filled, refuse_links, remove_made
 
 MARKER = ".made"
 
 
 def test_a_failure_inside_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "new" / "s.bin"
-    with pytest.raises(KeyboardInterrupt), atomic(path) as file:
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as file:
         file.write(b"half")
         raise KeyboardInterrupt
     assert list(path.parent.iterdir()) == []
-    with atomic(path) as file:
+    with atomic_write(path) as file:
         file.write(b"whole")
-    with pytest.raises(ZeroDivisionError), atomic(path) as file:
+    with pytest.raises(ZeroDivisionError), atomic_write(path) as file:
         file.write(b"other")
         assert path.read_bytes() == b"whole"
         raise ZeroDivisionError
@@ -38,7 +38,7 @@ def test_an_error_of_writing_is_the_outputs(tmp_path: Path, monkeypatch: pytest.
         raise OSError(errno.ENOSPC, "full")
 
     monkeypatch.setattr(os, "fsync", full)
-    with refused("unwritable", file=tmp_path / "s"), atomic(tmp_path / "s") as file:
+    with refused("unwritable", file=tmp_path / "s"), atomic_write(tmp_path / "s") as file:
         file.write(b"x" * size)
     assert list(tmp_path.iterdir()) == []
 
@@ -48,7 +48,7 @@ def test_a_full_device_is_the_outputs_error_too(tmp_path: Path, size: int) -> No
     """Writing itself fails here, at the write or when the buffer is emptied."""
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full")
-    with refused("unwritable", file=tmp_path / "s"), atomic(tmp_path / "s") as file:
+    with refused("unwritable", file=tmp_path / "s"), atomic_write(tmp_path / "s") as file:
         full = os.open("/dev/full", os.O_WRONLY)
         os.dup2(full, file.fileno())
         os.close(full)
@@ -56,12 +56,12 @@ def test_a_full_device_is_the_outputs_error_too(tmp_path: Path, size: int) -> No
 
 
 def test_an_error_of_reading_inside_names_its_own_file(tmp_path: Path) -> None:
-    with refused("file_not_found", file=tmp_path / "source") as raised, atomic(tmp_path / "out") as file:
+    with refused("file_not_found", file=tmp_path / "source") as raised, atomic_write(tmp_path / "out") as file:
         file.write((tmp_path / "source").read_bytes())
     assert "out" not in str(raised.value).replace(str(tmp_path), "")
-    with refused("unreadable", file=tmp_path), atomic(tmp_path / "out") as file:
+    with refused("unreadable", file=tmp_path), atomic_write(tmp_path / "out") as file:
         file.write(tmp_path.read_bytes())
-    with pytest.raises(OSError) as plain, atomic(tmp_path / "out"):
+    with pytest.raises(OSError) as plain, atomic_write(tmp_path / "out"):
         raise OSError(errno.EIO, "a read that names no file")
     assert plain.value.errno == errno.EIO
     assert list(tmp_path.iterdir()) == []
@@ -69,8 +69,8 @@ def test_an_error_of_reading_inside_names_its_own_file(tmp_path: Path) -> None:
 
 WRITER = """
 import sys, time, pathlib
-from stepward.storage.files import atomic
-with atomic(pathlib.Path(sys.argv[1])) as file:
+from stepward.storage.files import atomic_write
+with atomic_write(pathlib.Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()
     print("there", flush=True)
@@ -92,8 +92,8 @@ def test_what_a_killed_writer_left_goes_with_the_next_one_and_a_living_writers_s
         killed.wait()
         (tmp_path / ".notes.tmp").write_text("somebody's")
         assert len(list(tmp_path.glob(".out.*.tmp"))) == 2
-        script = "import sys, pathlib; from stepward.storage.files import atomic\n"
-        script += "with atomic(pathlib.Path(sys.argv[1])): pass"
+        script = "import sys, pathlib; from stepward.storage.files import atomic_write\n"
+        script += "with atomic_write(pathlib.Path(sys.argv[1])): pass"
         subprocess.run([sys.executable, "-c", script, tmp_path / "out"], check=True)
         assert len(list(tmp_path.glob(".out.*.tmp"))) == 1
         assert sorted(path.name for path in tmp_path.iterdir())[:1] == [".notes.tmp"]
@@ -106,27 +106,27 @@ def test_a_folder_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
     script = """
 import sys, pathlib
 from stepward.errors import StepwardError
-from stepward.storage.files import locked
+from stepward.storage.files import lock_dir
 try:
-    with locked(pathlib.Path(sys.argv[1])):
+    with lock_dir(pathlib.Path(sys.argv[1])):
         print("in")
 except StepwardError as error:
     print(error.code)
 """
     command = [sys.executable, "-c", script, str(tmp_path / "run")]
-    with locked(tmp_path / "run"):
+    with lock_dir(tmp_path / "run"):
         assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "locked\n"
-        with refused("locked", file=tmp_path / "run"), locked(tmp_path / "run"):
+        with refused("locked", file=tmp_path / "run"), lock_dir(tmp_path / "run"):
             pass
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "in\n"
 
 
 def test_a_folder_in_which_nothing_was_made_is_gone_with_its_lock(tmp_path: Path) -> None:
-    with locked(tmp_path / "empty"):
+    with lock_dir(tmp_path / "empty"):
         pass
     (tmp_path / "mine").mkdir()
     for name in ("mine", "used"):
-        with locked(tmp_path / name):
+        with lock_dir(tmp_path / name):
             (tmp_path / name / "shard").write_text("")
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
         "mine", "mine/.lock", "mine/shard", "used", "used/.lock", "used/shard",
@@ -137,7 +137,7 @@ def test_a_lock_that_is_a_link_is_refused_and_its_target_stays(tmp_path: Path) -
     (tmp_path / "precious").write_text("kept")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / LOCK).symlink_to(tmp_path / "precious")
-    with refused("unsafe_path", file=tmp_path / "run" / LOCK), locked(tmp_path / "run"):
+    with refused("unsafe_path", file=tmp_path / "run" / LOCK), lock_dir(tmp_path / "run"):
         pass
     assert (tmp_path / "precious").read_text() == "kept"
 

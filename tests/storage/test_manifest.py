@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from raising import holds, refused
 
 from stepward.errors import StepwardError
-from stepward.recipes.loading import of_run
+from stepward.recipes.loading import load_run_recipe
 from stepward.recipes.run import Recipe
 from stepward.records import Problem, Scores
 from stepward.storage.manifest import FORMAT, Manifest, place
@@ -241,7 +241,7 @@ def test_without_git_the_revision_is_unknown(
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with a unit of several stages, to damage."""
     folder = tmp_path_factory.mktemp("run")
-    manifest = Manifest.start(folder, Recipe(name="r").decisive())
+    manifest = Manifest.start(folder, Recipe(name="r").fingerprint_fields())
     finish(manifest, "problems", "test", problems=1)
     finish(manifest, "solutions", "test-0000", draws=3, seconds=0.5, work={"prefilled": 3})
     finish(manifest, "labels", "hard", steps=1, mean=0.5)
@@ -292,7 +292,7 @@ def test_a_damaged_manifest_is_refused_in_words_or_read(
         (damaged / path.relative_to(run)).parent.mkdir(exist_ok=True)
         os.link(path, damaged / path.relative_to(run))
     (damaged / "manifest.json").write_bytes(raw)
-    readers = (use, of_run, lambda folder: Manifest.start(folder, Recipe(name="other").decisive()))
+    readers = (use, load_run_recipe, lambda folder: Manifest.start(folder, Recipe(name="other").fingerprint_fields()))
     for reader in readers:
         with suppress(StepwardError):
             reader(damaged)

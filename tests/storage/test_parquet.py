@@ -27,7 +27,7 @@ from stepward.records import (
     StepRollouts,
 )
 from stepward.storage import parquet as store
-from stepward.storage.parquet import digest, file_hash, read_json, read_shard, write_json, write_shard
+from stepward.storage.parquet import file_hash, json_hash, read_json, read_shard, write_json, write_shard
 
 text = st.text(st.characters(codec="utf-8"))
 whole = st.integers(-(2**63), 2**63 - 1)
@@ -180,8 +180,8 @@ def test_json_is_strict_and_comes_back(tmp_path: Path) -> None:
 
 
 def test_digests_are_equal_for_equal_values() -> None:
-    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
-    assert len({digest(value) for value in ({"a": 1}, {"a": 2}, {"b": 1}, {"a": "1"}, [["a", 1]])}) == 5
+    assert json_hash({"a": 1, "b": [2]}) == json_hash({"b": [2], "a": 1})
+    assert len({json_hash(value) for value in ({"a": 1}, {"a": 2}, {"b": 1}, {"a": "1"}, [["a", 1]])}) == 5
 
 
 def test_a_flipped_bit_is_refused_or_changes_nothing(tmp_path: Path) -> None:

@@ -38,4 +38,4 @@ def test_nothing_else_writes_csv() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Import) and any(one.name == "csv" for one in node.names)
     }
-    assert found == {"spreadsheet.py"}
+    assert found == {"storage/spreadsheet.py"}

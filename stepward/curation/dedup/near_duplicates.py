@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from stepward.curation.dedup.normalize import jaccard, normal, shingles, word_grams
+from stepward.curation.dedup.normalize import jaccard, normalize_question, shingles, word_grams
 from stepward.errors import StepwardError
 
 Kind = Literal["exact", "ngram", "minhash"]
@@ -25,7 +25,7 @@ _MISSED = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QueryQuestion:
     """One question, and the first row that asks it.
 
     Attributes:
@@ -42,7 +42,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
+class NearDuplicate:
     """The closest question of one kind.
 
     Attributes:
@@ -53,7 +53,7 @@ class Near:
     """
 
     kind: Kind
-    other: Asked
+    other: QueryQuestion
     similarity: float
     shared: float
 
@@ -92,7 +92,7 @@ class QuestionIndex:
         self._kinds = frozenset(kinds)
         self._ngram = ngram
         self._threshold = threshold
-        self._asked: list[Asked] = []
+        self._asked: list[QueryQuestion] = []
         self._forms: list[str] = []
         self._exact: dict[str, int] = {}
         self._grams: dict[int, int] = {}
@@ -104,9 +104,9 @@ class QuestionIndex:
     def __len__(self) -> int:
         return len(self._asked)
 
-    def add(self, asked: Asked, form: str | None = None) -> None:
+    def add(self, asked: QueryQuestion, form: str | None = None) -> None:
         """Take a question in; one whose normal form is in already adds nothing."""
-        form = normal(asked.text) if form is None else form
+        form = normalize_question(asked.text) if form is None else form
         if form in self._exact:
             return
         place = len(self._asked)
@@ -119,21 +119,21 @@ class QuestionIndex:
         if self._buckets is not None:
             self._buckets.insert(place, self._signature(shingles(form)))
 
-    def find(self, text: str, form: str | None = None) -> list[Near]:
+    def find(self, text: str, form: str | None = None) -> list[NearDuplicate]:
         """The closest indexed question of each kind: one exact match, or up to one of each near kind.
 
         Of the questions that share an n-gram, those are compared that were the first with one of the shared n-grams.
         So a run of words that thousands of questions share costs one comparison, not thousands.
         """
-        form = normal(text) if form is None else form
+        form = normalize_question(text) if form is None else form
         place = self._exact.get(form)
         if place is not None:
-            return [Near("exact", self._asked[place], 1.0, 1.0)] if "exact" in self._kinds else []
+            return [NearDuplicate("exact", self._asked[place], 1.0, 1.0)] if "exact" in self._kinds else []
         pieces = shingles(form)
         found = [self._by_ngram(form, pieces), self._by_minhash(pieces)]
         return [near for near in found if near is not None]
 
-    def _by_ngram(self, form: str, pieces: set[str]) -> Near | None:
+    def _by_ngram(self, form: str, pieces: set[str]) -> NearDuplicate | None:
         if "ngram" not in self._kinds:
             return None
         grams = {hash(gram) for gram in word_grams(form, self._ngram)}
@@ -141,16 +141,16 @@ class QuestionIndex:
         if not firsts:
             return None
         place, similarity = self._closest(list(firsts), pieces)
-        return Near("ngram", self._asked[place], similarity, firsts.total() / len(grams))
+        return NearDuplicate("ngram", self._asked[place], similarity, firsts.total() / len(grams))
 
-    def _by_minhash(self, pieces: set[str]) -> Near | None:
+    def _by_minhash(self, pieces: set[str]) -> NearDuplicate | None:
         if self._buckets is None:
             return None
         places: list[int] = self._buckets.query(self._signature(pieces))
         if not places:
             return None
         place, similarity = self._closest(places, pieces)
-        return Near("minhash", self._asked[place], similarity, 1.0) if similarity >= self._threshold else None
+        return NearDuplicate("minhash", self._asked[place], similarity, 1.0) if similarity >= self._threshold else None
 
     def _closest(self, places: list[int], pieces: set[str]) -> tuple[int, float]:
         """The most similar of some questions, the first of equally similar ones."""

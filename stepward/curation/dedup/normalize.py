@@ -59,7 +59,7 @@ def whole_text(record: Asking) -> str:
     return record.question
 
 
-def normal(text: str) -> str:
+def normalize_question(text: str) -> str:
     r"""The text's normal form: its tokens, one space between them.
 
     Unicode NFKC (super- and subscripts as `^` and `_`), case folded; `\dfrac` as `\frac`; without `$`, `\(`, LaTeX

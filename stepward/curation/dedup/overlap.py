@@ -13,13 +13,13 @@ from typing import Any
 import orjson
 
 from stepward import formats
-from stepward.curation.dedup.near_duplicates import KINDS, Asked, Kind, Near, QuestionIndex
-from stepward.curation.dedup.normalize import Asking, normal, question_of
+from stepward.curation.dedup.near_duplicates import KINDS, Kind, NearDuplicate, QueryQuestion, QuestionIndex
+from stepward.curation.dedup.normalize import Asking, normalize_question, question_of
 from stepward.curation.dedup.two_pass import rows_again, with_rows
 from stepward.errors import StepwardError
 from stepward.records import LabelledSolution, Problem
-from stepward.rows import Fault, Row, json_line
-from stepward.storage.parquet import atomic
+from stepward.rows import RowError, SourceRow, json_line
+from stepward.storage.parquet import atomic_write
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Match:
 
     kind: Kind
     within: str
-    asked: Asked
-    other: Asked
+    asked: QueryQuestion
+    other: QueryQuestion
     similarity: float
     shared: float
 
@@ -104,7 +104,7 @@ def overlap(
     kinds: Sequence[Kind] = KINDS,
     ngram: int = 13,
     threshold: float = 0.8,
-    on_fault: Callable[[Fault], None] | None = None,
+    on_fault: Callable[[RowError], None] | None = None,
 ) -> Overlap:
     """Find the source's problems that are in other sets; or, with no others, those that repeat an earlier one.
 
@@ -137,10 +137,10 @@ def overlap(
             unasked += 1
             removed.append(False)
             continue
-        form = normal(text)
+        form = normalize_question(text)
         member = hash(form) if own is None else _member(row, record, text)
         if member not in known:
-            asked = Asked(_problem_id(record), str(row.file), row.number, text)
+            asked = QueryQuestion(_problem_id(record), str(row.file), row.number, text)
             found = [(name, near) for name, index in looked_in.items() for near in index.find(text, form)]
             if own is not None:
                 found = [(str(source), near) for near in own.find(text, form)]
@@ -174,13 +174,13 @@ def index_of(
                 row=row.number,
                 field="question",
             )
-        index.add(Asked(_problem_id(record), str(row.file), row.number, text))
+        index.add(QueryQuestion(_problem_id(record), str(row.file), row.number, text))
     return index
 
 
 def write_matches(found: Overlap, path: Path) -> None:
     """Write the matches, a JSON line each: `kind`, `within`, `asked`, `other`, `similarity`, `shared`."""
-    with atomic(path) as file:
+    with atomic_write(path) as file:
         for match in found.matches:
             file.write(orjson.dumps(asdict(match), option=orjson.OPT_APPEND_NEWLINE))
 
@@ -199,14 +199,14 @@ def write_clean(found: Overlap, path: Path) -> int:
         raise StepwardError(
             f"{found.source}: every row has a match; nothing would be left in {path}", code="empty", file=found.source
         )
-    with atomic(path) as file:
+    with atomic_write(path) as file:
         for place, row in enumerate(rows_again(found.source, found.format, len(found.removed))):
             if not found.removed[place]:
                 file.write(json_line(row.fields))
     return len(found.removed) - sum(found.removed)
 
 
-def _member(row: Row, record: Asking, text: str) -> int:
+def _member(row: SourceRow, record: Asking, text: str) -> int:
     """What counts as one problem within a source."""
     return hash((row.file, row.number)) if isinstance(record, Problem) else hash(text)
 
@@ -215,5 +215,5 @@ def _problem_id(record: Asking) -> str:
     return record.problem_id if isinstance(record, LabelledSolution) else record.id
 
 
-def _match(asked: Asked, within: str, near: Near) -> Match:
+def _match(asked: QueryQuestion, within: str, near: NearDuplicate) -> Match:
     return Match(near.kind, within, asked, near.other, near.similarity, near.shared)

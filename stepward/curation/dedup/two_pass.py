@@ -9,12 +9,12 @@ from pathlib import Path
 from stepward import formats
 from stepward.curation.dedup.normalize import Asking
 from stepward.errors import StepwardError
-from stepward.formats import Reading
+from stepward.formats import RecordReader
 from stepward.records import LabelledSolution, Preference, Problem
-from stepward.rows import Row
+from stepward.rows import SourceRow
 
 
-def with_rows(reading: Reading) -> Iterator[tuple[Row, Asking]]:
+def with_rows(reading: RecordReader) -> Iterator[tuple[SourceRow, Asking]]:
     """Each record with the row it was read from.
 
     Raises:
@@ -33,7 +33,7 @@ def with_rows(reading: Reading) -> Iterator[tuple[Row, Asking]]:
         yield reading.row, record
 
 
-def rows_again(source: Path | str, format: str, expected: int) -> Iterator[Row]:
+def rows_again(source: Path | str, format: str, expected: int) -> Iterator[SourceRow]:
     """The rows of a source that was read before; what can't be read was said then.
 
     Raises:

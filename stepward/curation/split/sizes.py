@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from stepward.errors import StepwardError
 
-LEFT_OUT = ""
+UNASSIGNED = ""
 """The name, among the parts, of the problems that go to none."""
 
 Sizes = Mapping[str, int | float | str]
@@ -47,7 +47,7 @@ def part_sizes(parts: Sizes, total: int, source: str) -> dict[str, int]:
     largest remainders, the earlier part first. What no part asks for is left out.
 
     Returns:
-        The parts' sizes in their order, then `LEFT_OUT`'s; they add up to `total`.
+        The parts' sizes in their order, then `UNASSIGNED`'s; they add up to `total`.
 
     Raises:
         StepwardError: A name or size is unusable, the shares are above 1, there are too few problems, or a part would
@@ -72,7 +72,7 @@ def part_sizes(parts: Sizes, total: int, source: str) -> dict[str, int]:
             file=source,
             field="--parts",
         )
-    sizes = _largest_remainder(quotas | {LEFT_OUT: total - wanted}, total)
+    sizes = _largest_remainder(quotas | {UNASSIGNED: total - wanted}, total)
     if empty := next((name for name in asked if sizes[name] == 0), None):
         raise StepwardError(
             f"{source}: part {empty!r} would get none of the {total:,} problems; make it larger",

@@ -18,18 +18,18 @@ import orjson
 
 from stepward import formats
 from stepward.curation.dedup.near_duplicates import KINDS, QuestionIndex
-from stepward.curation.dedup.normalize import Asking, key, normal, question_of, whole_text
+from stepward.curation.dedup.normalize import Asking, key, normalize_question, question_of, whole_text
 from stepward.curation.dedup.overlap import index_of
 from stepward.curation.dedup.two_pass import rows_again, with_rows
-from stepward.curation.split.sizes import LEFT_OUT, Sizes, names_part, part_sizes, stratum_sizes
+from stepward.curation.split.sizes import UNASSIGNED, Sizes, names_part, part_sizes, stratum_sizes
 from stepward.errors import StepwardError
-from stepward.problems.splits import place
+from stepward.problems.splits import sort_key
 from stepward.records import LabelledSolution
-from stepward.rows import Fault, Row, json_line
+from stepward.rows import RowError, SourceRow, json_line
 from stepward.storage.files import refuse_filled
-from stepward.storage.parquet import atomic
+from stepward.storage.parquet import atomic_write
 
-Unasked = Literal["refuse", "whole"]
+MissingQuestion = Literal["refuse", "whole"]
 
 _NO_VALUE = "(none)"
 _CORRECT = {True: "correct", False: "incorrect", None: _NO_VALUE}
@@ -108,8 +108,8 @@ def split(
     clean_format: str | None = None,
     ngram: int = 13,
     threshold: float = 0.8,
-    without_question: Unasked = "refuse",
-    on_fault: Callable[[Fault], None] | None = None,
+    without_question: MissingQuestion = "refuse",
+    on_fault: Callable[[RowError], None] | None = None,
 ) -> Split:
     """Cut a source into parts: `<part>.jsonl` of its rows as they stood, and `split.json`.
 
@@ -137,7 +137,7 @@ def split(
             source can't be read, or the disc is full.
     """
     folder = Path(folder)
-    if without_question not in get_args(Unasked):
+    if without_question not in get_args(MissingQuestion):
         raise StepwardError(
             f"--without-question: expected refuse or whole, found {without_question!r}",
             code="bad_value",
@@ -162,13 +162,13 @@ def split(
     dealt = _deal(groups, strata, parts, seed, str(source))
     _begin(folder, names)
     rows = _write(source, reading.format.name, folder, names, groups, dealt)
-    counted = {name: _part(name, dealt, strata, rows) for name in (*names, LEFT_OUT, _REMOVED)}
+    counted = {name: _part(name, dealt, strata, rows) for name in (*names, UNASSIGNED, _REMOVED)}
     made = Split(
         str(source), reading.format.name, seed, stratify, tuple(map(str, clean_of)), reading.rows, reading.bad.rows,
-        groups.unasked, len(groups.keys), {name: counted[name] for name in names}, counted[LEFT_OUT],
+        groups.unasked, len(groups.keys), {name: counted[name] for name in names}, counted[UNASSIGNED],
         counted[_REMOVED],
     )  # fmt: skip
-    with atomic(folder / "split.json") as file:
+    with atomic_write(folder / "split.json") as file:
         file.write(orjson.dumps(made.as_json(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     (folder / _UNFINISHED).unlink(missing_ok=True)
     return made
@@ -187,21 +187,21 @@ def _begin(folder: Path, names: list[str]) -> None:
     for name in left:
         if names_part(name):
             (folder / f"{name}.jsonl").unlink(missing_ok=True)
-    with atomic(noted) as file:
+    with atomic_write(noted) as file:
         file.write("".join(f"{name}\n" for name in names).encode())
 
 
 def _take(
     groups: _Groups,
-    row: Row,
+    row: SourceRow,
     record: Asking,
     stratify: str | None,
     indexes: Sequence[QuestionIndex],
-    without_question: Unasked,
+    without_question: MissingQuestion,
 ) -> None:
     """Note one row's problem."""
     text = question_of(record)
-    form = normal(text)
+    form = normalize_question(text)
     if not form:
         if without_question == "refuse":
             raise StepwardError(
@@ -214,7 +214,7 @@ def _take(
                 field="question",
             )
         groups.unasked += 1
-        form = normal(whole_text(record))
+        form = normalize_question(whole_text(record))
     known = len(groups.keys)
     group = groups.keys.setdefault(key(form), known)
     groups.of_row.append(group)
@@ -227,7 +227,7 @@ def _take(
         groups.values[group][_value(row, record, stratify)] += 1
 
 
-def _value(row: Row, record: Asking, by: str) -> str:
+def _value(row: SourceRow, record: Asking, by: str) -> str:
     """What a row says of its problem's stratum."""
     if by == "correct" and isinstance(record, LabelledSolution):
         last = record.labels[-1] if record.labels else None
@@ -251,7 +251,7 @@ def _deal(groups: _Groups, strata: list[str], parts: Sizes, seed: int, source: s
     members: dict[str, list[tuple[bytes, int]]] = defaultdict(list)
     for digest, group in groups.keys.items():
         if group not in groups.removed:
-            members[strata[group]].append((place(seed, digest.hex()), group))
+            members[strata[group]].append((sort_key(seed, digest.hex()), group))
     counts = {stratum: len(members[stratum]) for stratum in sorted(members)}
     sizes = part_sizes(parts, sum(counts.values()), source)
     for stratum, given in stratum_sizes(counts, sizes, seed).items():
@@ -269,7 +269,7 @@ def _write(
     """Write each part's rows, and count them."""
     rows: Counter[str] = Counter()
     with ExitStack() as stack:
-        files = {name: stack.enter_context(atomic(folder / f"{name}.jsonl")) for name in names}
+        files = {name: stack.enter_context(atomic_write(folder / f"{name}.jsonl")) for name in names}
         for row, group in zip(rows_again(source, format, len(groups.of_row)), groups.of_row, strict=True):
             name = dealt[group]
             rows[name] += 1

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Repeats:
+class DuplicateCounter:
     """Counts what is told apart by its hash, in the order of no row."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Repeats:
         return Counter(dict(zip(*(found.tolist() for found in np.unique(times, return_counts=True)), strict=True)))
 
 
-class Conflicts:
+class ConflictCounter:
     """Counts what stands more than once and is told different things of."""
 
     def __init__(self) -> None:

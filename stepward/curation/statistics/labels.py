@@ -16,7 +16,7 @@ _HARD: frozenset[float | None] = frozenset((0.0, 1.0, None))
 
 
 @dataclass(frozen=True, slots=True)
-class Balance:
+class LabelBalance:
     """The labels of some steps.
 
     Attributes:
@@ -67,11 +67,11 @@ class LabelCounts:
         for index in record.neutral:
             self._neutral[min(positions[index], TAIL)] += 1
 
-    def balance(self) -> Balance:
+    def balance(self) -> LabelBalance:
         """The labels of all steps."""
         return self._balance(None)
 
-    def by_position(self) -> list[Balance]:
+    def by_position(self) -> list[LabelBalance]:
         """The labels at each position from the first step on; those after `TAIL` steps together, as one more."""
         last = max([min(position, TAIL) for position, _ in self._hard] + list(self._soft), default=-1)
         return [self._balance(position) for position in range(last + 1)]
@@ -89,7 +89,7 @@ class LabelCounts:
             found.between += 0 < label < 1
             found.sum += label
 
-    def _balance(self, position: int | None) -> Balance:
+    def _balance(self, position: int | None) -> LabelBalance:
         """The labels at one position (the last stands for all after it), or at all."""
         hard: Counter[float | None] = Counter()
         for (at, label), times in self._hard.items():
@@ -99,7 +99,7 @@ class LabelCounts:
         neutral = sum(times for at, times in self._neutral.items() if position is None or at == position)
         positive, negative = hard[1.0] + soft.positive, hard[0.0] + soft.negative
         labelled = positive + negative
-        return Balance(
+        return LabelBalance(
             labelled + hard[None], positive, negative, neutral, hard[None] - neutral, soft.between,
             (hard[1.0] + soft.sum) / labelled if labelled else None,
         )  # fmt: skip

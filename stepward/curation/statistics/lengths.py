@@ -92,7 +92,7 @@ CountTokens = Callable[[Sequence[str]], list[int]]
 _BATCH = 512
 
 
-class Measure:
+class LengthCounter:
     """Measures groups of texts and hands each group's lengths on.
 
     Args:

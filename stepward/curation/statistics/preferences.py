@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stepward.curation.statistics.duplicates import Repeats
-from stepward.curation.statistics.lengths import CountTokens, Cut, Lengths, Measure, cuts, summarise, unit
+from stepward.curation.statistics.duplicates import DuplicateCounter
+from stepward.curation.statistics.lengths import CountTokens, Cut, LengthCounter, Lengths, cuts, summarise, unit
 from stepward.records import Message, Preference
 
 
@@ -55,13 +55,13 @@ class PreferenceCounts:
 
     def __init__(self, count_tokens: CountTokens | None) -> None:
         self._unit = unit(count_tokens)
-        self._measure = Measure(count_tokens, self._take_lengths)
+        self._measure = LengthCounter(count_tokens, self._take_lengths)
         self._prompt: Counter[int] = Counter()
         self._chosen: Counter[int] = Counter()
         self._rejected: Counter[int] = Counter()
         self._whole: Counter[int] = Counter()
         self._turns: Counter[int] = Counter()
-        self._prompts, self._pairs = Repeats(), Repeats()
+        self._prompts, self._pairs = DuplicateCounter(), DuplicateCounter()
         self._longer = self._same_length = self._equal = self._empty = 0
 
     def add(self, record: Preference) -> None:

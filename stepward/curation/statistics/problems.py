@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stepward.curation.statistics.duplicates import Conflicts, Repeats
-from stepward.curation.statistics.lengths import CountTokens, Cut, Lengths, Measure, cuts, summarise, unit
+from stepward.curation.statistics.duplicates import ConflictCounter, DuplicateCounter
+from stepward.curation.statistics.lengths import CountTokens, Cut, LengthCounter, Lengths, cuts, summarise, unit
 from stepward.records import Problem
 
 
@@ -50,9 +50,9 @@ class ProblemCounts:
     def __init__(self, count_tokens: CountTokens | None) -> None:
         self._unit = unit(count_tokens)
         self._lengths: Counter[int] = Counter()
-        self._measure = Measure(count_tokens, self._take_length)
-        self._questions, self._references = Repeats(), Repeats()
-        self._answers = Conflicts()
+        self._measure = LengthCounter(count_tokens, self._take_length)
+        self._questions, self._references = DuplicateCounter(), DuplicateCounter()
+        self._answers = ConflictCounter()
         self._levels: Counter[str] = Counter()
         self._subjects: Counter[str] = Counter()
         self._problems = self._with_reference = self._empty = 0

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stepward.curation.statistics.duplicates import Conflicts, Repeats
-from stepward.curation.statistics.labels import TAIL, THRESHOLD, Balance, LabelCounts, first_error
-from stepward.curation.statistics.lengths import CountTokens, Cut, Lengths, Measure, cuts, summarise, unit
-from stepward.formats import paths
+from stepward.curation.statistics.duplicates import ConflictCounter, DuplicateCounter
+from stepward.curation.statistics.labels import TAIL, THRESHOLD, LabelBalance, LabelCounts, first_error
+from stepward.curation.statistics.lengths import CountTokens, Cut, LengthCounter, Lengths, cuts, summarise, unit
+from stepward.formats import iter_branches
 from stepward.records import LabelledSolution
 
 
@@ -76,8 +76,8 @@ class SolutionStatistics:
     unit: str
     lengths: Lengths
     cuts: tuple[Cut, ...]
-    labels: Balance
-    by_position: tuple[Balance, ...]
+    labels: LabelBalance
+    by_position: tuple[LabelBalance, ...]
     first_errors: FirstErrors
     repeated_solutions: int
     conflicting_labels: int
@@ -96,15 +96,15 @@ class SolutionCounts:
     def __init__(self, count_tokens: CountTokens | None) -> None:
         self._unit = unit(count_tokens)
         self._lengths: Counter[int] = Counter()
-        self._measure = Measure(count_tokens, self._take_length)
+        self._measure = LengthCounter(count_tokens, self._take_length)
         self._steps: Counter[int] = Counter()
         self._grades: Counter[tuple[bool | None, bool]] = Counter()
         self._labels = LabelCounts()
         self._errors: Counter[int | None] = Counter()
-        self._problems = Repeats()
-        self._solutions = Repeats()
-        self._versions = Conflicts()
-        self._references = Conflicts()
+        self._problems = DuplicateCounter()
+        self._solutions = DuplicateCounter()
+        self._versions = ConflictCounter()
+        self._references = ConflictCounter()
         self._branching = self._unlabelled = self._empty = self._stepless = 0
 
     def add(self, record: LabelledSolution) -> None:
@@ -118,7 +118,7 @@ class SolutionCounts:
             self._stepless += 1
         if record.parents:
             self._branching += 1
-            for path in paths(record):
+            for path in iter_branches(record):
                 self._add_path(path)
         else:
             self._add_path(record)

@@ -11,14 +11,14 @@ from typing import Any
 
 from stepward import formats
 from stepward.curation.dedup.two_pass import with_rows
-from stepward.curation.statistics.duplicates import Repeats
+from stepward.curation.statistics.duplicates import DuplicateCounter
 from stepward.curation.statistics.lengths import CountTokens
 from stepward.curation.statistics.preferences import PreferenceCounts, PreferenceStatistics
 from stepward.curation.statistics.problems import ProblemCounts, ProblemStatistics
 from stepward.curation.statistics.solutions import SolutionCounts, SolutionStatistics
 from stepward.errors import StepwardError
 from stepward.records import LabelledSolution, Preference, Problem
-from stepward.rows import Fault, json_line
+from stepward.rows import RowError, json_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def describe(
     format: str | None = None,
     count_tokens: CountTokens | None = None,
     max_lengths: Sequence[int] = (),
-    on_fault: Callable[[Fault], None] | None = None,
+    on_fault: Callable[[RowError], None] | None = None,
     on_row: Callable[[], None] | None = None,
 ) -> Statistics:
     """Read a source once and sum it up.
@@ -79,7 +79,7 @@ def describe(
             f"--max-length: expected at least 1, found {low[0]}", code="bad_value", field="--max-length"
         )
     reading = formats.read(source, format, on_fault=on_fault)
-    rows = Repeats()
+    rows = DuplicateCounter()
     solutions, preferences = SolutionCounts(count_tokens), PreferenceCounts(count_tokens)
     problems = ProblemCounts(count_tokens)
     kinds = set()

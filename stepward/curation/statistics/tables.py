@@ -9,7 +9,7 @@ from rich.table import Table
 from stepward.curation.dedup.near_duplicates import KINDS
 from stepward.curation.dedup.overlap import Overlap
 from stepward.curation.split.split import Split
-from stepward.curation.statistics.labels import TAIL, Balance
+from stepward.curation.statistics.labels import TAIL, LabelBalance
 from stepward.curation.statistics.lengths import Cut, Lengths
 from stepward.curation.statistics.preferences import PreferenceStatistics
 from stepward.curation.statistics.problems import ProblemStatistics
@@ -154,7 +154,7 @@ def _lengths(found: Iterable[tuple[str, Lengths]]) -> Table:
     return table
 
 
-def _labels(overall: Balance, by_position: Sequence[Balance], errors: Sequence[int]) -> Table:
+def _labels(overall: LabelBalance, by_position: Sequence[LabelBalance], errors: Sequence[int]) -> Table:
     table = _grid("Labels by step")
     for title in ("step", "steps", "positive", "negative", "neutral", "none", "mean", "first error"):
         table.add_column(title, justify="right", no_wrap=True)
@@ -167,7 +167,7 @@ def _labels(overall: Balance, by_position: Sequence[Balance], errors: Sequence[i
     return table
 
 
-def _balance(one: Balance) -> list[str]:
+def _balance(one: LabelBalance) -> list[str]:
     counts = (one.steps, one.positive, one.negative, one.neutral, one.none)
     return [*(f"{count:,}" for count in counts), "-" if one.mean is None else f"{one.mean:.3f}"]
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
 from stepward.evaluation.best_of_n.aggregation import AGGREGATIONS, ranks, vote_weights
-from stepward.evaluation.best_of_n.closed_form import chosen, pass_at_n
+from stepward.evaluation.best_of_n.closed_form import best_of_n_vote_accuracy, pass_at_n
 from stepward.evaluation.best_of_n.table import CandidateTable, ModelScores
-from stepward.evaluation.best_of_n.voting import Ballot, Ties, first_of_best, vote
+from stepward.evaluation.best_of_n.voting import ProblemAnswers, Ties, first_of_best, vote
 
 Floats = NDArray[np.float64]
 Longs = NDArray[np.int64]
@@ -111,19 +111,21 @@ def measure_table(
 
 
 def _measure(
-    into: _Measured, row: int, ballot: Ballot, ranked: Floats, weights: Floats, ns: tuple[int, ...], seed: int,
+    into: _Measured, row: int, ballot: ProblemAnswers, ranked: Floats, weights: Floats, ns: tuple[int, ...], seed: int,
     subsets: int, ties: Ties,
 ) -> None:  # fmt: skip
     """Measures one problem, from its candidates' ranks and weights [column, candidate]."""
     correct = np.append(ballot.right, False)[ballot.answers]  # -1, without an answer, is the last
-    picked = chosen(np.ascontiguousarray(ranked), ballot.answers, ballot.right, correct, ballot.copies, ns)
+    picked = best_of_n_vote_accuracy(
+        np.ascontiguousarray(ranked), ballot.answers, ballot.right, correct, ballot.counts, ns
+    )
     votes = vote(ballot, ns, weights.T, seed=seed, subsets=subsets, ties=ties)
-    total = int(ballot.copies.sum())
+    total = int(ballot.counts.sum())
     if ties == "first" and total in ns and total > 1:
         picked[:, 1, ns.index(total)] = first_of_best(ballot, ranked)
     into.scored[:, :, row] = picked[:, 0], votes.weighted, votes.weighted_mean, picked[:, 1]
     into.majority[row] = votes.majority
-    into.passed[row] = pass_at_n(correct, ballot.copies, ns)
+    into.passed[row] = pass_at_n(correct, ballot.counts, ns)
 
 
 def _sorted_out(
@@ -174,7 +176,7 @@ def _aggregated(
     return ranked, weights
 
 
-def _ballot(table: CandidateTable, row: int) -> Ballot:
+def _ballot(table: CandidateTable, row: int) -> ProblemAnswers:
     own = slice(table.starts[row], table.starts[row + 1])
     answers = np.array(table.answers[own], dtype=np.int32)
     correct, problem = np.asarray(table.correct[own], dtype=bool), table.problems[row]
@@ -187,7 +189,7 @@ def _ballot(table: CandidateTable, row: int) -> Ballot:
             code="mismatch",
             field="correct",
         )
-    return Ballot(problem, answers, right, np.array(table.copies[own], dtype=np.int64))
+    return ProblemAnswers(problem, answers, right, np.array(table.copies[own], dtype=np.int64))
 
 
 def _check(table: CandidateTable, models: Sequence[ModelScores], ns: tuple[int, ...]) -> None:

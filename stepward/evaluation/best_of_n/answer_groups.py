@@ -33,7 +33,7 @@ _LONGEST = 40
 """Most characters of a plain number."""
 
 
-class Same:
+class Equivalence:
     """Whether two answers are one, and how long that may take.
 
     Args:
@@ -73,7 +73,7 @@ class Same:
         return found
 
 
-def same_by(grader: str) -> Same:
+def equivalence_fn(grader: str) -> Equivalence:
     """The named grader's verdict on two answers; of the mathematical one the exact path alone.
 
     Args:
@@ -82,7 +82,7 @@ def same_by(grader: str) -> Same:
     Raises:
         StepwardError: There is no such grader.
     """
-    from stepward.grading import fast_verdict
+    from stepward.grading import grade_without_sympy
     from stepward.grading.graders import load_grader
 
     compare = load_grader(grader)
@@ -92,15 +92,15 @@ def same_by(grader: str) -> Same:
             one, other = _plain_number(first), _plain_number(second)
             if one is not None and other is not None:
                 return one == other
-            verdict = fast_verdict(first, second)
+            verdict = grade_without_sympy(first, second)
             return verdict is not None and verdict.equal
         return compare(first, second).equal
 
-    return Same(same)
+    return Equivalence(same)
 
 
-def grouped(
-    answers: Sequence[str | None], correct: NDArray[np.bool_], copies: NDArray[np.int64], same: Same | Comparison
+def group_answers(
+    answers: Sequence[str | None], correct: NDArray[np.bool_], copies: NDArray[np.int64], same: Equivalence | Comparison
 ) -> NDArray[np.int32]:
     """The number of each candidate's answer within one problem [candidate].
 
@@ -108,7 +108,7 @@ def grouped(
         answers: The candidates' answers, as texts; None where there is none [candidate].
         correct: Grades, the same for one text [candidate].
         copies: How many draws each candidate stands for [candidate].
-        same: Whether two answers are one, from `same_by`, for example; `Same` also says in what time.
+        same: Whether two answers are one, from `equivalence_fn`, for example; `Equivalence` also says in what time.
 
     Returns:
         Numbers from 0 in the order of first appearance; -1 for a candidate without an answer.
@@ -119,7 +119,7 @@ def grouped(
             drawn[answer] = drawn.get(answer, 0) + copy
     right = {answer for answer, grade in zip(answers, correct, strict=True) if grade and answer is not None}
     wrong = sorted(drawn.keys() - right, key=lambda one: (-drawn[one], one))
-    leader = dict.fromkeys(right, "") | (same if isinstance(same, Same) else Same(same)).leaders(wrong)
+    leader = dict.fromkeys(right, "") | (same if isinstance(same, Equivalence) else Equivalence(same)).leaders(wrong)
     # The right answers' leader is no text of a wrong answer, so that the two can't be confused.
     numbers: dict[tuple[bool, str], int] = {}
     return np.array(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
-from stepward.evaluation.best_of_n.answer_groups import Comparison, Same, grouped
+from stepward.evaluation.best_of_n.answer_groups import Comparison, Equivalence, group_answers
 from stepward.evaluation.best_of_n.table import CandidateTable, ModelScores
 from stepward.records import Problem, Scores, Solution
 
@@ -155,14 +155,16 @@ def _candidates(problem: Problem, by_id: dict[str, Solution], at_least: int, par
     )
 
 
-def table_of(candidates: Sequence[Candidates], same: Same | Comparison) -> CandidateTable:
+def table_of(candidates: Sequence[Candidates], same: Equivalence | Comparison) -> CandidateTable:
     """The candidates in columns, with their answers grouped.
 
     Args:
         candidates: From `gather`.
         same: Whether two answers are one (`stepward.evaluation.best_of_n.answer_groups`).
     """
-    numbers = [grouped([one.answer for one in each.solutions], each.correct, each.copies, same) for each in candidates]
+    numbers = [
+        group_answers([one.answer for one in each.solutions], each.correct, each.copies, same) for each in candidates
+    ]
     return CandidateTable(
         problems=tuple(each.problem.id for each in candidates),
         starts=np.cumsum([0] + [len(each.solutions) for each in candidates]),

@@ -27,7 +27,7 @@ _MOST_NODES = 64
 
 
 @lru_cache(maxsize=64)
-def subset_shares(total: int, ns: tuple[int, ...]) -> Floats:
+def subset_probabilities(total: int, ns: tuple[int, ...]) -> Floats:
     """The share of the N-subsets of `total` candidates that lie within the first L: C(L, N) / C(total, N).
 
     Returns:
@@ -58,7 +58,9 @@ def _legendre(nodes: int) -> tuple[Floats, Floats]:
     return (np.asarray(places) + 1) / 2, np.asarray(weights) / 2
 
 
-def chosen(ranks: Floats, answers: Ints, right: Bools, correct: Bools, copies: Longs, ns: Sequence[int]) -> Floats:
+def best_of_n_vote_accuracy(
+    ranks: Floats, answers: Ints, right: Bools, correct: Bools, copies: Longs, ns: Sequence[int]
+) -> Floats:
     """Expected accuracies of best-of-N, and of the answer with the best-scored candidate (`weighted_max`).
 
     Args:
@@ -77,7 +79,7 @@ def chosen(ranks: Floats, answers: Ints, right: Bools, correct: Bools, copies: L
     """
     from stepward.evaluation.best_of_n import _kernels as kernels
 
-    shares = subset_shares(int(copies.sum()), tuple(ns))
+    shares = subset_probabilities(int(copies.sum()), tuple(ns))
     nodes, weights = _legendre(min(max(len(right) + 1, 2) // 2, _MOST_NODES))
     into = np.empty((len(ranks), 2, len(ns)))
     kernels.choose(ranks, answers, right, correct, copies, shares, nodes, weights, into)
@@ -101,7 +103,7 @@ def best_of_n(scores: Floats, correct: Bools, copies: Longs, ns: Sequence[int]) 
     """
     answers, right = np.where(correct, 0, 1).astype(np.int32), np.array([True, False])
     ranks = np.ascontiguousarray(scores, dtype=np.float64)[None]
-    return np.asarray(chosen(ranks, answers, right, correct, copies.astype(np.int64), ns)[0, 0])
+    return np.asarray(best_of_n_vote_accuracy(ranks, answers, right, correct, copies.astype(np.int64), ns)[0, 0])
 
 
 def pass_at_n(correct: Bools, copies: Longs, ns: Sequence[int]) -> Floats:
@@ -111,4 +113,4 @@ def pass_at_n(correct: Bools, copies: Longs, ns: Sequence[int]) -> Floats:
         StepwardError: An N is below 1, or above the number of drawn candidates.
     """
     wrong = int(copies[~correct].sum())
-    return np.asarray(1.0 - subset_shares(int(copies.sum()), tuple(ns))[wrong])
+    return np.asarray(1.0 - subset_probabilities(int(copies.sum()), tuple(ns))[wrong])

@@ -14,17 +14,23 @@ from numpy.typing import NDArray
 from stepward.errors import StepwardError
 from stepward.evaluation.best_of_n.accuracy import Accuracies, measure_table
 from stepward.evaluation.best_of_n.aggregation import AGGREGATIONS
-from stepward.evaluation.best_of_n.answer_groups import same_by
+from stepward.evaluation.best_of_n.answer_groups import equivalence_fn
 from stepward.evaluation.best_of_n.candidates import gather, table_of, tabulate
-from stepward.evaluation.best_of_n.records import Choice, Evaluation, Margin, Row, n_of_choice
-from stepward.evaluation.best_of_n.slices import Use, halves, quintile_rows, slice_rows, traits_of
+from stepward.evaluation.best_of_n.records import Evaluation, MetricRow, PairedDifference, SelectedConfig, selection_n
+from stepward.evaluation.best_of_n.slices import (
+    MethodConfig,
+    problem_attributes,
+    quintile_rows,
+    slice_rows,
+    split_halves,
+)
 from stepward.evaluation.best_of_n.table import CandidateTable
-from stepward.evaluation.stats.bootstrap import accuracy_interval, resampled_means, spread
-from stepward.evaluation.stats.crossed import chance_of
+from stepward.evaluation.stats.bootstrap import accuracy_interval, resampled_means, seed_std
+from stepward.evaluation.stats.crossed import mean_variance
 from stepward.evaluation.stats.paired_test import Paired, Sides, direction, holm, paired_many
 from stepward.records import Problem, Scores, Solution
 
-__all__ = ["NS", "Choice", "Evaluation", "Margin", "Row", "evaluate", "n_of_choice", "rows_of"]
+__all__ = ["NS", "Evaluation", "MetricRow", "PairedDifference", "SelectedConfig", "evaluate", "rows_of", "selection_n"]
 
 Floats = NDArray[np.float64]
 
@@ -58,7 +64,7 @@ def evaluate(
         scores: Every model's scores of every candidate.
         validation: The same three of the validation problems, by which votings and aggregations are chosen.
         ns: The sizes of the candidate sets.
-        choose_at: The N, one of `ns`, at which methods are chosen and compared; `n_of_choice(ns)` if not given.
+        choose_at: The N, one of `ns`, at which methods are chosen and compared; `selection_n(ns)` if not given.
         seed: Seed of the subsets for voting and of the bootstrap.
         subsets: Random subsets a problem and N for voting.
         grader: Which answers are one, is told by this grader.
@@ -74,7 +80,7 @@ def evaluate(
             code="bad_value",
             field="ns",
         )
-    at = choose_at if choose_at is not None else n_of_choice(sizes)
+    at = choose_at if choose_at is not None else selection_n(sizes)
     if at not in sizes:
         raise StepwardError(
             f"evaluation: methods are to be chosen at N = {at}, which is not among {list(sizes)}",
@@ -97,30 +103,30 @@ def evaluate(
             code="mismatch",
             field="scores",
         )
-    same = same_by(grader)
+    same = equivalence_fn(grader)
     columns = table_of(test, same)
     alone = {"answers_alone": same.alone} if same.alone else {}
     measured = measure_table(columns, table, sizes, seed=seed, subsets=subsets, progress=progress)
     held_columns = table_of(held, same)
     chosen = choose(measure_table(held_columns, held_table, (at,), seed=seed, subsets=subsets, progress=progress), at)
-    uses, ids = uses_of(chosen), [solution.id for one in test for solution in one.solutions]
+    uses, ids = method_configs(chosen), [solution.id for one in test for solution in one.solutions]
     return Evaluation(
         rows=rows_of(measured, seed=seed),
         chosen=chosen,
         margins=margins_of(measured, chosen, seed, at),
         quintiles=quintile_rows(
-            halves(ids, columns.copies, columns.starts), columns, table, uses, at, seed=seed,
+            split_halves(ids, columns.copies, columns.starts), columns, table, uses, at, seed=seed,
             measure=lambda part, models, n, names: measure_table(
                 part, models, (n,), seed=seed, subsets=subsets, aggregations=names
             ),
         ),
-        slices=slice_rows(traits_of(test), measured, uses, at),
-        facts=facts_of(columns, measured) | {"distinct_candidates": len(ids)} | alone,
+        slices=slice_rows(problem_attributes(test), measured, uses, at),
+        facts=provenance(columns, measured) | {"distinct_candidates": len(ids)} | alone,
         accuracies=measured,
     )  # fmt: skip
 
 
-def facts_of(table: CandidateTable, measured: Accuracies) -> dict[str, int]:
+def provenance(table: CandidateTable, measured: Accuracies) -> dict[str, int]:
     """What else to know of the candidates, in numbers of draws and problems."""
     drawn = np.add.reduceat(table.copies, table.starts[:-1])
     silent = np.add.reduceat(table.copies * (table.answers < 0), table.starts[:-1])
@@ -135,7 +141,7 @@ def facts_of(table: CandidateTable, measured: Accuracies) -> dict[str, int]:
     }
 
 
-def rows_of(measured: Accuracies, *, seed: int) -> tuple[Row, ...]:
+def rows_of(measured: Accuracies, *, seed: int) -> tuple[MetricRow, ...]:
     """The rows of `summary.json`: majority, pass@N, then every method, voting and aggregation, at every N.
 
     Args:
@@ -147,20 +153,20 @@ def rows_of(measured: Accuracies, *, seed: int) -> tuple[Row, ...]:
     keys += list(measured.scored)
     per_problem = np.concatenate([accuracy.mean(axis=0) for accuracy in found], axis=1)
     columns = [accuracy[:, :, which] for accuracy in found for which in range(len(measured.ns))]
-    widening = np.array([chance_of([column]).widening for column in columns])
+    widening = np.array([mean_variance([column]).widening for column in columns])
     lows, highs = accuracy_interval(resampled_means(per_problem, seed), per_problem, widening)
     means, rows, column = per_problem.mean(axis=0), [], 0
     for (method, voting, aggregation), accuracy in zip(keys, found, strict=True):
         by_seed = accuracy.mean(axis=1)
         for which, n in enumerate(measured.ns):
             rows.append(
-                Row(
+                MetricRow(
                     method=method,
                     voting=voting,
                     aggregation=aggregation,
                     n=n,
                     mean=float(means[column]),
-                    std=spread(by_seed[:, which]),
+                    std=seed_std(by_seed[:, which]),
                     low=float(min(lows[column], means[column])),  # equal but for rounding where there is no width
                     high=float(max(highs[column], means[column])),
                     seeds=0 if voting is None else len(accuracy),
@@ -171,7 +177,7 @@ def rows_of(measured: Accuracies, *, seed: int) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def choose(held: Accuracies, at: int, aggregations: Sequence[str] = tuple(AGGREGATIONS)) -> tuple[Choice, ...]:
+def choose(held: Accuracies, at: int, aggregations: Sequence[str] = tuple(AGGREGATIONS)) -> tuple[SelectedConfig, ...]:
     """What validation problems say of how each method's scores are best used.
 
     Args:
@@ -188,16 +194,20 @@ def choose(held: Accuracies, at: int, aggregations: Sequence[str] = tuple(AGGREG
         overall = max(CHOSEN_VOTINGS, key=lambda voting: means[voting, best[voting]])
         for voting in CHOSEN_VOTINGS:
             pair = (voting, best[voting])
-            chosen.append(Choice(kind, *pair, at, means[pair], voting == overall, seeds, held.majority.shape[0]))
+            chosen.append(
+                SelectedConfig(kind, *pair, at, means[pair], voting == overall, seeds, held.majority.shape[0])
+            )
     return tuple(chosen)
 
 
-def margins_of(measured: Accuracies, chosen: Sequence[Choice], seed: int, at: int) -> tuple[Margin, ...]:
+def margins_of(
+    measured: Accuracies, chosen: Sequence[SelectedConfig], seed: int, at: int
+) -> tuple[PairedDifference, ...]:
     """Each kind against majority, all pairs of kinds, and each kind's best-of-N against itself at the largest N."""
     overall = {choice.method: choice for choice in chosen if choice.overall}
     accuracy = {kind: measured.by_seed(kind, c.voting, c.aggregation, at) for kind, c in overall.items()}
     majority, most = measured.majority[None, :, measured.ns.index(at)], measured.ns[-1]
-    pairs: list[tuple[Choice, str, int, Sides]]
+    pairs: list[tuple[SelectedConfig, str, int, Sides]]
     pairs = [(overall[kind], "majority", at, (accuracy[kind], majority)) for kind in overall]
     # ER is what the others are measured against; among these, what came later against what came before.
     order = sorted(overall, key=lambda kind: kind == "er")
@@ -218,10 +228,10 @@ def margins_of(measured: Accuracies, chosen: Sequence[Choice], seed: int, at: in
 
 
 def _margin(
-    choice: Choice, against: str, n: int, against_n: int, found: Paired, p_holm: float, seeds: Mapping[str, int]
-) -> Margin:
+    choice: SelectedConfig, against: str, n: int, against_n: int, found: Paired, p_holm: float, seeds: Mapping[str, int]
+) -> PairedDifference:
     better = direction(found.low, found.high, p_holm)
-    return Margin(
+    return PairedDifference(
         method=choice.method,
         against=against,
         voting=choice.voting,
@@ -241,7 +251,7 @@ def _margin(
     )
 
 
-def uses_of(chosen: Sequence[Choice]) -> list[Use]:
+def method_configs(chosen: Sequence[SelectedConfig]) -> list[MethodConfig]:
     """What slices are told of: the baselines, and every kind's choice for both votings."""
-    uses = [Use("majority", None, None), Use("pass", None, None)]
-    return uses + [Use(choice.method, choice.voting, choice.aggregation) for choice in chosen]
+    uses = [MethodConfig("majority", None, None), MethodConfig("pass", None, None)]
+    return uses + [MethodConfig(choice.method, choice.voting, choice.aggregation) for choice in chosen]

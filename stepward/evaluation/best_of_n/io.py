@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
 from stepward.evaluation.best_of_n.accuracy import Accuracies
-from stepward.evaluation.best_of_n.records import Choice, Evaluation, Margin, Row
+from stepward.evaluation.best_of_n.records import Evaluation, MetricRow, PairedDifference, SelectedConfig
 from stepward.evaluation.best_of_n.slices import QuintileRow, SliceRow
 from stepward.evaluation.labels.agreement import Agreement, LabelQuality
 from stepward.rows import value_faults
-from stepward.storage.parquet import atomic, write_json
+from stepward.storage.parquet import atomic_write, write_json
 
 Floats = NDArray[np.float64]
 
@@ -79,12 +79,14 @@ def read(folder: Path) -> tuple[Evaluation, LabelQuality | None]:
     Raises:
         StepwardError: A file is missing, is not JSON, or lacks a field.
     """
-    chosen = [Choice(**{**row, "seeds": tuple(row["seeds"])}) for row in _rows(folder / "chosen.json", Choice)]
+    chosen = [
+        SelectedConfig(**{**row, "seeds": tuple(row["seeds"])}) for row in _rows(folder / "chosen.json", SelectedConfig)
+    ]
     return (
         Evaluation(
-            rows=tuple(Row(**row) for row in _rows(folder / "summary.json", Row)),
+            rows=tuple(MetricRow(**row) for row in _rows(folder / "summary.json", MetricRow)),
             chosen=tuple(chosen),
-            margins=tuple(Margin(**row) for row in _rows(folder / "margins.json", Margin)),
+            margins=tuple(PairedDifference(**row) for row in _rows(folder / "margins.json", PairedDifference)),
             quintiles=tuple(QuintileRow(**row) for row in _rows(folder / "quintiles.json", QuintileRow)),
             slices=tuple(SliceRow(**row) for row in _rows(folder / "slices.json", SliceRow)),
             facts=_facts(folder / "facts.json"),
@@ -101,7 +103,7 @@ def write_accuracies(measured: Accuracies, folder: Path) -> None:
     """
     problems = pa.array(measured.problems, pa.string())
     path = folder / "accuracies.parquet"
-    with atomic(path) as file, pq.ParquetWriter(file, ACCURACIES, compression="zstd") as writer:
+    with atomic_write(path) as file, pq.ParquetWriter(file, ACCURACIES, compression="zstd") as writer:
         for names, seed, accuracy in _models(measured):
             for column, n in enumerate(measured.ns):
                 same = [pa.repeat(pa.scalar(name, pa.string()), len(problems)) for name in names]

@@ -8,7 +8,7 @@ from stepward.evaluation.best_of_n.slices import QuintileRow, SliceRow
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MetricRow:
     """One method at one N on the test problems; a row of `summary.json`.
 
     Attributes:
@@ -39,7 +39,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class SelectedConfig:
     """How the scores of one kind of reward model are used, by validation problems' choice; a row of `chosen.json`.
 
     Attributes:
@@ -65,7 +65,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Margin:
+class PairedDifference:
     """A paired difference of accuracies on the test problems; a row of `margins.json`.
 
     Attributes:
@@ -109,7 +109,7 @@ class Margin:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All figures of a run: see `Row`, `Choice`, `Margin`, `QuintileRow` and `SliceRow`.
+    """All figures of a run: see `Row`, `SelectedConfig`, `PairedDifference`, `QuintileRow` and `SliceRow`.
 
     Attributes:
         rows: Every method at every N.
@@ -121,9 +121,9 @@ class Evaluation:
         accuracies: What all of it was computed from, problem by problem; None where it was read from disk.
     """
 
-    rows: tuple[Row, ...]
-    chosen: tuple[Choice, ...]
-    margins: tuple[Margin, ...]
+    rows: tuple[MetricRow, ...]
+    chosen: tuple[SelectedConfig, ...]
+    margins: tuple[PairedDifference, ...]
     quintiles: tuple[QuintileRow, ...]
     slices: tuple[SliceRow, ...] = ()
     facts: dict[str, int] = field(default_factory=dict)
@@ -132,19 +132,19 @@ class Evaluation:
     @property
     def n(self) -> int:
         """The size of the candidate sets at which methods are chosen and compared."""
-        return self.chosen[0].n if self.chosen else n_of_choice([row.n for row in self.rows])
+        return self.chosen[0].n if self.chosen else selection_n([row.n for row in self.rows])
 
     @property
     def methods(self) -> tuple[str, ...]:
         """The kinds of reward model, in the order of the rows."""
         return tuple(dict.fromkeys(choice.method for choice in self.chosen))
 
-    def choice(self, method: str, voting: str | None = None) -> Choice:
+    def choice(self, method: str, voting: str | None = None) -> SelectedConfig:
         """A kind's choice for one voting, or overall."""
         found = [c for c in self.chosen if c.method == method and (c.overall if voting is None else c.voting == voting)]
         return found[0]
 
-    def row(self, method: str, n: int, voting: str | None = None, aggregation: str | None = None) -> Row:
+    def row(self, method: str, n: int, voting: str | None = None, aggregation: str | None = None) -> MetricRow:
         """The row of a method at N.
 
         Raises:
@@ -155,11 +155,11 @@ class Evaluation:
                 return row
         raise KeyError((method, voting, aggregation, n))
 
-    def margin(self, method: str, against: str) -> Margin | None:
+    def margin(self, method: str, against: str) -> PairedDifference | None:
         """The margin of a method against another; None where it was not measured."""
         return next((m for m in self.margins if (m.method, m.against) == (method, against)), None)
 
 
-def n_of_choice(ns: Sequence[int]) -> int:
+def selection_n(ns: Sequence[int]) -> int:
     """The N at which methods are chosen and compared: 16, or the largest if 16 is not among them."""
     return 16 if 16 in ns else max(ns)

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from stepward.evaluation.best_of_n.accuracy import Accuracies
 from stepward.evaluation.best_of_n.candidates import Candidates
 from stepward.evaluation.best_of_n.table import CandidateTable, ModelScores
-from stepward.evaluation.stats.bootstrap import accuracy_interval, resampled_means, spread
-from stepward.evaluation.stats.crossed import chance_of
+from stepward.evaluation.stats.bootstrap import accuracy_interval, resampled_means, seed_std
+from stepward.evaluation.stats.crossed import mean_variance
 
 MOST_PARTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
+class ProblemAttributes:
     """What is known of a problem; None where it is not.
 
     Attributes:
@@ -42,7 +42,7 @@ class Traits:
 
 
 @dataclass(frozen=True, slots=True)
-class Slicing:
+class SliceBy:
     """One way to part the problems.
 
     Attributes:
@@ -56,10 +56,10 @@ class Slicing:
     parts: dict[str, list[int]]
 
 
-def traits_of(candidates: Sequence[Candidates]) -> list[Traits]:
+def problem_attributes(candidates: Sequence[Candidates]) -> list[ProblemAttributes]:
     """What is known of a run's problems."""
     return [
-        Traits(
+        ProblemAttributes(
             one.problem.level,
             one.problem.subject,
             _median(one, lambda steps: len(steps)),
@@ -69,17 +69,17 @@ def traits_of(candidates: Sequence[Candidates]) -> list[Traits]:
     ]
 
 
-def slicings(traits: Sequence[Traits]) -> list[Slicing]:
+def slicings(traits: Sequence[ProblemAttributes]) -> list[SliceBy]:
     """The ways in which problems differ; one that leaves them all in one part is left out.
 
     Args:
         traits: What is known of each problem.
     """
     found = [
-        Slicing("level", "the source's level", _named([one.level for one in traits])),
-        Slicing("subject", "the source's subject", _named([one.subject for one in traits])),
-        Slicing("steps", "the candidates' median number of steps", _ranges([one.steps for one in traits])),
-        Slicing("length", "the candidates' median length in characters", _ranges([one.length for one in traits])),
+        SliceBy("level", "the source's level", _named([one.level for one in traits])),
+        SliceBy("subject", "the source's subject", _named([one.subject for one in traits])),
+        SliceBy("steps", "the candidates' median number of steps", _ranges([one.steps for one in traits])),
+        SliceBy("length", "the candidates' median length in characters", _ranges([one.length for one in traits])),
     ]
     return [one for one in found if len(one.parts) > 1]
 
@@ -141,7 +141,7 @@ Measure = Callable[[CandidateTable, Sequence[ModelScores], int, Sequence[str]], 
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class MethodConfig:
     """A method and how its scores are used; `majority` and `pass` have neither voting nor aggregation."""
 
     method: str
@@ -225,7 +225,7 @@ class SliceRow:
     high: float
 
 
-def fifths(rates: Floats) -> list[Longs]:
+def quintiles(rates: Floats) -> list[Longs]:
     """Indices of the problems of each fifth, the lowest pass rates first; of equal ones the earlier problem is first.
 
     With fewer than five problems, as many parts as there are problems.
@@ -233,7 +233,7 @@ def fifths(rates: Floats) -> list[Longs]:
     return list(np.array_split(np.argsort(rates, kind="stable"), min(PARTS, len(rates))))
 
 
-def halves(solutions: Sequence[str], copies: Longs, starts: Longs) -> tuple[Longs, Longs]:
+def split_halves(solutions: Sequence[str], copies: Longs, starts: Longs) -> tuple[Longs, Longs]:
     """How many draws of each candidate are in either half of its problem's draws [candidate].
 
     The draws of a problem are put in the order of a hash of the solution's id and the draw's number, and cut in the
@@ -262,7 +262,7 @@ def quintile_rows(
     split: tuple[Longs, Longs],
     table: CandidateTable,
     models: Sequence[ModelScores],
-    uses: Sequence[Use],
+    uses: Sequence[MethodConfig],
     at: int,
     *,
     seed: int,
@@ -289,7 +289,7 @@ def quintile_rows(
         right = np.add.reduceat(deciding * table.correct, table.starts[:-1])
         rates = right / np.add.reduceat(deciding, table.starts[:-1])
         measured = measure(*drawn_part(table, models, chosen_from), n, names)
-        found.append((rates, fifths(rates), measured))
+        found.append((rates, quintiles(rates), measured))
     rows = []
     for use in uses:
         accuracies = [use.accuracy(measured, n) for _, _, measured in found]
@@ -311,7 +311,7 @@ def quintile_rows(
                     aggregation=use.aggregation,
                     n=n,
                     accuracy=mean,
-                    std=spread(np.mean([each.mean(axis=1) for _, each in own], axis=0)),
+                    std=seed_std(np.mean([each.mean(axis=1) for _, each in own], axis=0)),
                     low=low,
                     high=high,
                 )
@@ -322,7 +322,7 @@ def quintile_rows(
 def _interval(accuracies: Floats, seed: int) -> tuple[float, float, float]:
     """The mean of accuracies [seed, problem] and the ends of its 95% interval over problems and seeds."""
     own = accuracies.mean(axis=0)[:, None]
-    (low,), (high,) = accuracy_interval(resampled_means(own, seed), own, chance_of([accuracies]).widening)
+    (low,), (high,) = accuracy_interval(resampled_means(own, seed), own, mean_variance([accuracies]).widening)
     mean = float(own.mean())
     return mean, min(float(low), mean), max(float(high), mean)
 
@@ -343,7 +343,7 @@ def drawn_part(
 
 
 def slice_rows(
-    traits: Sequence[Traits], measured: Accuracies, uses: Sequence[Use], n: int, *, seed: int = 0
+    traits: Sequence[ProblemAttributes], measured: Accuracies, uses: Sequence[MethodConfig], n: int, *, seed: int = 0
 ) -> tuple[SliceRow, ...]:
     """Every method's accuracy by level, subject, number of steps and length, where problems differ in it.
 
@@ -361,6 +361,6 @@ def slice_rows(
             for use, accuracy in accuracies:
                 own, way = accuracy[:, members], (use.method, use.voting, use.aggregation)
                 mean, low, high = _interval(own, seed)
-                std = spread(own.mean(axis=1))
+                std = seed_std(own.mean(axis=1))
                 rows.append(SliceRow(slicing.name, name, slicing.by, len(members), *way, n, mean, std, low, high))
     return tuple(rows)

@@ -32,7 +32,7 @@ Ties = Literal["share", "first"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ballot:
+class ProblemAnswers:
     """One problem's candidates as a vote sees them.
 
     Attributes:
@@ -46,12 +46,12 @@ class Ballot:
     problem: str
     answers: Ints
     right: NDArray[np.bool_]
-    copies: Longs
+    counts: Longs
 
     @property
     def drawn(self) -> Ints:
         """The candidate that each draw is [draw]."""
-        return np.repeat(np.arange(len(self.copies), dtype=np.int32), self.copies)
+        return np.repeat(np.arange(len(self.counts), dtype=np.int32), self.counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Votes:
     weighted_mean: Floats
 
 
-def draw_orders(ballot: Ballot, most: int, *, seed: int, subsets: int = 400) -> Ints:
+def draw_orders(ballot: ProblemAnswers, most: int, *, seed: int, subsets: int = 400) -> Ints:
     """Random subsets, as the first N of random orders of the drawn candidates.
 
     The orders are decided by the seed, the problem's id and the candidates' order: a smaller N takes fewer of the
@@ -86,7 +86,7 @@ def draw_orders(ballot: Ballot, most: int, *, seed: int, subsets: int = 400) -> 
     return orders
 
 
-def tally(ballot: Ballot, orders: Ints, ns: Sequence[int], weights: Floats, *, ties: Ties = "share") -> Votes:
+def tally(ballot: ProblemAnswers, orders: Ints, ns: Sequence[int], weights: Floats, *, ties: Ties = "share") -> Votes:
     """The votes of the first N of the given orders, each order counting the same.
 
     Args:
@@ -109,7 +109,7 @@ def tally(ballot: Ballot, orders: Ints, ns: Sequence[int], weights: Floats, *, t
 
 
 def vote(
-    ballot: Ballot,
+    ballot: ProblemAnswers,
     ns: Sequence[int],
     weights: Floats,
     *,
@@ -131,7 +131,7 @@ def vote(
     Raises:
         StepwardError: An N is below 1, or above the number of drawn candidates.
     """
-    total, methods = int(ballot.copies.sum()), weights.shape[1]
+    total, methods = int(ballot.counts.sum()), weights.shape[1]
     for n in ns:
         if not 1 <= n <= total:
             raise StepwardError(
@@ -154,7 +154,7 @@ def vote(
         _fill(votes, ns, [total], tally(ballot, ballot.drawn[None], [total], weights, ties=ties))
     if 1 in ns and total > 1:
         # A candidate alone wins with its answer, whatever its weight.
-        alone = ballot.copies @ (ballot.right[ballot.answers] & (ballot.answers >= 0)) / total
+        alone = ballot.counts @ (ballot.right[ballot.answers] & (ballot.answers >= 0)) / total
         _fill(votes, ns, [1], Votes(np.full(1, alone), *np.full((2, methods, 1), alone)))
     return votes
 
@@ -172,7 +172,7 @@ def _fill(votes: Votes, ns: Sequence[int], some: Sequence[int], found: Votes) ->
     votes.weighted_mean[:, places] = found.weighted_mean
 
 
-def first_of_best(ballot: Ballot, ranks: Floats) -> NDArray[np.bool_]:
+def first_of_best(ballot: ProblemAnswers, ranks: Floats) -> NDArray[np.bool_]:
     """Whether the first of the answers with the best-scored candidate is right, of all candidates [method].
 
     Args:

@@ -16,7 +16,7 @@ from stepward.formats.checks import texts
 from stepward.formats.registry import FORMATS, guess, named
 from stepward.labeling.filters import NO_ERROR, RIGHT_ABOVE, first_error
 from stepward.records import LabelledSolution
-from stepward.rows import BadRows, Row, RowFault, find_rows, kind
+from stepward.rows import ErrorCollector, InvalidRow, SourceRow, iter_rows, json_type
 
 PROCESSBENCH = "processbench"
 PRMBENCH = "prmbench"
@@ -80,7 +80,7 @@ def read_benchmark(sources: Sequence[Path | str], format: str | None = None) -> 
     """Reads files of one benchmark.
 
     Args:
-        sources: Files, folders or patterns (`stepward.rows.find_rows`).
+        sources: Files, folders or patterns (`stepward.rows.iter_rows`).
         format: One of `BENCHMARKS`; guessed from the rows if not given.
 
     Raises:
@@ -97,18 +97,18 @@ def read_benchmark(sources: Sequence[Path | str], format: str | None = None) -> 
     form = None if format is None else FORMATS[format]
     numbered = False
     for source in sources:
-        bad = BadRows(source)
-        for row in find_rows(source, bad):
+        bad = ErrorCollector(source)
+        for row in iter_rows(source, bad):
             form = form or _guessed(row)
             try:
                 names = _names(row, form.name)
                 rows.append(_judged(row, form, names))
-            except RowFault as fault:
-                bad.at(row.file, row.number, row.fields)
-                bad.add(row.number, fault.field, fault.reason, fault.code)
+            except InvalidRow as fault:
+                bad.set_position(row.file, row.number, row.fields)
+                bad.record(row.number, fault.field, fault.reason, fault.code)
                 continue
             numbered = numbered or names[0] == str(row.number)
-        bad.refuse()
+        bad.raise_if_any()
     if form is None:
         raise StepwardError(
             f"{', '.join(map(str, sources))}: no rows; expected those of {_expected()}",
@@ -121,16 +121,16 @@ def read_benchmark(sources: Sequence[Path | str], format: str | None = None) -> 
 
 
 def row_id(fields: dict[str, Any], name: str = "id") -> str:
-    """The field's id as text; RowFault where it is missing, or neither text nor a whole number."""
+    """The field's id as text; InvalidRow where it is missing, or neither text nor a whole number."""
     if name not in fields:
-        raise RowFault(name, f"missing; found {', '.join(fields) or 'no fields'}", code="missing")
+        raise InvalidRow(name, f"missing; found {', '.join(fields) or 'no fields'}", code="missing")
     value = fields[name]
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise RowFault(name, f"expected text or a whole number, found {kind(value)}", code="wrong_type")
+        raise InvalidRow(name, f"expected text or a whole number, found {json_type(value)}", code="wrong_type")
     return str(value)
 
 
-def _guessed(row: Row) -> Format:
+def _guessed(row: SourceRow) -> Format:
     form = guess(row.fields)
     if form is None or form.name not in BENCHMARKS:
         seen = f"looks like {form.name}" if form else f"has the fields {', '.join(row.fields) or '(none)'}"
@@ -149,21 +149,21 @@ def _expected() -> str:
     return ", ".join(BENCHMARKS[:-1]) + f" or {BENCHMARKS[-1]}"
 
 
-def _judged(row: Row, form: Format, names: tuple[str, ...]) -> JudgedRow:
+def _judged(row: SourceRow, form: Format, names: tuple[str, ...]) -> JudgedRow:
     past_end, original = 0, None
     if form.name == PRMBENCH:
         row, past_end = _within(row)
         original = len(texts(row.fields, "original_process", empty=True)) if "original_process" in row.fields else None
     record = form.read(row)
     if not isinstance(record, LabelledSolution):
-        raise RowFault("", f"no row of {form.name}", code="wrong_type")
+        raise InvalidRow("", f"no row of {form.name}", code="wrong_type")
     return JudgedRow(
         row.file, row.number, names, _part(row, form.name), record.labels,
         record.correct, original, past_end,
     )  # fmt: skip
 
 
-def _within(row: Row) -> tuple[Row, int]:
+def _within(row: SourceRow) -> tuple[SourceRow, int]:
     """The row without the error steps that point past the end of its steps, and how many they were."""
     steps, errors = row.fields.get("modified_process"), row.fields.get("error_steps")
     if not isinstance(steps, list) or not isinstance(errors, list):
@@ -172,7 +172,7 @@ def _within(row: Row) -> tuple[Row, int]:
     return row._replace(fields={**row.fields, "error_steps": kept}), len(errors) - len(kept)
 
 
-def _names(row: Row, benchmark: str) -> tuple[str, ...]:
+def _names(row: SourceRow, benchmark: str) -> tuple[str, ...]:
     """The row's id as text, and the longer one where ids repeat between files; or its number, for rows without one."""
     field = "idx" if benchmark == PRMBENCH and "idx" in row.fields else "id"
     if row.fields.get(field) is None:
@@ -184,7 +184,7 @@ def _names(row: Row, benchmark: str) -> tuple[str, ...]:
     return (name,)
 
 
-def _part(row: Row, benchmark: str) -> str:
+def _part(row: SourceRow, benchmark: str) -> str:
     named_by = row.fields.get("classification" if benchmark == PRMBENCH else "id")
     if benchmark == PRMBENCH and isinstance(named_by, str):
         return named_by

@@ -11,7 +11,7 @@ from stepward.evaluation.error_detection.evaluate import found_errors
 from stepward.evaluation.error_detection.first_error import Threshold, harmonic
 from stepward.evaluation.error_detection.predictions import Prediction
 from stepward.evaluation.error_detection.prm_score import ALL_RIGHT, f1_of, row_kinds
-from stepward.evaluation.stats.paired_metric import Figure, FigureDifference, compare_figures
+from stepward.evaluation.stats.paired_metric import Metric, MetricDifference, compare_metrics
 from stepward.evaluation.stats.strata import Stratum, Sums
 
 Floats = NDArray[np.float64]
@@ -27,7 +27,7 @@ def compare_errors(
     second: tuple[Sequence[Prediction], Threshold],
     *,
     seed: int = 0,
-) -> tuple[FigureDifference, ...]:
+) -> tuple[MetricDifference, ...]:
     """Compares two models' predictions, the benchmark's own figure first.
 
     Args:
@@ -46,7 +46,7 @@ def compare_errors(
         strata.setdefault((row.part, kind), []).append(place)
     numbers = {key: (one[at], other[at]) for key, at in strata.items()}
     sizes = {key: len(at) for key, at in strata.items()}
-    return compare_figures(numbers, _figures(benchmark.name, sizes), seed=seed)
+    return compare_metrics(numbers, _figures(benchmark.name, sizes), seed=seed)
 
 
 def _numbers(benchmark: ErrorBenchmark, predictions: Sequence[Prediction], threshold: Threshold) -> Floats:
@@ -65,14 +65,14 @@ def _numbers(benchmark: ErrorBenchmark, predictions: Sequence[Prediction], thres
     return row_kinds(scores, [row.labels for row in benchmark.rows], above)
 
 
-def _figures(benchmark: str, sizes: Sizes) -> list[Figure]:
+def _figures(benchmark: str, sizes: Sizes) -> list[Metric]:
     parts = tuple(dict.fromkeys(part for part, _ in sizes))
     names = {PRMBENCH: "prm_score", BIG_BENCH_MISTAKE: "accuracy"}
     makers = {PRMBENCH: _prm_score, BIG_BENCH_MISTAKE: _accuracy}
     name, of = names.get(benchmark, "f1"), makers.get(benchmark, _f1)
 
-    def figure(title: str, chosen: tuple[str, ...]) -> Figure:
-        return Figure(title, tuple(key for key in sizes if key[0] in chosen), _made(of, sizes, chosen))
+    def figure(title: str, chosen: tuple[str, ...]) -> Metric:
+        return Metric(title, tuple(key for key in sizes if key[0] in chosen), _made(of, sizes, chosen))
 
     def macro(sums: Sums) -> Floats:
         return np.asarray(np.mean([of(sums, sizes, (part,)) for part in parts], axis=0))
@@ -80,7 +80,7 @@ def _figures(benchmark: str, sizes: Sizes) -> list[Figure]:
     found = [figure(name, parts)]
     if len(parts) > 1:
         if of is _f1:
-            found.insert(0, Figure("macro_f1", tuple(sizes), macro))
+            found.insert(0, Metric("macro_f1", tuple(sizes), macro))
         found += [figure(f"{name} of {part}", (part,)) for part in parts]
     return found
 

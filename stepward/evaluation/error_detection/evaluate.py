@@ -17,11 +17,11 @@ from stepward.errors import StepwardError
 from stepward.evaluation.error_detection.benchmarks import PRMBENCH, PROCESSBENCH, ErrorBenchmark
 from stepward.evaluation.error_detection.first_error import (
     UNREAD,
-    Located,
-    Mean,
-    Minimum,
+    CorrectAnswerWrongSteps,
+    FirstErrorMetrics,
+    LowestScorePosition,
+    MeanWithInterval,
     Threshold,
-    WrongProcess,
     choose_threshold,
     first_below,
     locate,
@@ -31,9 +31,9 @@ from stepward.evaluation.error_detection.first_error import (
 )
 from stepward.evaluation.error_detection.predictions import Prediction, verdict
 from stepward.evaluation.error_detection.prm_score import (
-    Originals,
     PRMScore,
-    Validity,
+    ReasonEvalMetrics,
+    UnmodifiedSolutionStats,
     group_means,
     originals,
     prm_scores,
@@ -49,7 +49,7 @@ Scores = Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True)
-class FoundErrors:
+class ErrorDetectionResult:
     """All figures of a model on one benchmark.
 
     Attributes:
@@ -74,17 +74,17 @@ class FoundErrors:
     benchmark: str
     rows: int
     threshold: Threshold
-    overall: Located
-    parts: tuple[Located, ...]
-    macro: Mean
-    weighted: Mean
-    minimum: Minimum | None
-    wrong_process: dict[str, WrongProcess]
+    overall: FirstErrorMetrics
+    parts: tuple[FirstErrorMetrics, ...]
+    macro: MeanWithInterval
+    weighted: MeanWithInterval
+    minimum: LowestScorePosition | None
+    wrong_process: dict[str, CorrectAnswerWrongSteps]
     prm_score: PRMScore | None
     categories: tuple[PRMScore, ...]
     prm_means: dict[str, float | None]
-    originals: Originals | None
-    validity: tuple[Validity, ...]
+    originals: UnmodifiedSolutionStats | None
+    validity: tuple[ReasonEvalMetrics, ...]
     facts: dict[str, int]
     notes: tuple[str, ...] = field(default=())
 
@@ -168,7 +168,7 @@ def find_threshold(benchmark: ErrorBenchmark, predictions: Sequence[Prediction])
 
 def measure_errors(
     benchmark: ErrorBenchmark, predictions: Sequence[Prediction], threshold: Threshold, *, seed: int = 0
-) -> FoundErrors:
+) -> ErrorDetectionResult:
     """Measures predictions on a benchmark.
 
     Args:
@@ -197,7 +197,7 @@ def measure_errors(
     prm: PRMScore | None = None
     categories: list[PRMScore] = []
     original = None
-    valid: tuple[Validity, ...] = ()
+    valid: tuple[ReasonEvalMetrics, ...] = ()
     if threshold.value is not None:
         # PRMBench's and ReasonEval's scripts take a step for right if its score is above the threshold, not at it.
         above = float(np.nextafter(threshold.value, np.inf))
@@ -206,7 +206,7 @@ def measure_errors(
             categories, prm = prm_scores(scores, labels, [row.part for row in rows], above, seed)
             given = [one.original for one in predictions if one.original is not None]
             original = originals(given, scores, above) if given else None
-    return FoundErrors(
+    return ErrorDetectionResult(
         benchmark.name, len(rows), threshold,
         overall=locate("all", found, first, seed),
         parts=tuple(locate(part, *pair, seed) for part, pair in zip(places, by_part, strict=True)),
@@ -258,7 +258,7 @@ def _wrong_processes(
     first: NDArray[np.int64],
     places: dict[str, list[int]],
     seed: int,
-) -> dict[str, WrongProcess]:
+) -> dict[str, CorrectAnswerWrongSteps]:
     correct = [row.correct for row in benchmark.rows]
     chosen = {"all": list(range(len(first)))} | places
     slices = {
@@ -278,7 +278,7 @@ def _facts(benchmark: ErrorBenchmark, found: NDArray[np.int64]) -> dict[str, int
     return facts
 
 
-def _notes(first: NDArray[np.int64], valid: Sequence[Validity], prm: PRMScore | None) -> list[str]:
+def _notes(first: NDArray[np.int64], valid: Sequence[ReasonEvalMetrics], prm: PRMScore | None) -> list[str]:
     notes = []
     if (first >= 0).all() or (first < 0).all():
         notes.append(f"F1 of first errors is undefined: {'every' if (first >= 0).all() else 'no'} row has an error")

@@ -43,7 +43,7 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class FirstErrorMetrics:
     """How often the first error, or that there is none, is found.
 
     Attributes:
@@ -78,7 +78,7 @@ class Located:
 
 
 @dataclass(frozen=True, slots=True)
-class Mean:
+class MeanWithInterval:
     """A mean over parts, with its 95% interval; all None where a part has no value.
 
     Attributes:
@@ -93,7 +93,7 @@ class Mean:
 
 
 @dataclass(frozen=True, slots=True)
-class Minimum:
+class LowestScorePosition:
     """Where a solution's lowest score lies beside its first error; tied steps share the place equally.
 
     Attributes:
@@ -116,7 +116,7 @@ class Minimum:
 
 
 @dataclass(frozen=True, slots=True)
-class WrongProcess:
+class CorrectAnswerWrongSteps:
     """Solutions whose final answer is right though a step is wrong.
 
     Attributes:
@@ -191,7 +191,7 @@ def harmonic(one: Floats, other: Floats) -> Floats:
     return np.divide(2 * one * other, total, out=np.zeros_like(total), where=total > 0)
 
 
-def locate(part: str, found: Whole, first: Whole, seed: int) -> Located:
+def locate(part: str, found: Whole, first: Whole, seed: int) -> FirstErrorMetrics:
     """Measures predicted first errors against the true ones.
 
     Args:
@@ -210,13 +210,13 @@ def locate(part: str, found: Whole, first: Whole, seed: int) -> Located:
     if with_error is not None and without_error is not None:
         f1 = float(harmonic(np.array(with_error), np.array(without_error)))
         f1_low, f1_high = _limits(_resampled_f1(found, first, np.random.default_rng([seed, 1])))
-    return Located(
+    return FirstErrorMetrics(
         part, len(right), int(erring.sum()), int((~erring).sum()), float(right.mean()), low, high,
         with_error, without_error, f1, f1_low, f1_high, {case: cases[case] for case in (*CASES, "unread")},
     )  # fmt: skip
 
 
-def mean_f1(parts: Sequence[tuple[Whole, Whole]], weighted: bool, seed: int) -> Mean:
+def mean_f1(parts: Sequence[tuple[Whole, Whole]], weighted: bool, seed: int) -> MeanWithInterval:
     """The mean of the parts' F1: each part alike (macro), or each by its rows (weighted).
 
     Args:
@@ -225,7 +225,7 @@ def mean_f1(parts: Sequence[tuple[Whole, Whole]], weighted: bool, seed: int) -> 
         seed: Decides the resamples.
     """
     if any((first == NO_ERROR).all() or not (first == NO_ERROR).any() for _, first in parts):
-        return Mean(None, None, None)
+        return MeanWithInterval(None, None, None)
     weights = np.array([len(first) if weighted else 1 for _, first in parts], dtype=np.float64)
     weights /= weights.sum()
     values = [
@@ -235,10 +235,10 @@ def mean_f1(parts: Sequence[tuple[Whole, Whole]], weighted: bool, seed: int) -> 
     generator = np.random.default_rng(seed)
     drawn = np.stack([_resampled_f1(found, first, generator) for found, first in parts])
     low, high = _limits(weights @ drawn)
-    return Mean(float(weights @ np.array(values)), low, high)
+    return MeanWithInterval(float(weights @ np.array(values)), low, high)
 
 
-def minimum(scores: Scores, first: Sequence[int]) -> Minimum | None:
+def minimum(scores: Scores, first: Sequence[int]) -> LowestScorePosition | None:
     """Where the lowest scores lie; None where no row has an error."""
     at = before = after = position = position_of_error = without = 0.0
     rows = 0
@@ -257,13 +257,15 @@ def minimum(scores: Scores, first: Sequence[int]) -> Minimum | None:
     if not rows:
         return None
     right = len(first) - rows
-    return Minimum(
+    return LowestScorePosition(
         rows, at / rows, before / rows, after / rows, position / rows, position_of_error / rows,
         without / right if right else None,
     )  # fmt: skip
 
 
-def wrong_process(found: Whole, first: Whole, correct: Sequence[bool | None], seed: int) -> WrongProcess | None:
+def wrong_process(
+    found: Whole, first: Whole, correct: Sequence[bool | None], seed: int
+) -> CorrectAnswerWrongSteps | None:
     """The slice of right answers by wrong steps; None where there are none, or grades are not known."""
     good = np.array([one is True for one in correct])
     chosen = good & (first != NO_ERROR)
@@ -272,7 +274,7 @@ def wrong_process(found: Whole, first: Whole, correct: Sequence[bool | None], se
         return None
     right = (found == first)[chosen]
     low, high = share_limits(int(right.sum()), rows, np.random.default_rng(seed))
-    return WrongProcess(
+    return CorrectAnswerWrongSteps(
         rows, rows / int(good.sum()), float(right.mean()), low, high, float((found[chosen] >= 0).mean())
     )
 

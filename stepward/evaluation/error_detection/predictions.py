@@ -14,9 +14,9 @@ from stepward.evaluation.error_detection.benchmarks import (
     named_rows,
     row_id,
 )
-from stepward.formats.checks import items, whole
+from stepward.formats.checks import integer, items
 from stepward.labeling.filters import NO_ERROR
-from stepward.rows import BadRows, Row, RowFault, find_rows, kind
+from stepward.rows import ErrorCollector, InvalidRow, SourceRow, iter_rows, json_type
 
 _SHOWN = 5
 
@@ -46,15 +46,15 @@ def read_predictions(path: Path | str) -> tuple[Prediction, ...]:
     Raises:
         StepwardError: A row can't be used, or there are none, or some have scores and others first errors.
     """
-    bad = BadRows(path)
+    bad = ErrorCollector(path)
     found: list[Prediction] = []
-    for row in find_rows(path, bad):
+    for row in iter_rows(path, bad):
         try:
             found.append(_prediction(row))
-        except RowFault as fault:
-            bad.at(row.file, row.number, row.fields)
-            bad.add(row.number, fault.field, fault.reason, fault.code)
-    bad.refuse()
+        except InvalidRow as fault:
+            bad.set_position(row.file, row.number, row.fields)
+            bad.record(row.number, fault.field, fault.reason, fault.code)
+    bad.raise_if_any()
     for name in ("scores", "original"):
         without = [one.row for one in found if getattr(one, name) is None]
         if without and len(without) < len(found):
@@ -89,7 +89,7 @@ def matched(benchmark: ErrorBenchmark, predictions: Sequence[Prediction], path: 
     places: defaultdict[str, list[int]] = defaultdict(list)
     for name, place in _named(benchmark, predictions):
         places[name].append(place)
-    bad = BadRows(path)
+    bad = ErrorCollector(path)
     taken: dict[int, Prediction] = {}
     count: Counter[int] = Counter()
     for at, one in enumerate(predictions):
@@ -99,13 +99,13 @@ def matched(benchmark: ErrorBenchmark, predictions: Sequence[Prediction], path: 
             if 1 < count[place] <= 1 + rows[place].repeats:
                 continue  # of a later row with this id, which is left out
             if place in taken:
-                raise RowFault("id", f"{one.id!r} stands in row {taken[place].row} too; keep one", code="duplicate")
+                raise InvalidRow("id", f"{one.id!r} stands in row {taken[place].row} too; keep one", code="duplicate")
             _fits(one, rows[place], benchmark.name)
-        except RowFault as fault:
-            bad.add(one.row, fault.field, fault.reason, fault.code)
+        except InvalidRow as fault:
+            bad.record(one.row, fault.field, fault.reason, fault.code)
             continue
         taken[place] = one
-    bad.refuse()
+    bad.raise_if_any()
     missing = [row for place, row in enumerate(rows) if place not in taken]
     if missing:
         shown = ", ".join(f"{row.names[-1]!r} ({row.file.name} row {row.number})" for row in missing[:_SHOWN])
@@ -120,19 +120,19 @@ def matched(benchmark: ErrorBenchmark, predictions: Sequence[Prediction], path: 
     return [taken[place] for place in range(len(rows))]
 
 
-def _prediction(row: Row) -> Prediction:
+def _prediction(row: SourceRow) -> Prediction:
     fields = row.fields
     name = row_id(fields)
     original = step_scores(fields, "original_step_scores") if "original_step_scores" in fields else None
     if "step_scores" in fields:
         if "first_error" in fields:
-            raise RowFault("first_error", "beside step_scores; keep one of them", code="conflict")
+            raise InvalidRow("first_error", "beside step_scores; keep one of them", code="conflict")
         return Prediction(name, row.number, step_scores(fields, "step_scores"), None, original)
     if "first_error" not in fields:
-        raise RowFault(
+        raise InvalidRow(
             "step_scores", f"missing; found {', '.join(fields)}; expected step_scores or first_error", code="missing"
         )
-    found = None if fields["first_error"] is None else whole(fields, "first_error")
+    found = None if fields["first_error"] is None else integer(fields, "first_error")
     return Prediction(name, row.number, None, found, original)
 
 
@@ -140,16 +140,18 @@ def step_scores(fields: dict[str, Any], name: str) -> tuple[float, ...]:
     """The field's list of scores in [0, 1], at least one.
 
     Raises:
-        RowFault: It is none.
+        InvalidRow: It is none.
     """
     values = items(fields, name)
     if not values:
-        raise RowFault(name, "empty; expected a score a step", code="empty")
+        raise InvalidRow(name, "empty; expected a score a step", code="empty")
     for index, value in enumerate(values):
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise RowFault(f"{name}[{index}]", f"expected a number from 0 to 1, found {kind(value)}", code="wrong_type")
+            raise InvalidRow(
+                f"{name}[{index}]", f"expected a number from 0 to 1, found {json_type(value)}", code="wrong_type"
+            )
         if not 0 <= value <= 1:
-            raise RowFault(
+            raise InvalidRow(
                 f"{name}[{index}]",
                 f"{value} is outside 0 to 1; take the logistic function of logits and raw rewards",
                 code="bad_value",
@@ -167,33 +169,33 @@ def _named(benchmark: ErrorBenchmark, predictions: Sequence[Prediction]) -> list
 
 def _place(places: Sequence[int], one: Prediction, rows: Sequence[JudgedRow]) -> int:
     if not places:
-        raise RowFault(
+        raise InvalidRow(
             "id",
             f"{one.id!r} is no row of the benchmark, such as {rows[0].names[-1]!r}; leave it out",
             code="unknown_name",
         )
     if len(set(places)) > 1:
         longer = " or ".join(repr(rows[place].names[-1]) for place in places[:_SHOWN])
-        raise RowFault("id", f"{one.id!r} names {len(places)} rows; expected {longer}", code="ambiguous")
+        raise InvalidRow("id", f"{one.id!r} names {len(places)} rows; expected {longer}", code="ambiguous")
     return places[0]
 
 
 def _fits(one: Prediction, row: JudgedRow, benchmark: str) -> None:
     steps = len(row.labels)
     if one.scores is not None and len(one.scores) != steps:
-        raise RowFault(
+        raise InvalidRow(
             "step_scores",
             f"{len(one.scores)} scores for the {steps} steps of {one.id!r}; expected {steps}",
             code="mismatch",
         )
     if one.first_error is not None and not NO_ERROR <= one.first_error < steps:
-        raise RowFault(
+        raise InvalidRow(
             "first_error",
             f"step {one.first_error} of the {steps} steps of {one.id!r}; expected one from 0, or -1",
             code="bad_value",
         )
     if one.original is not None and len(one.original) != (row.original or 0):
-        raise RowFault(
+        raise InvalidRow(
             "original_step_scores",
             f"{len(one.original)} scores for the {row.original or 0} steps of the original of {one.id!r}",
             code="mismatch",

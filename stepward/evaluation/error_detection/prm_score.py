@@ -65,7 +65,7 @@ class PRMScore:
 
 
 @dataclass(frozen=True, slots=True)
-class Originals:
+class UnmodifiedSolutionStats:
     """Scores of PRMBench's original solutions, all of whose steps are right.
 
     Attributes:
@@ -86,7 +86,7 @@ class Originals:
 
 
 @dataclass(frozen=True, slots=True)
-class Validity:
+class ReasonEvalMetrics:
     """ReasonEval's figures: macro-F1 and AUC of what is valid, by step or by solution.
 
     Attributes:
@@ -139,17 +139,19 @@ def group_means(of_each: Sequence[PRMScore]) -> dict[str, float | None]:
     return means
 
 
-def originals(original: Scores, modified: Scores, threshold: float) -> Originals:
+def originals(original: Scores, modified: Scores, threshold: float) -> UnmodifiedSolutionStats:
     """Measures scores of solutions without a wrong step, beside those of the modified ones."""
     flat = np.concatenate([np.asarray(one) for one in original])
-    return Originals(
+    return UnmodifiedSolutionStats(
         len(original), len(flat), float((flat >= threshold).mean()),
         float(np.mean([min(one) >= threshold for one in original])),
         float(flat.mean()), float(np.concatenate([np.asarray(one) for one in modified]).mean()),
     )  # fmt: skip
 
 
-def validity(scores: Scores, labels: Labels, threshold: float, seed: int) -> tuple[Validity, Validity]:
+def validity(
+    scores: Scores, labels: Labels, threshold: float, seed: int
+) -> tuple[ReasonEvalMetrics, ReasonEvalMetrics]:
     """ReasonEval's figures by step, over judged steps, and by solution."""
     values, targets, owners = _judged(scores, labels)
     solutions = np.array([min(one) for one in scores], dtype=np.float64)
@@ -177,7 +179,7 @@ def _prm_score(name: str, scores: Scores, labels: Labels, threshold: float, draw
 
 def _validity(
     level: str, values: Floats, targets: Floats, owners: NDArray[np.int64], threshold: float, seed: int
-) -> Validity:
+) -> ReasonEvalMetrics:
     right = targets > RIGHT_ABOVE
     macro, area = f1(values, targets, threshold=threshold).macro, auc(values, targets)
     macro_low = macro_high = area_low = area_high = None
@@ -186,7 +188,7 @@ def _validity(
         macro_low, macro_high = limits(f1_of(resampled_sums(counts, seed)).mean(axis=1))
     if area is not None:
         area_low, area_high = limits(resampled_aucs(values, right, owners, seed))
-    return Validity(
+    return ReasonEvalMetrics(
         level, len(values), int((~right).sum()), macro, macro_low, macro_high, area, area_low, area_high
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
-from stepward.evaluation.best_of_n.closed_form import subset_shares
+from stepward.evaluation.best_of_n.closed_form import subset_probabilities
 from stepward.records import StepRollouts
 
 KS = (1, 2, 4, 8, 16)
@@ -99,7 +99,10 @@ def label_quality(rollouts: Sequence[StepRollouts], oracle: Mapping[str, bool], 
 
 def _agreement(prefixes: Sequence[StepRollouts], oracle: Mapping[str, bool], k: int | None) -> Agreement:
     positive = np.array(
-        [1.0 - subset_shares(prefix.drawn, (k or prefix.drawn,))[prefix.drawn - prefix.right, 0] for prefix in prefixes]
+        [
+            1.0 - subset_probabilities(prefix.drawn, (k or prefix.drawn,))[prefix.drawn - prefix.right, 0]
+            for prefix in prefixes
+        ]
     )
     truth = np.array([oracle[prefix.id] for prefix in prefixes], dtype=bool)
     false_positives = float(np.where(truth, 0.0, positive).mean())

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from stepward.errors import StepwardError
-from stepward.evaluation.best_of_n.closed_form import subset_shares
+from stepward.evaluation.best_of_n.closed_form import subset_probabilities
 from stepward.evaluation.labels.agreement import KS
-from stepward.labeling.labels import Missing, Oracle, rollout_labels
+from stepward.labeling.labels import Missing, Oracle, compute_labels
 from stepward.labeling.rollouts.estimators import POOL
-from stepward.labeling.rollouts.stopping import FirstRight
+from stepward.labeling.rollouts.stopping import FirstCorrect
 from stepward.records import Solution, StepRollouts, prefix_id
 
 EVERY = "every"
@@ -61,7 +61,7 @@ class LabelCost:
     first_error: float
 
 
-class Way(NamedTuple):
+class RolloutBudget(NamedTuple):
     """What a way of drawing is called, and what the engine read for it."""
 
     run: str
@@ -71,7 +71,7 @@ class Way(NamedTuple):
 
 
 def label_costs(
-    way: Way, solutions: Sequence[Solution], rollouts: Sequence[StepRollouts], oracle: Oracle
+    way: RolloutBudget, solutions: Sequence[Solution], rollouts: Sequence[StepRollouts], oracle: Oracle
 ) -> list[LabelCost]:
     """Cost and quality of one completer's rollouts, and of the cheaper ways that its counts hold.
 
@@ -98,7 +98,7 @@ def label_costs(
     judged = _Judged(solutions, rollouts, oracle)
     known = {one.id: one for one in rollouts}
     missing: Missing = "refuse" if way.search == EVERY else "infer"
-    labels = rollout_labels(solutions, known, "hard", missing=missing)
+    labels = compute_labels(solutions, known, "hard", missing=missing)
     paths: list[Path] = [one.labels for one in labels]
     rules = sorted({POOL if one.rule.startswith(POOL) else one.rule for one in counted})
     found = [_cost(way, "+".join(rules) or "all", sampled, lambda one: one.draws, judged.quality(paths))]
@@ -124,7 +124,7 @@ class Quality(NamedTuple):
 
 
 def _cost(
-    way: Way,
+    way: RolloutBudget,
     strategy: str,
     sampled: Sequence[StepRollouts],
     draws: Callable[[StepRollouts], float],
@@ -145,12 +145,12 @@ def _cost(
 def _none_right(one: StepRollouts, k: int) -> float:
     """The chance that none of k of the completions is right, whichever of those drawn come first."""
     k = min(k, one.drawn)
-    return float(subset_shares(one.drawn, (k,))[one.drawn - one.right, 0]) if k else 1.0
+    return float(subset_probabilities(one.drawn, (k,))[one.drawn - one.right, 0]) if k else 1.0
 
 
 def _until_right(one: StepRollouts) -> float:
     """How many draws stopping at the first right completion takes, on the mean."""
-    rule, tried, expected = FirstRight(one.draws), 0, 0.0
+    rule, tried, expected = FirstCorrect(one.draws), 0, 0.0
     while more := rule.more(tried, 0):
         expected += more * _none_right(one, tried)
         tried += more

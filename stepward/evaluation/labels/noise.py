@@ -23,7 +23,7 @@ WITH_ERROR = ("exact", "early", "late", "missed")
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class CaseProportion:
     """How often one case is found.
 
     Attributes:
@@ -57,13 +57,13 @@ class LabelNoise:
 
     solutions: int
     problems: int
-    shares: tuple[Share, ...]
+    shares: tuple[CaseProportion, ...]
     with_error: float | None
     without_error: float | None
     f1: float | None
     left_out: dict[str, int] = field(default_factory=dict)
 
-    def share(self, case: str) -> Share:
+    def share(self, case: str) -> CaseProportion:
         """One case's share."""
         return self.shares[CASES.index(case)]
 
@@ -148,7 +148,7 @@ def _noise(cases: Sequence[tuple[str, str]], left_out: dict[str, int], seed: int
     total = counts.sum(axis=0)
     widest = 1 - 0.025 ** (1 / len(rows))  # the exact upper end of 0 of so many
     shares = tuple(
-        Share(
+        CaseProportion(
             case,
             int(total[at]),
             float(total[at] / len(cases)),

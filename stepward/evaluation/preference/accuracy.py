@@ -27,7 +27,7 @@ from stepward.evaluation.preference.reward_bench import (
     ties_score,
     weight_of,
 )
-from stepward.evaluation.preference.rows import Benchmark, Pair
+from stepward.evaluation.preference.rows import Benchmark, PreferenceRow
 from stepward.evaluation.stats.bootstrap import accuracy_limits, limits, resampled_sums
 
 Floats = NDArray[np.float64]
@@ -115,7 +115,7 @@ class _Subset:
     ties: TiesScore | None = None
 
 
-def measure_pairs(pairs: Sequence[Pair], benchmark: Benchmark, *, seed: int = 0) -> Pairs:
+def measure_pairs(pairs: Sequence[PreferenceRow], benchmark: Benchmark, *, seed: int = 0) -> Pairs:
     """Measures preference scores by a benchmark's rules.
 
     Args:
@@ -127,7 +127,7 @@ def measure_pairs(pairs: Sequence[Pair], benchmark: Benchmark, *, seed: int = 0)
         StepwardError: A row does not fit the benchmark.
     """
     _check(pairs, benchmark)
-    groups: dict[tuple[str, str], list[Pair]] = {}
+    groups: dict[tuple[str, str], list[PreferenceRow]] = {}
     for one in pairs:
         section = (section_of(one.subset) if benchmark == "rewardbench" else None) or one.section
         groups.setdefault((section, one.subset), []).append(one)
@@ -152,14 +152,14 @@ def measure_pairs(pairs: Sequence[Pair], benchmark: Benchmark, *, seed: int = 0)
         overall=_accuracy(name, plain, seed, len(plain))[0] if plain else subsets[0].figures,
         sections=tuple(one.figures for one in sections),
         subsets=tuple(one.figures for one in subsets if one.figures.name),
-        by_confidence=_by_margin(plain, [abs(one.lead) for one in plain], seed),
+        by_confidence=_by_margin(plain, [abs(one.score_margin) for one in plain], seed),
         by_margin=_by_margin(*_given(plain), seed),
         ties_parts=ties.ties if ties else None,
         notes=(*_notes(pairs, benchmark), *unsure),
     )  # fmt: skip
 
 
-def _check(pairs: Sequence[Pair], benchmark: Benchmark) -> None:
+def _check(pairs: Sequence[PreferenceRow], benchmark: Benchmark) -> None:
     """Refuses rows that the benchmark has no rule for."""
     for one in pairs:
         where = f"row {one.row} (id {one.id!r})"
@@ -197,7 +197,7 @@ def _check(pairs: Sequence[Pair], benchmark: Benchmark) -> None:
             )
 
 
-def _subset(section: str, name: str, rows: Sequence[Pair], benchmark: Benchmark, seed: int) -> _Subset:
+def _subset(section: str, name: str, rows: Sequence[PreferenceRow], benchmark: Benchmark, seed: int) -> _Subset:
     weight = weight_of(name, len(rows)) if benchmark == "rewardbench" else len(rows)
     figures, drawn, margins = _accuracy(name, rows, seed, weight)
     if benchmark != "rewardbench2" or name != TIES:
@@ -207,9 +207,9 @@ def _subset(section: str, name: str, rows: Sequence[Pair], benchmark: Benchmark,
     return _Subset(figures, section, ties_drawn, margins, ties)
 
 
-def _accuracy(name: str, rows: Sequence[Pair], seed: int, weight: float) -> tuple[Accuracy, Floats, Floats]:
+def _accuracy(name: str, rows: Sequence[PreferenceRow], seed: int, weight: float) -> tuple[Accuracy, Floats, Floats]:
     """The figures of some rows, and their accuracy and mean margin in each resample."""
-    wins, leads = np.array([one.win for one in rows]), np.array([one.lead for one in rows])
+    wins, leads = np.array([one.win for one in rows]), np.array([one.score_margin for one in rows])
     drawn, margins = resampled_sums(np.stack([wins, leads], axis=1), seed).T / len(rows)
     (low, high), (margin_low, margin_high) = accuracy_limits(drawn, wins), limits(margins)
     figures = Accuracy(
@@ -256,12 +256,12 @@ def _score(parts: Sequence[_Subset], wanted: Sequence[str]) -> tuple[float | Non
     return score, *limits(np.mean(drawn, axis=0))
 
 
-def _given(pairs: Sequence[Pair]) -> tuple[list[Pair], list[float]]:
+def _given(pairs: Sequence[PreferenceRow]) -> tuple[list[PreferenceRow], list[float]]:
     kept = [one for one in pairs if one.margin is not None]
     return kept, [one.margin for one in kept if one.margin is not None]
 
 
-def _by_margin(pairs: Sequence[Pair], margins: Sequence[float], seed: int) -> tuple[Accuracy, ...]:
+def _by_margin(pairs: Sequence[PreferenceRow], margins: Sequence[float], seed: int) -> tuple[Accuracy, ...]:
     """Accuracy by margin: a group each where they are few, else `GROUPS` of equally many rows; equals stay together."""
     if not pairs:
         return ()
@@ -291,7 +291,7 @@ def _unsure(subsets: Sequence[_Subset], wanted: Sequence[str]) -> list[str]:
     return [f"no interval of the score, for these have single rows, which resampled stay the same: {names}"]
 
 
-def _notes(pairs: Sequence[Pair], benchmark: Benchmark) -> list[str]:
+def _notes(pairs: Sequence[PreferenceRow], benchmark: Benchmark) -> list[str]:
     """How the rows differ from the published benchmark."""
     notes = []
     rows = Counter(one.subset for one in pairs)

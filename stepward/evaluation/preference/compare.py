@@ -7,16 +7,16 @@ from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
 from stepward.evaluation.preference.reward_bench import SECTIONS, TIES, section_of, weight_of
-from stepward.evaluation.preference.rows import Benchmark, Pair
-from stepward.evaluation.stats.paired_metric import Figure, FigureDifference, compare_figures
+from stepward.evaluation.preference.rows import Benchmark, PreferenceRow
+from stepward.evaluation.stats.paired_metric import Metric, MetricDifference, compare_metrics
 from stepward.evaluation.stats.strata import Stratum, Sums
 
 Floats = NDArray[np.float64]
 
 
 def compare_pairs(
-    first: Sequence[Pair], second: Sequence[Pair], benchmark: Benchmark, *, seed: int = 0
-) -> tuple[FigureDifference, ...]:
+    first: Sequence[PreferenceRow], second: Sequence[PreferenceRow], benchmark: Benchmark, *, seed: int = 0
+) -> tuple[MetricDifference, ...]:
     """Compares two models' wins: RewardBench 1's score, its sections, all rows, then the subsets.
 
     RewardBench 2's Ties subset has a score that is no share of wins, so it is left out, and its total with it.
@@ -41,7 +41,7 @@ def compare_pairs(
             code="mismatch",
             field="id",
         )
-    rows: dict[Stratum, list[Pair]] = {}
+    rows: dict[Stratum, list[PreferenceRow]] = {}
     for one in first:
         if benchmark != "rewardbench2" or one.subset != TIES:
             section = (section_of(one.subset) if benchmark == "rewardbench" else None) or one.section
@@ -60,10 +60,10 @@ def compare_pairs(
         for key, members in rows.items()
     }
     sizes = {key: len(members) for key, members in rows.items()}
-    return compare_figures(numbers, _figures(benchmark, sizes), seed=seed)
+    return compare_metrics(numbers, _figures(benchmark, sizes), seed=seed)
 
 
-def _figures(benchmark: Benchmark, sizes: Mapping[Stratum, int]) -> list[Figure]:
+def _figures(benchmark: Benchmark, sizes: Mapping[Stratum, int]) -> list[Metric]:
     sections = list(dict.fromkeys(section for section, _ in sizes if section))
     weights: dict[str, dict[Stratum, float]] = {}
     for section in sections:
@@ -80,10 +80,10 @@ def _figures(benchmark: Benchmark, sizes: Mapping[Stratum, int]) -> list[Figure]
     return found + [_figure(key[1], {key: 1.0}, sizes) for key in sizes if key[1] and len(sizes) > 1]
 
 
-def _figure(name: str, weights: Mapping[Stratum, float], sizes: Mapping[Stratum, int]) -> Figure:
+def _figure(name: str, weights: Mapping[Stratum, float], sizes: Mapping[Stratum, int]) -> Metric:
     """The mean of subsets' shares of wins by these weights."""
 
     def of(sums: Sums) -> Floats:
         return np.asarray(sum(weight * sums[key][:, 0] / sizes[key] for key, weight in weights.items()))
 
-    return Figure(name, tuple(weights), of)
+    return Metric(name, tuple(weights), of)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from stepward.evaluation.error_detection.benchmarks import row_id
 from stepward.evaluation.preference.reward_bench import SUBSETS_2, section_of
 from stepward.formats.checks import optional_text
-from stepward.rows import BadRows, Row, RowFault, find_rows, kind
+from stepward.rows import ErrorCollector, InvalidRow, SourceRow, iter_rows, json_type
 
 Benchmark = Literal["rewardbench", "rewardbench2", "none"]
 
@@ -17,7 +17,7 @@ _LARGEST = 1e300
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PreferenceRow:
     """One row's scores.
 
     Attributes:
@@ -39,7 +39,7 @@ class Pair:
     margin: float | None
 
     @property
-    def lead(self) -> float:
+    def score_margin(self) -> float:
         """The lowest chosen score less the highest rejected one."""
         return min(self.chosen) - max(self.rejected)
 
@@ -62,31 +62,31 @@ class Pair:
         return self.chosen.count(best) / (self.chosen.count(best) + self.rejected.count(best))
 
 
-def read_pairs(path: Path | str) -> tuple[Pair, ...]:
+def read_pairs(path: Path | str) -> tuple[PreferenceRow, ...]:
     """Reads `{id, subset?, section?, chosen, rejected, margin?}` rows.
 
     Raises:
         StepwardError: A row can't be used, or an id stands twice in a subset.
     """
-    bad = BadRows(path)
-    pairs: dict[tuple[str, str], Pair] = {}
-    for row in find_rows(path, bad):
+    bad = ErrorCollector(path)
+    pairs: dict[tuple[str, str], PreferenceRow] = {}
+    for row in iter_rows(path, bad):
         try:
             one = _pair(row)
             other = pairs.get((one.subset, one.id))
             if other is not None:
                 of = f" of subset {one.subset}" if one.subset else ""
-                raise RowFault("id", f"{one.id!r}{of} stands in row {other.row} too; keep one", code="duplicate")
-        except RowFault as fault:
-            bad.at(row.file, row.number, row.fields)
-            bad.add(row.number, fault.field, fault.reason, fault.code)
+                raise InvalidRow("id", f"{one.id!r}{of} stands in row {other.row} too; keep one", code="duplicate")
+        except InvalidRow as fault:
+            bad.set_position(row.file, row.number, row.fields)
+            bad.record(row.number, fault.field, fault.reason, fault.code)
             continue
         pairs[one.subset, one.id] = one
-    bad.refuse()
+    bad.raise_if_any()
     return tuple(pairs.values())
 
 
-def guess_benchmark(pairs: Sequence[Pair]) -> Benchmark:
+def guess_benchmark(pairs: Sequence[PreferenceRow]) -> Benchmark:
     """The benchmark whose subsets all rows are of, or `none`."""
     subsets = {one.subset for one in pairs}
     if all(section_of(subset) for subset in subsets):
@@ -94,10 +94,10 @@ def guess_benchmark(pairs: Sequence[Pair]) -> Benchmark:
     return "rewardbench2" if subsets <= set(SUBSETS_2) else "none"
 
 
-def _pair(row: Row) -> Pair:
+def _pair(row: SourceRow) -> PreferenceRow:
     fields = row.fields
     margin = fields.get("margin")
-    return Pair(
+    return PreferenceRow(
         row_id(fields), row.number,
         optional_text(fields, "subset") or "", optional_text(fields, "section") or "",
         _scores(fields, "chosen"), _scores(fields, "rejected"),
@@ -108,20 +108,20 @@ def _pair(row: Row) -> Pair:
 def _scores(fields: dict[str, Any], name: str) -> tuple[float, ...]:
     """A number, or a list of at least one."""
     if name not in fields:
-        raise RowFault(name, f"missing; found {', '.join(fields) or 'no fields'}", code="missing")
+        raise InvalidRow(name, f"missing; found {', '.join(fields) or 'no fields'}", code="missing")
     value = fields[name]
     if not isinstance(value, list):
         return (_number(value, name),)
     if not value:
-        raise RowFault(name, "empty; expected a score, or a list of them", code="empty")
+        raise InvalidRow(name, "empty; expected a score, or a list of them", code="empty")
     return tuple(_number(one, f"{name}[{index}]") for index, one in enumerate(value))
 
 
 def _number(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise RowFault(name, f"expected a number, found {kind(value)}", code="wrong_type")
+        raise InvalidRow(name, f"expected a number, found {json_type(value)}", code="wrong_type")
     if abs(value) > _LARGEST:
-        raise RowFault(
+        raise InvalidRow(
             name, f"a number that is too large; expected one from -{_LARGEST:g} to {_LARGEST:g}", code="too_large"
         )
     return float(value)

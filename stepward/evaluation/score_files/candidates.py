@@ -13,8 +13,8 @@ import numpy as np
 
 from stepward.evaluation.best_of_n.table import ModelScores
 from stepward.evaluation.score_files.columns import Columns, id_of
-from stepward.evaluation.score_files.table import Tabulated
-from stepward.rows import BadRows, Meter, read_rows
+from stepward.evaluation.score_files.table import TableWithIndex
+from stepward.rows import ErrorCollector, ReadProgress, read_rows
 from stepward.storage.parquet import read_shard, write_shard
 
 FILE = "candidates.parquet"
@@ -53,7 +53,7 @@ class ScoredCandidate:
 
 
 def candidates_of(
-    columns: Columns, tabulated: Tabulated, progress: Callable[[int, int], None]
+    columns: Columns, tabulated: TableWithIndex, progress: Callable[[int, int], None]
 ) -> list[ScoredCandidate]:
     """The candidates of as many problems, by id, as are kept.
 
@@ -94,10 +94,10 @@ def _scores(model: ModelScores, place: int) -> tuple[float, ...]:
 
 def _texts(files: Sequence[Path], wanted: set[Key], progress: Callable[[int, int], None]) -> dict[Key, tuple[str, ...]]:
     """The steps' texts of these candidates, from the first row of each that has any, of whatever model."""
-    meter, found = Meter(), dict[Key, tuple[str, ...]]()
+    meter, found = ReadProgress(), dict[Key, tuple[str, ...]]()
     meter.total = sum(path.stat().st_size for path in files)
     for path in files:
-        for row in read_rows(path, BadRows(path), meter):
+        for row in read_rows(path, ErrorCollector(path), meter):
             key = id_of(row.fields, "problem_id"), id_of(row.fields, "solution_id")
             if key in wanted and (steps := _steps(row.fields)):
                 wanted.remove(key)

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
 from stepward.evaluation.best_of_n.candidates import RewardModel
-from stepward.rows import RowFault, kind
+from stepward.rows import InvalidRow, json_type
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ProblemEntry:
     """What a problem's rows say of it, each distinct answer once.
 
     Attributes:
@@ -59,7 +59,7 @@ class Columns:
     """
 
     files: tuple[Path, ...]
-    asked: list[Asked]
+    asked: list[ProblemEntry]
     models: list[RewardModel]
     problem: NDArray[np.int32]
     model: NDArray[np.int32]
@@ -91,31 +91,31 @@ _SUM_OFF = 0.01
 
 
 def id_of(row: dict[str, Any], field: str) -> str:
-    """An id: text, or a whole number; RowFault where it is neither."""
+    """An id: text, or a whole number; InvalidRow where it is neither."""
     value = row.get(field)
     if type(value) is str and value:
         return value
     if type(value) is int:
         return str(value)
-    found = "missing" if value is None else "empty" if value == "" else f"found {kind(value)}"
-    raise RowFault(
+    found = "missing" if value is None else "empty" if value == "" else f"found {json_type(value)}"
+    raise InvalidRow(
         field, f"{found}; expected text or a whole number", code="wrong_type" if value not in (None, "") else "missing"
     )
 
 
 def text_of(value: Any, field: str) -> str:
-    """Text without space around it, a number as Python writes it; empty for null; RowFault for anything else."""
+    """Text without space around it, a number as Python writes it; empty for null; InvalidRow for anything else."""
     if isinstance(value, str):
         return value.strip()
     if value is None:
         return ""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return repr(value)
-    raise RowFault(field, f"expected text or a number, found {kind(value)}", code="wrong_type")
+    raise InvalidRow(field, f"expected text or a number, found {json_type(value)}", code="wrong_type")
 
 
 def about_of(row: dict[str, Any]) -> dict[str, int | str]:
-    """What a row says of its problem, of `question` (or `problem`), `level` and `subject`; RowFault where it can't.
+    """What a row says of its problem, of `question` (or `problem`), `level` and `subject`; InvalidRow where it can't.
 
     Empty texts say nothing, and neither does a `problem` that is no text, which may be anything. A level as MATH writes
     it, `Level 5`, is its number.
@@ -130,8 +130,8 @@ def about_of(row: dict[str, Any]) -> dict[str, int | str]:
         elif type(value) is str:
             found.setdefault("question" if name == "problem" else name, value)
         else:
-            raise RowFault(
-                name, f"expected text, found {kind(value)}; mend it, or leave the field out", code="wrong_type"
+            raise InvalidRow(
+                name, f"expected text, found {json_type(value)}; mend it, or leave the field out", code="wrong_type"
             )
     return found
 
@@ -143,8 +143,8 @@ def _level_of(value: Any) -> int | str:
         number = _LEVEL.fullmatch(value)
         return int(number[1]) if number else value
     if type(value) is not int or abs(value) > _LARGEST:
-        found = f"{short(value)}" if type(value) in _NUMBERS else kind(value)
-        raise RowFault(
+        found = f"{short(value)}" if type(value) in _NUMBERS else json_type(value)
+        raise InvalidRow(
             "level",
             f"expected text or a whole number, found {found}; mend it, or leave the field out",
             code="wrong_type",
@@ -153,28 +153,28 @@ def _level_of(value: Any) -> int | str:
 
 
 def model_of(name: str) -> RewardModel:
-    """A model's name, `<name>` or `<name>/seed-<seed>`, taken apart; RowFault where it can't be."""
+    """A model's name, `<name>` or `<name>/seed-<seed>`, taken apart; InvalidRow where it can't be."""
     _, found, seed = name.rpartition("/seed-")
     if not found or "/" in seed:  # a path may go on below a seed's folder
         return RewardModel(name, 0)
     try:
         return RewardModel.parse(name)
     except (StepwardError, ValueError):  # a seed of thousands of digits
-        raise RowFault(
+        raise InvalidRow(
             "model", f"{short(name)} is not <name>/seed-<seed>, such as mine/seed-42", code="bad_value"
         ) from None
 
 
 def reward_of(value: Any) -> float:
-    """A reward: any finite number; RowFault where it is none."""
+    """A reward: any finite number; InvalidRow where it is none."""
     if type(value) not in _NUMBERS:
-        raise RowFault("score", f"expected a number, found {kind(value)}", code="wrong_type")
+        raise InvalidRow("score", f"expected a number, found {json_type(value)}", code="wrong_type")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise RowFault("score", "too large; expected a finite number", code="not_finite")
+        raise InvalidRow("score", "too large; expected a finite number", code="not_finite")
     return number
 
 
@@ -187,16 +187,18 @@ def steps_of(given: Any, steps: Any, neutral: Neutral | None) -> list[float]:
         neutral: What neutral counts as in triples [wrong, neutral, right]; None where scores are numbers.
 
     Raises:
-        RowFault: They can't be used.
+        InvalidRow: They can't be used.
     """
     if type(given) is not list:
-        raise RowFault(
-            "step_scores", f"expected a list of numbers in [0, 1], one a step, found {kind(given)}", code="wrong_type"
+        raise InvalidRow(
+            "step_scores",
+            f"expected a list of numbers in [0, 1], one a step, found {json_type(given)}",
+            code="wrong_type",
         )
     if not given:
-        raise RowFault("step_scores", "empty; expected a number for each step, at least one", code="empty")
+        raise InvalidRow("step_scores", "empty; expected a number for each step, at least one", code="empty")
     if type(steps) is list and len(steps) != len(given):
-        raise RowFault(
+        raise InvalidRow(
             "step_scores", f"{len(given)} scores for {len(steps)} `steps`; expected one a step", code="mismatch"
         )
     if neutral is not None:
@@ -211,15 +213,15 @@ def steps_of(given: Any, steps: Any, neutral: Neutral | None) -> list[float]:
 def _check_score(place: int, value: Any) -> None:
     field = f"step_scores[{place}]"
     if type(value) is list:
-        raise RowFault(
+        raise InvalidRow(
             field,
             "found a list; of triples [wrong, neutral, right], say what neutral counts as: --neutral right",
             code="wrong_type",
         )
     if type(value) not in _NUMBERS:
-        raise RowFault(field, f"expected a number in [0, 1], found {kind(value)}", code="wrong_type")
+        raise InvalidRow(field, f"expected a number in [0, 1], found {json_type(value)}", code="wrong_type")
     if not 0.0 <= value <= 1.0:
-        raise RowFault(
+        raise InvalidRow(
             field,
             f"{value} is not in [0, 1]; put logits through the logistic function, and give a reward of any size, one a "
             "solution, as `score`",
@@ -231,20 +233,20 @@ def _of_three(place: int, value: Any, neutral: Neutral) -> float:
     """A step's score from its probabilities of wrong, neutral and right, as Let's Verify Step by Step counts them."""
     field = f"step_scores[{place}]"
     if type(value) is not list or len(value) != 3:
-        found = f"a list of {len(value)}" if type(value) is list else kind(value)
-        raise RowFault(
+        found = f"a list of {len(value)}" if type(value) is list else json_type(value)
+        raise InvalidRow(
             field,
             f"expected [wrong, neutral, right], found {found}; without triples leave out --neutral",
             code="wrong_type",
         )
     for one in value:
         if type(one) not in _NUMBERS or not 0.0 <= one <= 1.0:
-            raise RowFault(
+            raise InvalidRow(
                 field, f"{short(one)} is not a number in [0, 1]; expected three probabilities", code="bad_value"
             )
     total = sum(value)
     if abs(total - 1) > _SUM_OFF:
-        raise RowFault(field, f"wrong, neutral and right add up to {total:g}; expected 1", code="bad_value")
+        raise InvalidRow(field, f"wrong, neutral and right add up to {total:g}; expected 1", code="bad_value")
     right = value[2] + value[1] if neutral == "right" else value[2]
     return float(right / total)
 

@@ -15,16 +15,30 @@ import numpy as np
 from stepward.errors import StepwardError
 from stepward.evaluation.best_of_n.accuracy import Accuracies
 from stepward.evaluation.best_of_n.aggregation import AGGREGATIONS
-from stepward.evaluation.best_of_n.evaluate import FIXED_AGGREGATION, choose, facts_of, margins_of, rows_of, uses_of
-from stepward.evaluation.best_of_n.records import Choice, Evaluation, Row, n_of_choice
-from stepward.evaluation.best_of_n.slices import QuintileRow, Traits, halves, lower_median, quintile_rows, slice_rows
+from stepward.evaluation.best_of_n.evaluate import (
+    FIXED_AGGREGATION,
+    choose,
+    margins_of,
+    method_configs,
+    provenance,
+    rows_of,
+)
+from stepward.evaluation.best_of_n.records import Evaluation, MetricRow, SelectedConfig, selection_n
+from stepward.evaluation.best_of_n.slices import (
+    ProblemAttributes,
+    QuintileRow,
+    lower_median,
+    quintile_rows,
+    slice_rows,
+    split_halves,
+)
 from stepward.evaluation.best_of_n.voting import Ties
 from stepward.evaluation.score_files.candidates import ScoredCandidate, candidates_of
-from stepward.evaluation.score_files.columns import Asked, Neutral
+from stepward.evaluation.score_files.columns import Neutral, ProblemEntry
 from stepward.evaluation.score_files.measure import Rules, check_sizes
-from stepward.evaluation.score_files.provenance import Facts, PartFacts
+from stepward.evaluation.score_files.provenance import Provenance, SplitProvenance
 from stepward.evaluation.score_files.reader import read_columns
-from stepward.evaluation.score_files.table import Grouped, Tabulated, group_answers, tabulate_columns
+from stepward.evaluation.score_files.table import Grouped, TableWithIndex, grade_and_group, tabulate_columns
 from stepward.grading import grade
 from stepward.grading.graders import load_grader
 from stepward.records import Problem
@@ -34,7 +48,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class External:
+class ScoreFileEvaluation:
     """The figures of external scores.
 
     Attributes:
@@ -45,12 +59,12 @@ class External:
     """
 
     evaluation: Evaluation
-    facts: Facts
+    facts: Provenance
     problems: tuple[Problem, ...] = ()
     candidates: tuple[ScoredCandidate, ...] = ()
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[MetricRow, ...]:
         """As in a run's `summary.json`."""
         return self.evaluation.rows
 
@@ -59,12 +73,12 @@ class External:
 class _Part:
     """Files of scores of the test or the validation problems, read and put in order."""
 
-    tabulated: Tabulated
-    facts: PartFacts
+    tabulated: TableWithIndex
+    facts: SplitProvenance
     rewards: bool
     by_rows: bool
     ids: tuple[str, ...]
-    traits: tuple[Traits, ...]
+    traits: tuple[ProblemAttributes, ...]
     problems: tuple[Problem, ...]
     candidates: tuple[ScoredCandidate, ...]
 
@@ -87,7 +101,7 @@ def evaluate_scores(
     neutral: Neutral | None = None,
     in_full: bool = False,
     progress: Progress = lambda stage, done, total: None,
-) -> External:
+) -> ScoreFileEvaluation:
     """Measures what the scores in the files are worth.
 
     Args:
@@ -125,7 +139,7 @@ def evaluate_scores(
         names = ("last",)
     rules = Rules(names, part.rewards, seed, subsets, ties)
     sizes = check_sizes(part.tabulated.table, ns)
-    at = n_of_choice(sizes)
+    at = selection_n(sizes)
     held = _read(validation, grader, neutral, partial(_validation, progress)) if validation else None
     if held is not None:
         _check_validation(part, held, at)
@@ -140,11 +154,11 @@ def evaluate_scores(
         chosen=chosen,
         margins=margins_of(measured, chosen, seed, at),
         quintiles=_quintiles(part, rules, chosen, at) if in_full else (),
-        slices=slice_rows(part.traits, measured, uses_of(chosen), at, seed=seed) if in_full else (),
-        facts=facts_of(part.tabulated.table, measured),
+        slices=slice_rows(part.traits, measured, method_configs(chosen), at, seed=seed) if in_full else (),
+        facts=provenance(part.tabulated.table, measured),
         accuracies=measured,
     )
-    return External(evaluation, _facts(part, held, rules, grader), part.problems, part.candidates)
+    return ScoreFileEvaluation(evaluation, _facts(part, held, rules, grader), part.problems, part.candidates)
 
 
 def _read(
@@ -154,7 +168,7 @@ def _read(
     before = [_state(path) for path in files] if in_full else []
     of_math = load_grader(grader) is grade
     columns = read_columns(files, neutral=neutral, of_math=of_math, progress=partial(progress, "reading"))
-    grouped = group_answers(columns, grader, _counter(progress, "grading answers", len(columns.asked)))
+    grouped = grade_and_group(columns, grader, _counter(progress, "grading answers", len(columns.asked)))
     tabulated = tabulate_columns(columns, grouped)
     facts = _part_facts(files, tabulated, grouped)
     by_rows = columns.asked[0].correct is not None
@@ -189,19 +203,21 @@ def _state(path: Path) -> tuple[int, int]:
     return state.st_size, state.st_mtime_ns
 
 
-def _problem(asked: Asked) -> Problem:
+def _problem(asked: ProblemEntry) -> Problem:
     level = asked.level if isinstance(asked.level, int) else None
     return Problem(asked.id, asked.question or "", asked.reference or "", level, subject=asked.subject)
 
 
-def _traits(asked: Sequence[Asked], tabulated: Tabulated, rewards: bool) -> list[Traits]:
+def _traits(asked: Sequence[ProblemEntry], tabulated: TableWithIndex, rewards: bool) -> list[ProblemAttributes]:
     starts = tabulated.table.starts
     # A model of whole solutions has one score each; the others tell how many steps there are.
     counts = np.max([np.diff(model.starts) for model in tabulated.models], axis=0)
     found = []
     for problem, one in enumerate(asked):
         own = counts[starts[problem] : starts[problem + 1]]
-        found.append(Traits(one.level, one.subject, None if rewards else lower_median(own, np.ones_like(own))))
+        found.append(
+            ProblemAttributes(one.level, one.subject, None if rewards else lower_median(own, np.ones_like(own)))
+        )
     return found
 
 
@@ -253,29 +269,32 @@ def _measured(part: _Part, rules: Rules, ns: tuple[int, ...], progress: Progress
     return rules.measure(table, part.tabulated.models, ns, progress=after)
 
 
-def _asked_for(measured: Accuracies, at: int, names: Sequence[str]) -> tuple[Choice, ...]:
+def _asked_for(measured: Accuracies, at: int, names: Sequence[str]) -> tuple[SelectedConfig, ...]:
     """What stands for a method where nothing is chosen: best-of-N, with the vote of the same aggregation beside it."""
     usual = "last" if "last" in names else names[0]
     found = []
     for method, seeds in measured.seeds.items():
         fixed = FIXED_AGGREGATION.get(method, usual)
         name = fixed if fixed in names else usual
-        found += [Choice(method, voting, name, at, None, voting == "best", seeds, 0) for voting in ("best", "weighted")]
+        found += [
+            SelectedConfig(method, voting, name, at, None, voting == "best", seeds, 0)
+            for voting in ("best", "weighted")
+        ]
     return tuple(found)
 
 
-def _quintiles(part: _Part, rules: Rules, chosen: Sequence[Choice], at: int) -> tuple[QuintileRow, ...]:
+def _quintiles(part: _Part, rules: Rules, chosen: Sequence[SelectedConfig], at: int) -> tuple[QuintileRow, ...]:
     table = part.tabulated.table
     return quintile_rows(
-        halves(part.ids, table.copies, table.starts), table, part.tabulated.models, uses_of(chosen), at,
+        split_halves(part.ids, table.copies, table.starts), table, part.tabulated.models, method_configs(chosen), at,
         seed=rules.seed,
         # Halves have no first: there, equals share.
         measure=lambda half, models, n, names: replace(rules, ties="share").measure(half, models, (n,), names),
     )  # fmt: skip
 
 
-def _facts(part: _Part, held: _Part | None, rules: Rules, grader: str) -> Facts:
-    return Facts(
+def _facts(part: _Part, held: _Part | None, rules: Rules, grader: str) -> Provenance:
+    return Provenance(
         test=part.facts,
         validation=None if held is None else held.facts,
         grader=None if part.by_rows else grader,
@@ -286,10 +305,10 @@ def _facts(part: _Part, held: _Part | None, rules: Rules, grader: str) -> Facts:
     )
 
 
-def _part_facts(files: Sequence[Path], tabulated: Tabulated, grouped: Grouped) -> PartFacts:
+def _part_facts(files: Sequence[Path], tabulated: TableWithIndex, grouped: Grouped) -> SplitProvenance:
     table = tabulated.table
     counts = np.diff(table.starts)
-    return PartFacts(
+    return SplitProvenance(
         files=tuple(map(str, files)),
         problems=len(table.problems),
         candidates=len(table.answers),

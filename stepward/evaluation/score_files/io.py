@@ -10,14 +10,14 @@ from pathlib import Path
 
 from stepward.errors import StepwardError
 from stepward.evaluation.best_of_n import io as evaluation_folder
-from stepward.evaluation.best_of_n.evaluate import FIXED_AGGREGATION, Choice, Row, n_of_choice
-from stepward.evaluation.loaded_run import WITHOUT_MODEL, Measured, Way
+from stepward.evaluation.best_of_n.evaluate import FIXED_AGGREGATION, MetricRow, SelectedConfig, selection_n
+from stepward.evaluation.loaded_run import WITHOUT_MODEL, LoadedRun, Way
 from stepward.evaluation.score_files.candidates import write_candidates
-from stepward.evaluation.score_files.evaluate import External
-from stepward.evaluation.score_files.provenance import Facts
+from stepward.evaluation.score_files.evaluate import ScoreFileEvaluation
+from stepward.evaluation.score_files.provenance import Provenance
 from stepward.hub import not_found
 from stepward.records import Problem
-from stepward.storage.files import locked, refuse_filled, refuse_links
+from stepward.storage.files import lock_dir, refuse_filled, refuse_links
 from stepward.storage.manifest import Manifest
 from stepward.storage.parquet import read_json, read_shard, write_json, write_shard
 
@@ -30,7 +30,7 @@ FACTS = "scores.json"
 _PROBLEMS = Path("problems") / "test.parquet"
 
 
-def write_rows(measured: External, path: Path) -> None:
+def write_rows(measured: ScoreFileEvaluation, path: Path) -> None:
     """Writes the rows to a file, as in a run's `summary.json`."""
     write_json(path, [asdict(row) for row in measured.rows])
 
@@ -69,7 +69,7 @@ def is_scores(folder: Path) -> bool:
     return isinstance(content, dict) and "finished" in content
 
 
-def read_facts(folder: Path) -> tuple[Facts, int]:
+def read_facts(folder: Path) -> tuple[Provenance, int]:
     """How a folder's figures came about, and how many problems' candidates are kept.
 
     Raises:
@@ -82,14 +82,14 @@ def read_facts(folder: Path) -> tuple[Facts, int]:
             f"{folder}: writing it was interrupted; evaluate the scores again", code="unfinished", file=folder
         )
     try:
-        return Facts.of_json(content), int(content["shown"])
+        return Provenance.of_json(content), int(content["shown"])
     except (KeyError, TypeError) as error:
         raise StepwardError(
             f"{folder / FACTS}: {error}; evaluate the scores again", code="wrong_version", file=folder / FACTS
         ) from None
 
 
-def write(measured: External, folder: Path) -> None:
+def write(measured: ScoreFileEvaluation, folder: Path) -> None:
     """Writes a folder that is compared and reported on as a run is.
 
     In it are `evaluation/`, `scores.json` (what was measured and how), `candidates.parquet`, and
@@ -99,7 +99,7 @@ def write(measured: External, folder: Path) -> None:
         StepwardError: As `check_target`; or the folder can't be written.
     """
     check_target(folder)
-    with locked(folder):
+    with lock_dir(folder):
         refuse_links(folder)
         write_json(folder / FACTS, {"finished": False})
         (folder / "report.html").unlink(missing_ok=True)
@@ -110,7 +110,7 @@ def write(measured: External, folder: Path) -> None:
         write_json(folder / FACTS, {"finished": True, "shown": shown, **asdict(measured.facts)})
 
 
-def read_all(paths: Sequence[Path], way: tuple[str | None, str | None] = (None, None)) -> list[Measured]:
+def read_all(paths: Sequence[Path], way: tuple[str | None, str | None] = (None, None)) -> list[LoadedRun]:
     """The figures of several runs, each under a name of its own.
 
     Args:
@@ -130,7 +130,7 @@ def read_all(paths: Sequence[Path], way: tuple[str | None, str | None] = (None, 
     return [read(path, name, way) for path, name in zip(paths, shown, strict=True)]
 
 
-def read(path: Path, name: str, way: tuple[str | None, str | None] = (None, None)) -> Measured:
+def read(path: Path, name: str, way: tuple[str | None, str | None] = (None, None)) -> LoadedRun:
     """One run's figures: a run's folder, one that `write` wrote, or a JSON file of rows.
 
     Raises:
@@ -139,7 +139,7 @@ def read(path: Path, name: str, way: tuple[str | None, str | None] = (None, None
     refuse_links(path)
     if path.is_file():
         rows = read_rows(path)
-        return Measured(name, rows, _ways(path, rows, [], way), _n(rows), None, None, None)
+        return LoadedRun(name, rows, _ways(path, rows, [], way), _n(rows), None, None, None)
     if is_scores(path):
         read_facts(path)
     folder, manifest = path / "evaluation", None
@@ -156,7 +156,7 @@ def read(path: Path, name: str, way: tuple[str | None, str | None] = (None, None
             code="unfinished",
             file=path,
         )
-    given: list[Choice] = []
+    given: list[SelectedConfig] = []
     if (folder / "chosen.json").exists():
         evaluation, _ = evaluation_folder.read(folder)
         rows, n, given = evaluation.rows, evaluation.n, list(evaluation.chosen)
@@ -165,11 +165,11 @@ def read(path: Path, name: str, way: tuple[str | None, str | None] = (None, None
         n = _n(rows)
     recipe = None if manifest is None else manifest.content["recipe"]
     accuracies = evaluation_folder.read_accuracies(folder) if (folder / "accuracies.parquet").exists() else None
-    return Measured(name, rows, _ways(path, rows, given, way), n, accuracies, recipe, _questions(path))
+    return LoadedRun(name, rows, _ways(path, rows, given, way), n, accuracies, recipe, _questions(path))
 
 
-def _n(rows: Sequence[Row]) -> int:
-    return n_of_choice([row.n for row in rows])
+def _n(rows: Sequence[MetricRow]) -> int:
+    return selection_n([row.n for row in rows])
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -180,13 +180,13 @@ _KINDS: dict[str, tuple[type, ...]] = {
 """What each field of a row may be."""
 
 
-def read_rows(path: Path) -> tuple[Row, ...]:
+def read_rows(path: Path) -> tuple[MetricRow, ...]:
     """The rows of a file as `summary.json`.
 
     Raises:
         StepwardError: It is no list of such rows.
     """
-    content, expected = read_json(path), {field.name for field in fields(Row)}
+    content, expected = read_json(path), {field.name for field in fields(MetricRow)}
     if not isinstance(content, list) or not content:
         raise StepwardError(
             f"{path}: expected a list of rows as in evaluation/summary.json", code="wrong_type", file=path
@@ -211,11 +211,11 @@ def read_rows(path: Path) -> tuple[Row, ...]:
                     row=number,
                     field=name,
                 )
-    return tuple(Row(**row) for row in content)
+    return tuple(MetricRow(**row) for row in content)
 
 
 def _ways(
-    path: Path, rows: Sequence[Row], chosen: Sequence[Choice], way: tuple[str | None, str | None]
+    path: Path, rows: Sequence[MetricRow], chosen: Sequence[SelectedConfig], way: tuple[str | None, str | None]
 ) -> dict[str, Way]:
     """How each method is used: as asked, else as chosen, with the aggregation that was chosen for the voting."""
     found: dict[str, Way] = {}

@@ -11,7 +11,7 @@ TIED = {"first": "the first in the file wins a vote of all candidates, else shar
 
 
 @dataclass(frozen=True, slots=True)
-class PartFacts:
+class SplitProvenance:
     """The test problems, or the validation problems.
 
     Attributes:
@@ -48,7 +48,7 @@ class PartFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Provenance:
     """What was measured, and by which rules.
 
     Attributes:
@@ -61,8 +61,8 @@ class Facts:
         models: `<method>/seed-<seed>` of every model.
     """
 
-    test: PartFacts
-    validation: PartFacts | None
+    test: SplitProvenance
+    validation: SplitProvenance | None
     grader: str | None
     ties: Ties
     rewards: bool
@@ -70,7 +70,7 @@ class Facts:
     models: tuple[str, ...]
 
     @classmethod
-    def of_json(cls, content: Mapping[str, Any]) -> "Facts":
+    def of_json(cls, content: Mapping[str, Any]) -> "Provenance":
         """What `dataclasses.asdict` made of one.
 
         Raises:
@@ -80,7 +80,7 @@ class Facts:
         given = {field.name: content[field.name] for field in fields(cls)}
         for name in ("test", "validation"):
             if given[name] is not None:
-                given[name] = PartFacts(**{**given[name], "files": tuple(given[name]["files"])})
+                given[name] = SplitProvenance(**{**given[name], "files": tuple(given[name]["files"])})
         return cls(**{**given, "models": tuple(given["models"])})
 
     @property

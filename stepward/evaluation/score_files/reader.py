@@ -19,9 +19,9 @@ from stepward.answer_extraction import reference_fault
 from stepward.errors import StepwardError
 from stepward.evaluation.best_of_n.candidates import RewardModel
 from stepward.evaluation.score_files.columns import (
-    Asked,
     Columns,
     Neutral,
+    ProblemEntry,
     about_of,
     id_of,
     model_of,
@@ -30,7 +30,7 @@ from stepward.evaluation.score_files.columns import (
     steps_of,
     text_of,
 )
-from stepward.rows import BadRows, Meter, RowFault, kind, read_rows
+from stepward.rows import ErrorCollector, InvalidRow, ReadProgress, json_type, read_rows
 
 METHOD = "score"
 """The method's name where rows name no model."""
@@ -67,21 +67,21 @@ def read_columns(
     for path in paths:
         if not path.exists():
             raise StepwardError(f"{path}: no such file; check the path", code="file_not_found", file=path)
-    meter = Meter()
+    meter = ReadProgress()
     meter.total = sum(path.stat().st_size for path in paths)
     reader = _Reader(paths, neutral, of_math)
     for index, path in enumerate(paths):
-        bad = BadRows(path)
+        bad = ErrorCollector(path)
         reader.begin(index)
         for row in read_rows(path, bad, meter):
             try:
                 reader.take(row.number, row.fields)
-            except RowFault as fault:
-                bad.at(row.file, row.number, row.fields)
-                bad.add(row.number, fault.field, fault.reason, fault.code)
+            except InvalidRow as fault:
+                bad.set_position(row.file, row.number, row.fields)
+                bad.record(row.number, fault.field, fault.reason, fault.code)
             if row.number % _CHUNK == 0:
                 progress(meter.done, meter.total)
-        bad.refuse()
+        bad.raise_if_any()
     return reader.columns()
 
 
@@ -121,7 +121,7 @@ class _Reader:
         self._named = None
 
     def take(self, number: int, row: dict[str, Any]) -> None:
-        """Appends one row; RowFault where it can't be used."""
+        """Appends one row; InvalidRow where it can't be used."""
         problem_id, solution_id = id_of(row, "problem_id"), id_of(row, "solution_id")
         model = self._model_of(row)
         scores = self._scores_of(number, row)
@@ -146,7 +146,7 @@ class _Reader:
         return Columns(
             files=self._files,
             asked=[
-                Asked(
+                ProblemEntry(
                     one.id,
                     one.reference,
                     list(one.answers),
@@ -185,7 +185,7 @@ class _Reader:
         if self._named is None:
             self._named = given is not None
         if self._named != (given is not None):
-            raise RowFault(
+            raise InvalidRow(
                 "model",
                 "some rows of the file name a model and others don't; name it in all or in none",
                 code="missing",
@@ -193,23 +193,27 @@ class _Reader:
         if given is None:
             given = METHOD if len(self._files) == 1 else f"{METHOD}/seed-{self._at}"
         elif not isinstance(given, str):
-            raise RowFault("model", f"expected a name, or <name>/seed-<seed>, found {kind(given)}", code="wrong_type")
+            raise InvalidRow(
+                "model", f"expected a name, or <name>/seed-<seed>, found {json_type(given)}", code="wrong_type"
+            )
         index = self._names.get(given)
         return self._add_model(given) if index is None else index
 
     def _add_model(self, name: str) -> int:
         model = model_of(name)
         if model.kind in ("majority", "pass") or not model.kind.strip():
-            raise RowFault(
+            raise InvalidRow(
                 "model",
                 f"{name!r} can't be a model's name: majority and pass are methods; use another",
                 code="conflict",
             )
         if not name.isprintable():
-            raise RowFault("model", f"{short(name)} holds a control character; expected a plain name", code="bad_value")
+            raise InvalidRow(
+                "model", f"{short(name)} holds a control character; expected a plain name", code="bad_value"
+            )
         other = self._models.setdefault(model, name)
         if other != name:
-            raise RowFault(
+            raise InvalidRow(
                 "model",
                 f"{name!r} and {other!r} are one name of seed {model.seed}; rename one of them",
                 code="duplicate",
@@ -221,8 +225,10 @@ class _Reader:
         field = "step_scores" if steps is not None else "score"
         if steps is None and reward is None:
             if "step_scores" in row:
-                raise RowFault("step_scores", "null; expected a list of numbers in [0, 1], one a step", code="missing")
-            raise RowFault(
+                raise InvalidRow(
+                    "step_scores", "null; expected a list of numbers in [0, 1], one a step", code="missing"
+                )
+            raise InvalidRow(
                 "step_scores",
                 "missing; expected a list of numbers in [0, 1], one a step, or `score`: one number of any size",
                 code="missing",
@@ -230,19 +236,19 @@ class _Reader:
         if self._scored is None:
             self._scored = (field, self._row(number))
         if self._scored[0] != field:
-            raise RowFault(
+            raise InvalidRow(
                 field, f"{self._scored[1]} has `{self._scored[0]}`; give all rows the one or the other", code="mismatch"
             )
         if field == "score":
             if self._neutral is not None:
-                raise RowFault("score", "--neutral is for step_scores of triples; leave it out", code="conflict")
+                raise InvalidRow("score", "--neutral is for step_scores of triples; leave it out", code="conflict")
             return [reward_of(reward)]
         return steps_of(steps, row.get("steps"), self._neutral)
 
     def _answer_of(self, number: int, problem_id: str, row: dict[str, Any]) -> int:
         """The number of the row's answer among its problem's, which is made known if it is not yet."""
         if "answer" not in row:
-            raise RowFault(
+            raise InvalidRow(
                 "answer", "missing; expected the solution's final answer, or null where it has none", code="missing"
             )
         text = text_of(row["answer"], "answer")
@@ -252,16 +258,16 @@ class _Reader:
             self._graded = (by, self._row(number))
         if self._graded[0] != by:
             has = "has `correct`" if by == "reference" else "has none, only `reference`"
-            raise RowFault(
+            raise InvalidRow(
                 "correct", f"{self._graded[1]} {has}; give `correct` in every row, or in none", code="mismatch"
             )
         if by == "correct" and not isinstance(correct, bool):
-            raise RowFault("correct", f"expected true or false, found {kind(correct)}", code="wrong_type")
+            raise InvalidRow("correct", f"expected true or false, found {json_type(correct)}", code="wrong_type")
         reference = self._reference_of(row) if by == "reference" else None
         problem = self._problem_of(problem_id, reference)
         if not text:
             if correct:
-                raise RowFault("correct", "true, but there is no answer; give the answer, or false", code="mismatch")
+                raise InvalidRow("correct", "true, but there is no answer; give the answer, or false", code="mismatch")
             return -1
         index = problem.answers.get(text)
         if index is None:
@@ -272,7 +278,7 @@ class _Reader:
             says, said = ("right", "wrong") if correct else ("wrong", "right")
             before = self._before(problem.rows[index])
             reason = f"answer {short(text)} of problem {short(problem_id)} is {says} here and {said} in {before}"
-            raise RowFault(
+            raise InvalidRow(
                 "correct", f"{reason}; grade equal answers alike, or give `reference` instead", code="mismatch"
             )
         return index
@@ -284,12 +290,12 @@ class _Reader:
             known, row = problem.about.setdefault(name, (value, len(self._number)))
             if known != value:
                 reason = f"{short(value)}, but in {self._before(row)} the same problem {short(problem_id)} has"
-                raise RowFault(name, f"{reason} {short(known)}; give a problem one {name}", code="mismatch")
+                raise InvalidRow(name, f"{reason} {short(known)}; give a problem one {name}", code="mismatch")
 
     def _reference_of(self, row: dict[str, Any]) -> str:
         text = text_of(row.get("reference"), "reference")
         if not text:
-            raise RowFault(
+            raise InvalidRow(
                 "reference",
                 "missing; expected `reference`, the problem's right answer, or `correct`: true or false",
                 code="missing",
@@ -307,17 +313,17 @@ class _Reader:
         known = self._known[index]
         if known.reference != reference:
             reason = f"{short(reference)}, but in {self._before(known.row)} the same problem {short(problem_id)} has"
-            raise RowFault(
+            raise InvalidRow(
                 "reference", f"{reason} {short(known.reference)}; give a problem one reference", code="mismatch"
             )
         return known
 
 
 def _check_reference(text: str) -> None:
-    """RowFault where mathematics can't be graded against the reference."""
+    """InvalidRow where mathematics can't be graded against the reference."""
     if "####" in text:
-        raise RowFault(
+        raise InvalidRow(
             "reference", "a worked solution, not an answer; give what stands after its ####", code="bad_value"
         )
     if (fault := reference_fault(text)) is not None:
-        raise RowFault("reference", f"can't be graded against: {fault}", code="bad_value")
+        raise InvalidRow("reference", f"can't be graded against: {fault}", code="bad_value")

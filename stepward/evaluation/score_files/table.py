@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
-from stepward.evaluation.best_of_n.answer_groups import grouped, same_by
+from stepward.evaluation.best_of_n.answer_groups import equivalence_fn, group_answers
 from stepward.evaluation.best_of_n.candidates import RewardModel
 from stepward.evaluation.best_of_n.table import CandidateTable, ModelScores
-from stepward.evaluation.score_files.columns import Asked, Columns
+from stepward.evaluation.score_files.columns import Columns, ProblemEntry
 from stepward.grading import Verdict, grade, grade_many
-from stepward.grading.dataset import NOT_WRONG
+from stepward.grading.dataset import UNDECIDED
 from stepward.grading.graders import load_grader
 
 _BATCH = 4096
@@ -42,7 +42,7 @@ class Grouped:
     alone: int
 
 
-def group_answers(columns: Columns, grader: str, progress: Callable[[], None] = lambda: None) -> Grouped:
+def grade_and_group(columns: Columns, grader: str, progress: Callable[[], None] = lambda: None) -> Grouped:
     """Grades every problem's answers and groups those that are one.
 
     Args:
@@ -53,7 +53,7 @@ def group_answers(columns: Columns, grader: str, progress: Callable[[], None] = 
     Raises:
         StepwardError: No such grader, or it failed.
     """
-    same, asked = same_by(grader), columns.asked
+    same, asked = equivalence_fn(grader), columns.asked
     starts = np.cumsum([0] + [len(one.answers) for one in asked])
     group, right = np.zeros(starts[-1], np.int32), np.zeros(starts[-1], np.bool_)
     voiced = columns.answer >= 0
@@ -64,20 +64,20 @@ def group_answers(columns: Columns, grader: str, progress: Callable[[], None] = 
         for index, (one, correct) in enumerate(zip(batch, _grades(batch, grader, undecided), strict=True), start=first):
             texts = slice(starts[index], starts[index + 1])
             right[texts] = correct
-            group[texts] = grouped(one.answers, right[texts], drawn[texts], same)
+            group[texts] = group_answers(one.answers, right[texts], drawn[texts], same)
             progress()
     return Grouped(starts, group, right, undecided, same.alone)
 
 
-def _grades(batch: Sequence[Asked], grader: str, undecided: Counter[str]) -> list[list[bool]]:
+def _grades(batch: Sequence[ProblemEntry], grader: str, undecided: Counter[str]) -> list[list[bool]]:
     """Each problem's grades [answer]: its own, or by its reference."""
     verdicts = _verdicts(batch, grader)
-    undecided.update(verdict.method for verdict in verdicts if verdict.method in NOT_WRONG)
+    undecided.update(verdict.method for verdict in verdicts if verdict.method in UNDECIDED)
     given = iter(verdicts)
     return [one.correct if one.correct is not None else [next(given).equal for _ in one.answers] for one in batch]
 
 
-def _verdicts(batch: Sequence[Asked], grader: str) -> Sequence[Verdict]:
+def _verdicts(batch: Sequence[ProblemEntry], grader: str) -> Sequence[Verdict]:
     """The verdicts on all answers of the problems that have a reference."""
     compare = load_grader(grader)
     pairs = [(one.id, one.reference, answer) for one in batch if one.reference is not None for answer in one.answers]
@@ -100,7 +100,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Tabulated:
+class TableWithIndex:
     """Rows put in order.
 
     Attributes:
@@ -116,7 +116,7 @@ class Tabulated:
     rows: Ints
 
 
-def tabulate_columns(columns: Columns, grouped: Grouped) -> Tabulated:
+def tabulate_columns(columns: Columns, grouped: Grouped) -> TableWithIndex:
     """The candidates of all problems, and every model's scores of them.
 
     A problem's candidates stay in the order of the first model's rows, which is the order that decides ties where the
@@ -153,7 +153,7 @@ def tabulate_columns(columns: Columns, grouped: Grouped) -> Tabulated:
         correct=right,
         copies=np.ones(len(candidates), np.int64),
     )
-    return Tabulated(table, sorted(models, key=lambda one: _listing(columns, one)), by_id, candidates)
+    return TableWithIndex(table, sorted(models, key=lambda one: _listing(columns, one)), by_id, candidates)
 
 
 def _listing(columns: Columns, scores: ModelScores) -> tuple[int, int]:

@@ -30,7 +30,7 @@ _CELLS = 4_000_000
 """Most weights that are held at once."""
 
 
-def spread(seed_means: Floats) -> float | None:
+def seed_std(seed_means: Floats) -> float | None:
     """Standard deviation over seeds [seed], with the divisor n - 1; None for fewer than two seeds."""
     return float(np.std(seed_means, ddof=1)) if len(seed_means) > 1 else None
 

@@ -25,7 +25,7 @@ _NOTHING = 1e-18
 
 
 @dataclass(frozen=True, slots=True)
-class Chance:
+class MeanVariance:
     """How far a mean is from what other problems and other seeds would give.
 
     Attributes:
@@ -59,7 +59,7 @@ class Chance:
         return student_tail(abs(mean) / error, self.freedom) if error > 0 else float(mean == 0)
 
 
-def chance_of(sides: Sequence[Floats]) -> Chance:
+def mean_variance(sides: Sequence[Floats]) -> MeanVariance:
     """Measures the chance in a mean over problems and seeds.
 
     Args:
@@ -75,7 +75,7 @@ def chance_of(sides: Sequence[Floats]) -> Chance:
     whole = max(apart, _as_if_alike(parts))
     seeds = whole - sum(part[1] for part in parts)
     if seeds <= _NOTHING:
-        return Chance(problems, 0.0, max(size - 1, 1), 0.0, size)
+        return MeanVariance(problems, 0.0, max(size - 1, 1), 0.0, size)
     # Freedom is that of the sides by themselves, also where the variance is the pooled one: were it the pooled one's
     # too, a side of two seeds that deviate far more than the other's ten would be taken for known.
     own = apart**2 / sum(part[0] ** 2 / part[2] for part in parts)
@@ -84,7 +84,7 @@ def chance_of(sides: Sequence[Floats]) -> Chance:
     # another, his are too many.
     welch = (problems + seeds) ** 2 / (problems**2 / max(size - 1, 1) + squares)
     freedom = max(1.0, min(welch, own * (problems + seeds) / seeds))
-    return Chance(problems, seeds, freedom, own, size)
+    return MeanVariance(problems, seeds, freedom, own, size)
 
 
 def _as_if_alike(parts: Sequence[tuple[float, float, int]]) -> float:

@@ -26,7 +26,7 @@ _EQUAL = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Metric:
     """A figure to compare.
 
     Attributes:
@@ -41,7 +41,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class FigureDifference:
+class MetricDifference:
     """One figure of two models.
 
     Attributes:
@@ -74,7 +74,7 @@ class FigureDifference:
         return direction(self.low or 0.0, self.high or 0.0, self.p_holm) if known else 0
 
 
-def compare_figures(numbers: Numbers, figures: Sequence[Figure], *, seed: int) -> tuple[FigureDifference, ...]:
+def compare_metrics(numbers: Numbers, figures: Sequence[Metric], *, seed: int) -> tuple[MetricDifference, ...]:
     """Compares two models; a figure that one of them does not have is left out.
 
     Args:
@@ -94,11 +94,11 @@ def compare_figures(numbers: Numbers, figures: Sequence[Figure], *, seed: int) -
         rows = sum(len(numbers[key][0]) for key in figure.strata)
         p = float((1 + as_far.sum()) / (1 + len(as_far)))
         low, high = _limits(figure, numbers, drawn, first - second)
-        found.append(FigureDifference(figure.name, rows, first, second, first - second, low, high, p))
+        found.append(MetricDifference(figure.name, rows, first, second, first - second, low, high, p))
     return tuple(replace(one, p_holm=p) for one, p in zip(found, holm(found), strict=True))
 
 
-def _limits(figure: Figure, numbers: Numbers, drawn: Floats, mean: float) -> tuple[float, float] | tuple[None, None]:
+def _limits(figure: Metric, numbers: Numbers, drawn: Floats, mean: float) -> tuple[float, float] | tuple[None, None]:
     """The ends of the interval: the resamples' percentiles, as wide as the rows of small strata ask."""
     low, high = limits(drawn)
     width = arm(lambda sums: _difference(figure, sums), {key: np.hstack(numbers[key]) for key in figure.strata})
@@ -110,7 +110,7 @@ def _limits(figure: Figure, numbers: Numbers, drawn: Floats, mean: float) -> tup
     return min(mean + (low - mean) * width / spread, mean), max(mean + (high - mean) * width / spread, mean)
 
 
-def _difference(figure: Figure, sums: Sums) -> Floats:
+def _difference(figure: Metric, sums: Sums) -> Floats:
     """A figure's difference from both models' sums side by side [draw, 2 * number]."""
     both = {key: np.split(each, 2, axis=1) for key, each in sums.items()}
     first, second = (figure.of({key: each[which] for key, each in both.items()}) for which in (0, 1))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
 from stepward.evaluation.stats.bootstrap import Z, percentiles, resampled_means, student_point
-from stepward.evaluation.stats.crossed import Chance, chance_of
+from stepward.evaluation.stats.crossed import MeanVariance, mean_variance
 
 Floats = NDArray[np.float64]
 
@@ -111,12 +111,12 @@ def paired_many(pairs: Sequence[Sides], *, seed: int) -> list[Paired]:
     means = np.stack([first.mean(axis=0) - second.mean(axis=0) for first, second in pairs], axis=1)
     differences = np.where(np.abs(means) <= _NOTHING, 0.0, means)
     lows, highs = percentiles(resampled_means(differences, seed), len(differences))
-    chances = [chance_of(sides) for sides in pairs]
+    chances = [mean_variance(sides) for sides in pairs]
     flipped = sign_flips(differences, seed=seed)
     return [_told(*one) for one in zip(differences.T, lows, highs, chances, flipped.tolist(), strict=True)]
 
 
-def _told(differences: Floats, low: float, high: float, chance: Chance, p: float) -> Paired:
+def _told(differences: Floats, low: float, high: float, chance: MeanVariance, p: float) -> Paired:
     """One pair, from its differences by problem, and their interval and p over problems alone."""
     mean = float(differences.mean())
     if chance.seeds and differences.any():
@@ -217,10 +217,10 @@ def needed_problems(differences: Floats) -> int | None:
         The number of problems; None where the mean is 0, for no number tells apart what does not differ, and where
         there is one problem, which says nothing of how they vary.
     """
-    return _needed(differences, chance_of([differences[None]]))
+    return _needed(differences, mean_variance([differences[None]]))
 
 
-def _needed(differences: Floats, chance: Chance) -> int | None:
+def _needed(differences: Floats, chance: MeanVariance) -> int | None:
     mean = float(differences.mean())
     if abs(mean) <= _NOTHING or chance.size < 2:
         return None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepward.evaluation.stats.bootstrap import FEW
-from stepward.evaluation.stats.crossed import chance_of
+from stepward.evaluation.stats.crossed import mean_variance
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -26,7 +26,7 @@ def interval(by_problem: Sequence[Floats]) -> tuple[float, float] | tuple[None, 
         by_problem: What each problem adds to each model's figure [seed][problem], from the functions below.
     """
     values = np.stack(by_problem)
-    arm, mean = chance_of([values]).arm, float(values.mean())
+    arm, mean = mean_variance([values]).arm, float(values.mean())
     if values.shape[1] < FEW or not arm:
         return None, None
     return max(0.0, mean - arm), min(1.0, mean + arm)

@@ -5,12 +5,12 @@ What follows the first wrong step was not judged, so those steps have no label h
 
 from typing import Any
 
-from stepward.formats.base import Choices, Fields, Format, NotWritable, extra_of, load_extra, need_texts
-from stepward.formats.branches import paths
-from stepward.formats.checks import text, texts, whole
+from stepward.formats.base import Fields, Format, UnsupportedRecord, WriteOptions, extra_of, load_extra, need_texts
+from stepward.formats.branches import iter_branches
+from stepward.formats.checks import integer, text, texts
 from stepward.formats.first_error import first_error, labels_from
 from stepward.records import LabelledSolution
-from stepward.rows import Row
+from stepward.rows import SourceRow
 
 NAME = "big-bench-mistake"
 
@@ -22,7 +22,7 @@ def matches(fields: Fields) -> bool:
     return all(name in fields for name in ("input", "steps", "mistake_index"))
 
 
-def read(row: Row) -> LabelledSolution:
+def read(row: SourceRow) -> LabelledSolution:
     """The row's solution, labelled up to its first error.
 
     `correct` is True where answer and target are the same text. Where they differ it is None: the source states no
@@ -30,7 +30,7 @@ def read(row: Row) -> LabelledSolution:
     """
     question, steps = text(row.fields, "input"), texts(row.fields, "steps")
     none = row.fields.get("mistake_index", 0) is None
-    labels = labels_from(None if none else whole(row.fields, "mistake_index"), len(steps), "mistake_index")
+    labels = labels_from(None if none else integer(row.fields, "mistake_index"), len(steps), "mistake_index")
     target = text(row.fields, "target")
     answer = None if row.fields.get("answer", "") is None else text(row.fields, "answer", empty=True)
     return LabelledSolution(
@@ -40,15 +40,15 @@ def read(row: Row) -> LabelledSolution:
     )  # fmt: skip
 
 
-def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
+def write(record: LabelledSolution, choices: WriteOptions) -> list[dict[str, Any]]:
     """A row a path, with the index of its first error."""
-    return [_row(path, choices) for path in paths(record)]
+    return [_row(path, choices) for path in iter_branches(record)]
 
 
-def _row(path: LabelledSolution, choices: Choices) -> dict[str, Any]:
+def _row(path: LabelledSolution, choices: WriteOptions) -> dict[str, Any]:
     need_texts(path, NAME)
     if path.reference is None:
-        raise NotWritable(f"no reference answer is stated, and {NAME} needs one (target)", "missing", "reference")
+        raise UnsupportedRecord(f"no reference answer is stated, and {NAME} needs one (target)", "missing", "reference")
     return {
         "input": path.question,
         "steps": list(path.steps),

@@ -6,10 +6,19 @@ taken as they are, empty ones too: the error steps are counted among all of them
 
 from typing import Any
 
-from stepward.formats.base import Choices, Fields, Format, NotWritable, dump_extra, every_label, load_extra, positive
+from stepward.formats.base import (
+    Fields,
+    Format,
+    UnsupportedRecord,
+    WriteOptions,
+    dump_extra,
+    every_label,
+    load_extra,
+    positive,
+)
 from stepward.formats.checks import items, text, texts
 from stepward.records import LabelledSolution
-from stepward.rows import Row, RowFault, kind
+from stepward.rows import InvalidRow, SourceRow, json_type
 
 NAME = "prmbench"
 
@@ -21,7 +30,7 @@ def matches(fields: Fields) -> bool:
     return _STEPS in fields and _ERRORS in fields
 
 
-def read(row: Row) -> LabelledSolution:
+def read(row: SourceRow) -> LabelledSolution:
     """The modified solution: 0 at its error steps, 1 at the others."""
     question = text(row.fields, _QUESTION)
     steps = texts(row.fields, _STEPS, empty=True)
@@ -35,11 +44,11 @@ def read(row: Row) -> LabelledSolution:
     )  # fmt: skip
 
 
-def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
+def write(record: LabelledSolution, choices: WriteOptions) -> list[dict[str, Any]]:
     """The record's row, for a record that was read from PRMBench."""
     extra = load_extra(record, NAME)
     if "original_process" not in extra:
-        raise NotWritable(
+        raise UnsupportedRecord(
             f"{NAME} rows hold a right solution beside the one with errors, and this record has no such",
             "mismatch",
             "extra",
@@ -58,18 +67,18 @@ def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
 
 
 def _errors(fields: dict[str, Any], steps: int) -> list[int]:
-    """The numbers of the error steps; RowFault where one is no step's."""
+    """The numbers of the error steps; InvalidRow where one is no step's."""
     errors = items(fields, _ERRORS)
     for index, number in enumerate(errors):
         field = f"{_ERRORS}[{index}]"
         if not isinstance(number, int) or isinstance(number, bool):
-            raise RowFault(field, f"expected a whole number, found {kind(number)}", "wrong_type")
+            raise InvalidRow(field, f"expected a whole number, found {json_type(number)}", "wrong_type")
         if number > steps:
-            raise RowFault(
+            raise InvalidRow(
                 field, f"{number} points past the end of the {steps} steps; expected 1 to {steps}", "bad_value"
             )
         if number < 1:
-            raise RowFault(field, f"{number} is no step; expected 1 to {steps}, counted from 1", "bad_value")
+            raise InvalidRow(field, f"{number} is no step; expected 1 to {steps}, counted from 1", "bad_value")
     return errors
 
 

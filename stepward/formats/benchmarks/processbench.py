@@ -5,12 +5,12 @@ What follows the first wrong step was not judged, so those steps have no label h
 
 from typing import Any
 
-from stepward.formats.base import Choices, Fields, Format, NotWritable, extra_of, load_extra, need_texts
-from stepward.formats.branches import paths
-from stepward.formats.checks import text, texts, truth, whole
+from stepward.formats.base import Fields, Format, UnsupportedRecord, WriteOptions, extra_of, load_extra, need_texts
+from stepward.formats.branches import iter_branches
+from stepward.formats.checks import boolean, integer, text, texts
 from stepward.formats.first_error import first_error, labels_from
 from stepward.records import LabelledSolution
-from stepward.rows import Row
+from stepward.rows import SourceRow
 
 NAME = "processbench"
 NO_ERROR = -1
@@ -23,27 +23,27 @@ def matches(fields: Fields) -> bool:
     return all(name in fields for name in ("problem", "steps", "final_answer_correct", "label"))
 
 
-def read(row: Row) -> LabelledSolution:
+def read(row: SourceRow) -> LabelledSolution:
     """The row's solution, labelled up to its first error."""
     question, steps = text(row.fields, "problem"), texts(row.fields, "steps")
-    label = whole(row.fields, "label")
+    label = integer(row.fields, "label")
     labels = labels_from(None if label == NO_ERROR else label, len(steps), "label")
     return LabelledSolution(
         question, steps, labels,
-        correct=truth(row.fields, "final_answer_correct"), generator=text(row.fields, "generator", empty=True),
+        correct=boolean(row.fields, "final_answer_correct"), generator=text(row.fields, "generator", empty=True),
         source=NAME, extra=extra_of(row.fields, _FIELDS),
     )  # fmt: skip
 
 
-def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
+def write(record: LabelledSolution, choices: WriteOptions) -> list[dict[str, Any]]:
     """A row a path, with the index of its first error."""
-    return [_row(path, choices) for path in paths(record)]
+    return [_row(path, choices) for path in iter_branches(record)]
 
 
-def _row(path: LabelledSolution, choices: Choices) -> dict[str, Any]:
+def _row(path: LabelledSolution, choices: WriteOptions) -> dict[str, Any]:
     need_texts(path, NAME)
     if path.correct is None:
-        raise NotWritable(
+        raise UnsupportedRecord(
             "whether the final answer is right is not stated; grade the solutions first", "missing", "correct"
         )
     error = first_error(path, choices, NAME)

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from stepward.formats.base import Choices, Fields, Format, every_label, extra_of, load_extra, need_texts
-from stepward.formats.branches import paths
-from stepward.formats.checks import same_count, shares, text, texts
+from stepward.formats.base import Fields, Format, WriteOptions, every_label, extra_of, load_extra, need_texts
+from stepward.formats.branches import iter_branches
+from stepward.formats.checks import probabilities, same_count, text, texts
 from stepward.records import LabelledSolution
-from stepward.rows import Row
+from stepward.rows import SourceRow
 
 NAME = "scan"
 
@@ -18,10 +18,10 @@ def matches(fields: Fields) -> bool:
     return all(name in fields for name in _FIELDS)
 
 
-def read(row: Row) -> LabelledSolution:
+def read(row: SourceRow) -> LabelledSolution:
     """The row's solution, with a soft label a step."""
     question, steps = text(row.fields, "question"), texts(row.fields, "steps")
-    labels = shares(row.fields, "scores")
+    labels = probabilities(row.fields, "scores")
     same_count(len(steps), len(labels), "scores")
     return LabelledSolution(
         question, steps, labels,
@@ -29,12 +29,12 @@ def read(row: Row) -> LabelledSolution:
     )  # fmt: skip
 
 
-def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
+def write(record: LabelledSolution, choices: WriteOptions) -> list[dict[str, Any]]:
     """A row a path."""
-    return [_row(path, choices) for path in paths(record)]
+    return [_row(path, choices) for path in iter_branches(record)]
 
 
-def _row(path: LabelledSolution, choices: Choices) -> dict[str, Any]:
+def _row(path: LabelledSolution, choices: WriteOptions) -> dict[str, Any]:
     need_texts(path, NAME)
     return {
         "question": path.question,

@@ -7,11 +7,11 @@ space, to the next mark: a dialogue that quotes a mark is cut there too, and com
 import re
 from typing import Any
 
-from stepward.formats.base import Choices, Fields, Format, NotWritable, dump_extra, load_extra
-from stepward.formats.chat import ASSISTANT, USER, Turns, as_chat, differing, parted, shared
+from stepward.formats.base import Fields, Format, UnsupportedRecord, WriteOptions, dump_extra, load_extra
+from stepward.formats.chat import ASSISTANT, USER, Turns, as_chat, differing, shared, split_system
 from stepward.formats.checks import text
 from stepward.records import Message, Preference, preference_id
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 NAME = "hh-rlhf"
 
@@ -28,19 +28,19 @@ def matches(fields: Fields) -> bool:
     return "prompt" not in fields and all(str(fields.get(name, "")).startswith(STARTS) for name in _FIELDS)
 
 
-def read(row: Row) -> Preference:
+def read(row: SourceRow) -> Preference:
     """The row's preference: the shared turns as its prompt, the others as chosen and rejected."""
     texts = {name: text(row.fields, name) for name in _FIELDS}
     for name, value in texts.items():
         if not value.startswith(STARTS):
-            raise RowFault(
+            raise InvalidRow(
                 name, f"starts with {value[:20]!r}; expected a dialogue that starts with '\\n\\nHuman:'", "bad_value"
             )
     chosen, rejected = (_turns(value) for value in texts.values())
     differing(chosen, rejected)
     count = shared(chosen, rejected)
     if count == 0:
-        raise RowFault("rejected", "shares no turn with chosen; expected two answers to one dialogue", "mismatch")
+        raise InvalidRow("rejected", "shares no turn with chosen; expected two answers to one dialogue", "mismatch")
     # A dialogue with a space behind each mark needs no more than its turns to be written again.
     parts = zip(texts.items(), (chosen, rejected), strict=True)
     unusual = {name: value for (name, value), said in parts if dialogue(said) != value}
@@ -52,11 +52,11 @@ def read(row: Row) -> Preference:
     )  # fmt: skip
 
 
-def write(preference: Preference, choices: Choices) -> list[dict[str, Any]]:
+def write(preference: Preference, choices: WriteOptions) -> list[dict[str, Any]]:
     """The preference's row; the margin is lost."""
-    whole = parted(as_chat(preference))
+    whole = split_system(as_chat(preference))
     if not whole.prompt:
-        raise NotWritable(
+        raise UnsupportedRecord(
             f"chosen and rejected share no turn, and {NAME} holds answers to one dialogue", "mismatch", "rejected"
         )
     row = load_extra(preference, NAME)
@@ -65,7 +65,7 @@ def write(preference: Preference, choices: Choices) -> list[dict[str, Any]]:
         if name not in row or _turns(row[name]) != said:
             row[name] = dialogue(said)
             if _turns(row[name]) != said:
-                raise NotWritable(
+                raise UnsupportedRecord(
                     f"a turn holds a mark of {NAME} itself, '\\n\\nHuman:' or '\\n\\nAssistant:'",
                     "bad_value",
                     "messages",
@@ -85,11 +85,11 @@ def dialogue(said: Turns) -> str:
     """The turns as one text.
 
     Raises:
-        NotWritable: A turn's role is neither user nor assistant.
+        UnsupportedRecord: A turn's role is neither user nor assistant.
     """
     unknown = next((one.role for one in said if one.role not in _SPEAKERS), None)
     if unknown is not None:
-        raise NotWritable(
+        raise UnsupportedRecord(
             f"{NAME} knows Human and Assistant alone, and a turn is of role {unknown!r}", "unknown_name", "role"
         )
     return "".join(f"\n\n{_SPEAKERS[one.role]}: {one.content}" for one in said)

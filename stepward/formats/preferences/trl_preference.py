@@ -5,10 +5,10 @@ Without a prompt, chosen and rejected start with the same text or turns; they ar
 
 from typing import Any
 
-from stepward.formats.base import Choices, Fields, Format, dump_extra, load_extra
+from stepward.formats.base import Fields, Format, WriteOptions, dump_extra, load_extra
 from stepward.formats.chat import PLAIN, Turns, as_chat, as_text, differing, is_plain, turns
 from stepward.records import Message, Preference, preference_id
-from stepward.rows import Row, RowFault, kind
+from stepward.rows import InvalidRow, SourceRow, json_type
 
 NAME = "trl-preference"
 LARGEST_MARGIN = 2**53
@@ -23,18 +23,18 @@ def matches(fields: Fields) -> bool:
     return all(isinstance(one, str) for one in pair) or all(isinstance(one, list) for one in pair)
 
 
-def read(row: Row) -> Preference:
+def read(row: SourceRow) -> Preference:
     """The row's preference, as text or as chat, whichever it is."""
     fields = row.fields
     chosen, rejected = _said(fields, "chosen"), _said(fields, "rejected")
     if is_plain(chosen) != is_plain(rejected):
-        raise RowFault("rejected", "text or chat, but chosen is the other; expected both alike", "mismatch")
+        raise InvalidRow("rejected", "text or chat, but chosen is the other; expected both alike", "mismatch")
     differing(chosen, rejected)
     # A first turn that stands in `prompt` once more (as in ultrafeedback_binarized) is no second prompt.
     stands_twice = isinstance(fields.get("prompt"), str) and _starts(fields["prompt"], chosen, rejected)
     prompt = () if stands_twice or fields.get("prompt") is None else _said(fields, "prompt")
     if prompt and is_plain(prompt) != is_plain(chosen):
-        raise RowFault("prompt", "text or chat, but chosen is the other; expected all alike", "mismatch")
+        raise InvalidRow("prompt", "text or chat, but chosen is the other; expected all alike", "mismatch")
     kept = {
         name: value
         for name, value in fields.items()
@@ -46,7 +46,7 @@ def read(row: Row) -> Preference:
     )  # fmt: skip
 
 
-def write(preference: Preference, choices: Choices) -> list[dict[str, Any]]:
+def write(preference: Preference, choices: WriteOptions) -> list[dict[str, Any]]:
     """The preference's row, as chat, as text, or as it is (`choices.chat`)."""
     if choices.chat is not None:
         preference = as_chat(preference) if choices.chat else as_text(preference)
@@ -63,13 +63,13 @@ def write(preference: Preference, choices: Choices) -> list[dict[str, Any]]:
 def _said(fields: dict[str, Any], name: str) -> Turns:
     """The field's text or messages."""
     if name not in fields:
-        raise RowFault(name, f"missing; found {', '.join(fields) or 'no fields'}", "missing")
+        raise InvalidRow(name, f"missing; found {', '.join(fields) or 'no fields'}", "missing")
     value = fields[name]
     if isinstance(value, str):
         return (Message(PLAIN, value),)
     if isinstance(value, list):
         return turns(value, name, "role", "content")
-    raise RowFault(name, f"expected text or a list of messages, found {kind(value)}", "wrong_type")
+    raise InvalidRow(name, f"expected text or a list of messages, found {json_type(value)}", "wrong_type")
 
 
 def _starts(prompt: str, chosen: Turns, rejected: Turns) -> bool:
@@ -82,9 +82,9 @@ def _margin(value: Any) -> float | None:
     if value is None:
         return None
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise RowFault("margin", f"expected a number, found {kind(value)}", "wrong_type")
+        raise InvalidRow("margin", f"expected a number, found {json_type(value)}", "wrong_type")
     if isinstance(value, int) and abs(value) > LARGEST_MARGIN:
-        raise RowFault("margin", "a whole number that no float holds exactly; expected a smaller one", "bad_value")
+        raise InvalidRow("margin", "a whole number that no float holds exactly; expected a smaller one", "bad_value")
     return float(value)
 
 

@@ -9,12 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepward import steps
 from stepward.answer_extraction import extract_answer
-from stepward.formats.base import Choices, Fields, Format, NotWritable, decided, dump_extra, load_extra, positive
-from stepward.formats.checks import text, truth
-from stepward.records import LabelledSolution
-from stepward.rows import BadRows, Row, RowFault, kind, read_rows
+from stepward.formats.base import (
+    Fields,
+    Format,
+    UnsupportedRecord,
+    WriteOptions,
+    dump_extra,
+    load_extra,
+    positive,
+    resolve_neutral,
+)
+from stepward.formats.checks import boolean, text
+from stepward.records import LabelledSolution, join_steps, split_steps
+from stepward.rows import ErrorCollector, InvalidRow, SourceRow, json_type, read_rows
 
 NAME = "gsm8k-solutions"
 
@@ -51,19 +59,19 @@ def read_published_rows(path: Path) -> list[PublishedRow]:
             `ground_truth`, no solutions, a question that stands twice.
     """
     path = Path(path)
-    bad = BadRows(path)
+    bad = ErrorCollector(path)
     rows: list[PublishedRow] = []
     first: dict[str, int] = {}
     for row in read_rows(path, bad):
         try:
             published = _published(row)
             if first.setdefault(published.question, row.number) != row.number:
-                raise RowFault("question", f"the same as row {first[published.question]}'s; keep one", "duplicate")
-        except RowFault as fault:
-            bad.add(row.number, fault.field, fault.reason, fault.code)
+                raise InvalidRow("question", f"the same as row {first[published.question]}'s; keep one", "duplicate")
+        except InvalidRow as fault:
+            bad.record(row.number, fault.field, fault.reason, fault.code)
         else:
             rows.append(published)
-    bad.refuse()
+    bad.raise_if_any()
     return rows
 
 
@@ -84,12 +92,12 @@ def matches(fields: Fields) -> bool:
     return all(name in fields for name in _NOT_GENERATORS) and any(graded)
 
 
-def read(row: Row) -> LabelledSolution:
+def read(row: SourceRow) -> LabelledSolution:
     """The row's solutions, a branch each, whose last step has the published grade for a label."""
     question = text(row.fields, "question")
     reference = _reference(row.fields)
     written = _solutions(row.fields)
-    branches = [steps.split(one.text) for one in written]
+    branches = [split_steps(one.text) for one in written]
     texts = {one.generator: one.text for one, branch in zip(written, branches, strict=True) if _unusual(one, branch)}
     extra = {
         "ground_truth": row.fields["ground_truth"],
@@ -104,35 +112,35 @@ def read(row: Row) -> LabelledSolution:
     )  # fmt: skip
 
 
-def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
+def write(record: LabelledSolution, choices: WriteOptions) -> list[dict[str, Any]]:
     """The record's row, for a record that was read from such a row."""
     extra = load_extra(record, NAME)
     names = extra.get("generators", [])
     branches = _branches(record)
     if not names or len(names) != len(branches):
-        raise NotWritable(
+        raise UnsupportedRecord(
             f"{NAME} rows hold the solutions of several generators by name, and this record has no such",
             "mismatch",
             "extra",
         )
-    labels = decided(record, choices)
+    labels = resolve_neutral(record, choices)
     row = {"question": record.question, "ground_truth": extra["ground_truth"]}
     for name, branch in zip(names, branches, strict=True):
         label = labels[branch[-1]]
         if label is None:
-            raise NotWritable(
+            raise UnsupportedRecord(
                 f"the last step of {name}'s solution has no label, and {NAME} needs its grade there",
                 "missing",
                 "labels",
             )
         written = tuple(record.steps[index] for index in branch)
         stated = extra.get("texts", {}).get(name, "")
-        solution = stated if steps.split(stated) == written else steps.join(written)
+        solution = stated if split_steps(stated) == written else join_steps(written)
         row[name] = {"is_correct": positive(label, choices, NAME), "solution": solution}
     return [row]
 
 
-def _published(row: Row) -> PublishedRow:
+def _published(row: SourceRow) -> PublishedRow:
     question = text(row.fields, "question").strip()
     reference = _reference(row.fields)
     solutions = _solutions(row.fields)
@@ -143,30 +151,30 @@ def _published(row: Row) -> PublishedRow:
 def _reference(fields: dict[str, Any]) -> str:
     reference = extract_answer(text(fields, "ground_truth"), "a_line")
     if reference is None:
-        raise RowFault("ground_truth", "no reference answer; expected a line 'A: <answer>'", "missing")
+        raise InvalidRow("ground_truth", "no reference answer; expected a line 'A: <answer>'", "missing")
     return reference
 
 
 def _solutions(fields: dict[str, Any]) -> list[PublishedSolution]:
     names = [name for name in fields if name not in _NOT_GENERATORS]
     if not names:
-        raise RowFault("", "no solutions; expected a field a model, such as 6b_finetuning", "missing")
+        raise InvalidRow("", "no solutions; expected a field a model, such as 6b_finetuning", "missing")
     return [_solution(name, fields[name]) for name in names]
 
 
 def _solution(name: str, value: Any) -> PublishedSolution:
     if not isinstance(value, dict) or value.keys() - {"is_correct", "solution"}:
-        found = ", ".join(value) if isinstance(value, dict) else kind(value)
-        raise RowFault(name, f"expected an object with is_correct and solution, found {found}", "wrong_type")
+        found = ", ".join(value) if isinstance(value, dict) else json_type(value)
+        raise InvalidRow(name, f"expected an object with is_correct and solution, found {found}", "wrong_type")
     try:
-        return PublishedSolution(name, text(value, "solution"), truth(value, "is_correct"))
-    except RowFault as fault:
-        raise RowFault(f"{name}.{fault.field}", fault.reason, fault.code) from None
+        return PublishedSolution(name, text(value, "solution"), boolean(value, "is_correct"))
+    except InvalidRow as fault:
+        raise InvalidRow(f"{name}.{fault.field}", fault.reason, fault.code) from None
 
 
 def _unusual(solution: PublishedSolution, branch: tuple[str, ...]) -> bool:
     """Whether the steps alone don't tell the text: empty lines, white space at a line's end."""
-    return steps.join(branch) != solution.text
+    return join_steps(branch) != solution.text
 
 
 def _labels(written: list[PublishedSolution], branches: list[tuple[str, ...]]) -> tuple[float | None, ...]:

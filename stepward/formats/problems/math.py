@@ -6,10 +6,10 @@ A problem holds the reference answer alone, so the worked solution is lost.
 from typing import Any
 
 from stepward.answer_extraction import extract_answer
-from stepward.formats.base import Choices, Fields, Format
+from stepward.formats.base import Fields, Format, WriteOptions
 from stepward.formats.checks import optional_text, text
 from stepward.records import Problem, question_id
-from stepward.rows import Row, RowFault, kind
+from stepward.rows import InvalidRow, SourceRow, json_type
 
 NAME = "math"
 
@@ -22,7 +22,7 @@ def matches(fields: Fields) -> bool:
     return "problem" in fields and any(isinstance(fields.get(name), str) for name in (*_BARE, "solution"))
 
 
-def read(row: Row) -> Problem:
+def read(row: SourceRow) -> Problem:
     """The row's problem; its id is `unique_id` where there is one, its subject `subject` or `type`."""
     question = text(row.fields, "problem")
     own = optional_text(row.fields, "unique_id")
@@ -31,7 +31,7 @@ def read(row: Row) -> Problem:
     return Problem(own or question_id(question), question, _reference(row.fields), level, NAME, subject or None)
 
 
-def write(problem: Problem, choices: Choices) -> list[dict[str, Any]]:
+def write(problem: Problem, choices: WriteOptions) -> list[dict[str, Any]]:
     """The problem's row: the reference as `final_answer`, and what else is known."""
     own = None if problem.id == question_id(problem.question) else problem.id
     more = {"level": problem.level, "subject": problem.subject, "unique_id": own}
@@ -50,7 +50,7 @@ def _reference(fields: dict[str, Any]) -> str:
         return text(fields, bare)
     reference = extract_answer(text(fields, "solution"), "boxed")
     if reference is None:
-        raise RowFault("solution", "no reference answer; expected it in a \\boxed{}", "missing")
+        raise InvalidRow("solution", "no reference answer; expected it in a \\boxed{}", "missing")
     return reference
 
 
@@ -63,9 +63,9 @@ def _level(value: Any) -> int | None:
     digits = value.removeprefix(_LEVEL) if isinstance(value, str) else ""
     # A level is a digit in MATH; three of them keep a text of digits from becoming a number without an end.
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 3):
-        raise RowFault(
+        raise InvalidRow(
             "level",
-            f'expected a whole number below 1,000 or "{_LEVEL}3", found {kind(value)} {value!r:.40}',
+            f'expected a whole number below 1,000 or "{_LEVEL}3", found {json_type(value)} {value!r:.40}',
             "bad_value",
         )
     return int(digits)

@@ -6,12 +6,12 @@ without one. Both are read: there must be as many values as steps.
 
 from typing import Any
 
-from stepward.formats.base import Choices, Fields, Format, dump_extra, every_label, extra_of, load_extra
-from stepward.formats.branches import paths
-from stepward.formats.checks import same_count, shares, text
-from stepward.formats.step_labels.math_shepherd import join_steps, lay_out, part_steps, tagged_parts
+from stepward.formats.base import Fields, Format, WriteOptions, dump_extra, every_label, extra_of, load_extra
+from stepward.formats.branches import iter_branches
+from stepward.formats.checks import probabilities, same_count, text
+from stepward.formats.step_labels.math_shepherd import join_steps, render, split_steps, tagged_parts
 from stepward.records import LabelledSolution
-from stepward.rows import Row
+from stepward.rows import SourceRow
 
 NAME = "er-prm"
 
@@ -21,10 +21,10 @@ def matches(fields: Fields) -> bool:
     return isinstance(fields.get("text"), str) and isinstance(fields.get("value"), list)
 
 
-def read(row: Row) -> LabelledSolution:
+def read(row: SourceRow) -> LabelledSolution:
     """The row's solution, with a soft label a step."""
-    tagged, labels = text(row.fields, "text"), shares(row.fields, "value")
-    question, steps = part_steps(tagged_parts(tagged), "text")
+    tagged, labels = text(row.fields, "text"), probabilities(row.fields, "value")
+    question, steps = split_steps(tagged_parts(tagged), "text")
     same_count(len(steps), len(labels), "value")
     extra = extra_of(row.fields, ("text", "value"))
     if join_steps(question, steps) != tagged:
@@ -32,14 +32,14 @@ def read(row: Row) -> LabelledSolution:
     return LabelledSolution(question, steps, labels, source=NAME, extra=extra)
 
 
-def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
+def write(record: LabelledSolution, choices: WriteOptions) -> list[dict[str, Any]]:
     """A row a path, a tag after each step."""
-    return [_row(path, choices) for path in paths(record)]
+    return [_row(path, choices) for path in iter_branches(record)]
 
 
-def _row(path: LabelledSolution, choices: Choices) -> dict[str, Any]:
+def _row(path: LabelledSolution, choices: WriteOptions) -> dict[str, Any]:
     extra = load_extra(path, NAME)
-    tagged = lay_out(path, extra.pop("text", None))
+    tagged = render(path, extra.pop("text", None))
     return {"text": tagged, "value": every_label(path, choices, NAME), **extra}
 
 

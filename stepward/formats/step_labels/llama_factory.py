@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from stepward.formats.base import Choices, Fields, Format, NotWritable, extra_of, load_extra
-from stepward.formats.chat import ASSISTANT, USER, Turns, as_chat, differing, parted, turn, turns
+from stepward.formats.base import Fields, Format, UnsupportedRecord, WriteOptions, extra_of, load_extra
+from stepward.formats.chat import ASSISTANT, USER, Turns, as_chat, differing, split_system, turn, turns
 from stepward.records import Message, Preference, preference_id
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 NAME = "llama-factory-preference"
 
@@ -21,11 +21,11 @@ def matches(fields: Fields) -> bool:
     )
 
 
-def read(row: Row) -> Preference:
+def read(row: SourceRow) -> Preference:
     """The row's preference, as a dialogue."""
     missing = next((name for name in _FIELDS if name not in row.fields), None)
     if missing is not None:
-        raise RowFault(missing, f"missing; found {', '.join(row.fields) or 'no fields'}", "missing")
+        raise InvalidRow(missing, f"missing; found {', '.join(row.fields) or 'no fields'}", "missing")
     prompt = _named(turns(row.fields["conversations"], "conversations", "from", "value"), "conversations[{}]")
     chosen, rejected = (
         _named((turn(row.fields[name], name, "from", "value"),), name) for name in ("chosen", "rejected")
@@ -37,13 +37,13 @@ def read(row: Row) -> Preference:
     )  # fmt: skip
 
 
-def write(preference: Preference, choices: Choices) -> list[dict[str, Any]]:
+def write(preference: Preference, choices: WriteOptions) -> list[dict[str, Any]]:
     """The preference's row; the margin is lost."""
-    whole = parted(as_chat(preference))
+    whole = split_system(as_chat(preference))
     if not whole.prompt:
-        raise NotWritable(f"chosen and rejected share no turn, and {NAME} needs a prompt", "mismatch", "rejected")
+        raise UnsupportedRecord(f"chosen and rejected share no turn, and {NAME} needs a prompt", "mismatch", "rejected")
     if len(whole.chosen) != 1 or len(whole.rejected) != 1:
-        raise NotWritable(f"an answer has several turns, and {NAME} holds one of each", "not_writable", "chosen")
+        raise UnsupportedRecord(f"an answer has several turns, and {NAME} holds one of each", "not_writable", "chosen")
     return [
         {
             "conversations": [_message(one) for one in whole.prompt],
@@ -57,7 +57,7 @@ def write(preference: Preference, choices: Choices) -> list[dict[str, Any]]:
 def _named(said: Turns, field: str) -> Turns:
     for index, one in enumerate(said):
         if one.role not in _ROLES:
-            raise RowFault(
+            raise InvalidRow(
                 f"{field.format(index)}.from", f"{one.role!r} is none of {', '.join(_ROLES)}", "unknown_name"
             )
     return tuple(Message(_ROLES[one.role], one.content) for one in said)
@@ -65,7 +65,7 @@ def _named(said: Turns, field: str) -> Turns:
 
 def _message(one: Message) -> dict[str, str]:
     if one.role not in _SPEAKERS:
-        raise NotWritable(
+        raise UnsupportedRecord(
             f"{NAME} knows no role {one.role!r}; expected one of {', '.join(_SPEAKERS)}", "unknown_name", "role"
         )
     return {"from": _SPEAKERS[one.role], "value": one.content}

@@ -9,10 +9,10 @@ is not two line breaks in front.
 
 from typing import Any
 
-from stepward.formats.base import Choices, Fields, Format, dump_extra, every_label, load_extra
-from stepward.formats.checks import exactly, inside, items, optional_text, share, text
+from stepward.formats.base import Fields, Format, WriteOptions, dump_extra, every_label, load_extra
+from stepward.formats.checks import exactly, inside, items, optional_text, probability, text
 from stepward.records import LabelledSolution
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 FLAT = "omegaprm"
 TREE = "omegaprm-tree"
@@ -28,7 +28,7 @@ def matches(fields: Fields) -> bool:
     )
 
 
-def read(row: Row) -> LabelledSolution:
+def read(row: SourceRow) -> LabelledSolution:
     """The row's tree of steps; a label is a prefix's `mc_value`."""
     question = text(row.fields, "question")
     prefixes: list[str] = []
@@ -38,7 +38,7 @@ def read(row: Row) -> LabelledSolution:
         entry = exactly(value, ("solution_prefix", "mc_value"), where)
         with inside(where):
             prefixes.append(text(entry, "solution_prefix"))
-            labels.append(share(entry["mc_value"], "mc_value"))
+            labels.append(probability(entry["mc_value"], "mc_value"))
     own = {}
     if prefixes[:1] == [question]:
         own["mc_value"] = labels[0]
@@ -48,19 +48,19 @@ def read(row: Row) -> LabelledSolution:
     steps = [step.strip() for step in added]
     if "" in steps:
         at = steps.index("") + len(own)
-        raise RowFault(
+        raise InvalidRow(
             f"reasoning_steps[{at}].solution_prefix", "adds only white space; expected a step's text", "bad_value"
         )
     spaces = {str(index): _space(step) for index, step in enumerate(added) if _space(step) != _SPACE}
     return tree_record(row, FLAT, steps, labels, parents, own | ({"spaces": spaces} if spaces else {}))
 
 
-def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
+def write(record: LabelledSolution, choices: WriteOptions) -> list[dict[str, Any]]:
     """One row: each step's prefix, the question and all."""
     labels, kept = every_label(record, choices, FLAT), tree_extra(record)
     value, spaces = kept.get("mc_value"), kept.get("spaces", {})
     prefixes: list[str] = []
-    for index, (step, up) in enumerate(zip(record.steps, ups(record), strict=True)):
+    for index, (step, up) in enumerate(zip(record.steps, parent_indices(record), strict=True)):
         front, back = spaces.get(str(index), _SPACE)
         prefixes.append(f"{record.question if up < 0 else prefixes[up]}{front}{step}{back}")
     entries = [{"solution_prefix": prefix, "mc_value": label} for prefix, label in zip(prefixes, labels, strict=True)]
@@ -70,7 +70,7 @@ def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
 
 
 def tree_record(
-    row: Row, name: str, steps: list[str], labels: list[float], parents: list[int], own: dict[str, Any]
+    row: SourceRow, name: str, steps: list[str], labels: list[float], parents: list[int], own: dict[str, Any]
 ) -> LabelledSolution:
     """The record of either shape; `own` is what goes to `extra` besides the row's other fields."""
     texts = tuple(steps)
@@ -97,7 +97,7 @@ def tree_row(record: LabelledSolution, steps: Any, rest: dict[str, Any]) -> dict
     return {"question": record.question, **answer, "reasoning_steps": steps, **number, **rest, **answer}
 
 
-def ups(record: LabelledSolution) -> tuple[int, ...]:
+def parent_indices(record: LabelledSolution) -> tuple[int, ...]:
     """Each step's parent, also where the record doesn't branch."""
     return record.parents or tuple(range(-1, len(record.steps) - 1))
 
@@ -116,7 +116,7 @@ def _parents(question: str, prefixes: list[str], first: int) -> list[int]:
     for index, prefix in enumerate(prefixes):
         if not prefix.startswith(question) or prefix == question:
             where = f"reasoning_steps[{index + first}].solution_prefix"
-            raise RowFault(
+            raise InvalidRow(
                 where, "expected the question, and a step after it; the question alone may come first", "bad_value"
             )
         if prefix in last:

@@ -5,11 +5,11 @@ The root holds the question and a value of its own. Trees may be deep, so nothin
 
 from typing import Any
 
-from stepward.formats.base import Choices, Fields, Format, NotWritable, every_label
-from stepward.formats.checks import exactly, inside, items, share, text
-from stepward.formats.step_labels.omegaprm import FLAT, TREE, tree_extra, tree_record, tree_row, ups
+from stepward.formats.base import Fields, Format, UnsupportedRecord, WriteOptions, every_label
+from stepward.formats.checks import exactly, inside, items, probability, text
+from stepward.formats.step_labels.omegaprm import FLAT, TREE, parent_indices, tree_extra, tree_record, tree_row
 from stepward.records import LabelledSolution
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 DEEPEST = 120
 """Steps that may follow one another: JSON is written to 254 levels at most, and each step takes two."""
@@ -23,14 +23,14 @@ def matches(fields: Fields) -> bool:
     return isinstance(tree, dict) and "children" in tree
 
 
-def read(row: Row) -> LabelledSolution:
+def read(row: SourceRow) -> LabelledSolution:
     """The row's tree, each step before those that follow it; a label is a node's `mc_value`."""
     question = text(row.fields, "question")
     root = exactly(row.fields.get("reasoning_steps"), _NODE, "reasoning_steps")
     with inside("reasoning_steps"):
         if text(root, "text") != question:
-            raise RowFault("text", "differs from the question; expected the question in the root", "mismatch")
-        own = {} if root["mc_value"] is None else {"mc_value": share(root["mc_value"], "mc_value")}
+            raise InvalidRow("text", "differs from the question; expected the question in the root", "mismatch")
+        own = {} if root["mc_value"] is None else {"mc_value": probability(root["mc_value"], "mc_value")}
         pending = [(child, -1) for child in reversed(items(root, "children"))]
     steps: list[str] = []
     labels: list[float] = []
@@ -43,24 +43,24 @@ def read(row: Row) -> LabelledSolution:
         node = exactly(value, _NODE, where)
         with inside(where):
             steps.append(text(node, "text"))
-            labels.append(share(node["mc_value"], "mc_value"))
+            labels.append(probability(node["mc_value"], "mc_value"))
             pending += [(child, at) for child in reversed(items(node, "children"))]
         parents.append(parent)
     return tree_record(row, TREE, steps, labels, parents, own)
 
 
-def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
+def write(record: LabelledSolution, choices: WriteOptions) -> list[dict[str, Any]]:
     """One row: the steps nested, the question in the root."""
     labels, kept = every_label(record, choices, TREE), tree_extra(record)
     root: dict[str, Any] = {"text": record.question, "mc_value": kept.get("mc_value"), "children": []}
     nodes: list[dict[str, Any]] = []
     depths: list[int] = []
-    for step, label, up in zip(record.steps, labels, ups(record), strict=True):
+    for step, label, up in zip(record.steps, labels, parent_indices(record), strict=True):
         nodes.append({"text": step, "mc_value": label, "children": []})
         depths.append(1 if up < 0 else depths[up] + 1)
         (root if up < 0 else nodes[up])["children"].append(nodes[-1])
     if max(depths, default=0) > DEEPEST:
-        raise NotWritable(
+        raise UnsupportedRecord(
             f"{max(depths)} steps follow one another, and {TREE} nests {DEEPEST} at most; write {FLAT}",
             "too_large",
             "steps",

@@ -10,10 +10,10 @@ what was generated before) is kept in `extra` as the row without its texts, and 
 
 from typing import Any
 
-from stepward.formats.base import Choices, Fields, Format, NotWritable, dump_extra, load_extra, positive
+from stepward.formats.base import Fields, Format, UnsupportedRecord, WriteOptions, dump_extra, load_extra, positive
 from stepward.formats.checks import an_object, inside, items, optional_text, text
 from stepward.records import LabelledSolution
-from stepward.rows import Row, RowFault, kind
+from stepward.rows import InvalidRow, SourceRow, json_type
 
 NAME = "prm800k"
 
@@ -21,7 +21,7 @@ Said = tuple[float | None, bool]
 """A step's label, and whether it is neutral."""
 
 
-def rating_of(said: Said, choices: Choices) -> int | None:
+def rating_of(said: Said, choices: WriteOptions) -> int | None:
     """The rating of a label: 1, 0 (neutral), -1, or None for no label."""
     label, neutral = said
     if neutral:
@@ -31,11 +31,11 @@ def rating_of(said: Said, choices: Choices) -> int | None:
     return 1 if positive(label, choices, NAME) else -1
 
 
-def new_row(record: LabelledSolution, choices: Choices) -> dict[str, Any]:
+def new_row(record: LabelledSolution, choices: WriteOptions) -> dict[str, Any]:
     """A row whose labeller, time and ids are null, as nothing is known of them.
 
     Raises:
-        NotWritable: It branches anywhere but along one trunk, or a labelled step follows the first wrong one.
+        UnsupportedRecord: It branches anywhere but along one trunk, or a labelled step follows the first wrong one.
     """
     trunk = _trunk(record)
     ratings = [rating_of((label, index in record.neutral), choices) for index, label in enumerate(record.labels)]
@@ -65,7 +65,7 @@ def new_row(record: LabelledSolution, choices: Choices) -> dict[str, Any]:
 def _refuse_rest(record: LabelledSolution, nodes: list[int]) -> None:
     for node in nodes:
         if record.parents or record.labels[node] is not None or node in record.neutral:
-            raise NotWritable(
+            raise UnsupportedRecord(
                 f"step {node + 1} follows the first wrong one, and {NAME} holds no such steps with labels or "
                 "alternatives: take away its label, or the step",
                 "conflict",
@@ -85,7 +85,7 @@ def _trunk(record: LabelledSolution) -> list[tuple[list[int], int | None]]:
         nodes = following[before]
         followed = [node for node in nodes if node in following]
         if len(followed) > 1:
-            raise NotWritable(
+            raise UnsupportedRecord(
                 f"it branches at step {nodes[0] + 1}, and {NAME} goes on from one alternative alone",
                 "not_writable",
                 "parents",
@@ -108,7 +108,7 @@ def matches(fields: Fields) -> bool:
     return isinstance(label, dict) and "steps" in label and isinstance(question, dict) and "problem" in question
 
 
-def read(row: Row) -> LabelledSolution:
+def read(row: SourceRow) -> LabelledSolution:
     """The row's tree of steps; a row without any is a record without any."""
     asked, label = an_object(row.fields.get("question"), "question"), an_object(row.fields.get("label"), "label")
     with inside("question"):
@@ -117,7 +117,7 @@ def read(row: Row) -> LabelledSolution:
     with inside("label"):
         reason = label.get("finish_reason")
         if reason is not None and reason not in _REASONS:
-            raise RowFault(
+            raise InvalidRow(
                 "finish_reason", f"found {str(reason)[:40]!r}; expected one of {', '.join(_REASONS)}", "bad_value"
             )
         stages = items(label, "steps")
@@ -143,7 +143,7 @@ def read(row: Row) -> LabelledSolution:
     )  # fmt: skip
 
 
-def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
+def write(record: LabelledSolution, choices: WriteOptions) -> list[dict[str, Any]]:
     """One row: as it was read, with the record's texts and labels; or a new one (`new_row`)."""
     as_read = load_extra(record, NAME)
     return [_again(record, as_read, choices) if as_read else new_row(record, choices)]
@@ -155,8 +155,8 @@ def _check(value: Any, where: str) -> None:
         completions = [] if stage.get("completions", ()) is None else items(stage, "completions")
         chosen, human = stage.get("chosen_completion"), stage.get("human_completion")
         if chosen is not None and (type(chosen) is not int or not 0 <= chosen < len(completions)):
-            found = f"found {chosen if type(chosen) is int else kind(chosen)}"
-            raise RowFault(
+            found = f"found {chosen if type(chosen) is int else json_type(chosen)}"
+            raise InvalidRow(
                 "chosen_completion", f"{found}; expected null or an index of the {len(completions)}", "bad_value"
             )
         for index, completion in enumerate(completions):
@@ -170,10 +170,10 @@ def _check_node(value: Any, where: str) -> None:
     with inside(where):
         text(node, "text")
         if "rating" not in node:
-            raise RowFault("rating", "missing; expected -1, 0, 1 or null", "missing")
+            raise InvalidRow("rating", "missing; expected -1, 0, 1 or null", "missing")
         rating = node["rating"]
         if isinstance(rating, bool) or rating not in (-1, 0, 1, None):
-            raise RowFault("rating", f"unknown rating {str(rating)[:40]!r}; expected -1, 0, 1 or null", "bad_value")
+            raise InvalidRow("rating", f"unknown rating {str(rating)[:40]!r}; expected -1, 0, 1 or null", "bad_value")
 
 
 def _nodes(stage: dict[str, Any]) -> list[Node]:
@@ -196,7 +196,7 @@ def _parents(stages: list[dict[str, Any]]) -> tuple[int, ...]:
     for index, stage in enumerate(stages):
         nodes = _nodes(stage)
         if nodes and before is None:
-            raise RowFault(
+            raise InvalidRow(
                 f"label.steps[{index}]", "has steps, and none was chosen in the stage before; expected one", "bad_value"
             )
         first, chosen = len(parents), stage.get("chosen_completion")
@@ -219,12 +219,12 @@ def _bare(stage: dict[str, Any]) -> dict[str, Any]:
     return bare
 
 
-def _again(record: LabelledSolution, row: dict[str, Any], choices: Choices) -> dict[str, Any]:
+def _again(record: LabelledSolution, row: dict[str, Any], choices: WriteOptions) -> dict[str, Any]:
     """The row as it was read, with the record's question, reference, texts, and labels where they were changed."""
     stages = row["label"]["steps"]
     nodes = [node for stage in stages for node in _nodes(stage)]
     if len(nodes) != len(record.steps) or _parents(stages) != record.parents:
-        raise NotWritable(
+        raise UnsupportedRecord(
             "its steps don't fit the row it was read from any more; clear `extra` to write a new row",
             "mismatch",
             "extra",
@@ -241,7 +241,7 @@ def _again(record: LabelledSolution, row: dict[str, Any], choices: Choices) -> d
     return row
 
 
-def _refilled(node: Node, record: LabelledSolution, index: int, choices: Choices) -> dict[str, Any]:
+def _refilled(node: Node, record: LabelledSolution, index: int, choices: WriteOptions) -> dict[str, Any]:
     said = (record.labels[index], index in record.neutral)
     rating = node[0]["rating"] if _said(node) == said else rating_of(said, choices)
     return {**node[0], "text": record.steps[index], "rating": rating}

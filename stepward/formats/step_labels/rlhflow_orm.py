@@ -9,9 +9,9 @@ would pass unseen.
 
 from typing import Any
 
-from stepward.formats.base import Choices, Fields, Format, NotWritable, decided, load_extra, positive
-from stepward.formats.branches import paths
-from stepward.formats.step_labels.math_shepherd import part_question
+from stepward.formats.base import Fields, Format, UnsupportedRecord, WriteOptions, load_extra, positive, resolve_neutral
+from stepward.formats.branches import iter_branches
+from stepward.formats.step_labels.math_shepherd import split_question
 from stepward.formats.step_labels.rlhflow_prm import NAME as PRM
 from stepward.formats.step_labels.rlhflow_prm import (
     extra_of_conversation,
@@ -21,7 +21,7 @@ from stepward.formats.step_labels.rlhflow_prm import (
     write_turns,
 )
 from stepward.records import LabelledSolution
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 NAME = "rlhflow-orm"
 
@@ -33,11 +33,11 @@ def matches(fields: Fields) -> bool:
     return has_signs(fields) and len(fields["conversations"]) == 2
 
 
-def read(row: Row) -> LabelledSolution:
+def read(row: SourceRow) -> LabelledSolution:
     """The row's whole solution as one step; its label is its grade."""
     said, labels = read_turns(row.fields)
     if len(said) != 1:
-        raise RowFault(
+        raise InvalidRow(
             "conversations", f"{2 * len(said)} turns; expected one turn and its sign ({PRM} has more)", "mismatch"
         )
     question, solution = _part_solution(said[0])
@@ -47,22 +47,22 @@ def read(row: Row) -> LabelledSolution:
     )  # fmt: skip
 
 
-def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
+def write(record: LabelledSolution, choices: WriteOptions) -> list[dict[str, Any]]:
     """A row a path, its steps joined by line breaks; the sign is `correct`, or else the last step's label."""
-    return [_row(path, choices) for path in paths(record)]
+    return [_row(path, choices) for path in iter_branches(record)]
 
 
 def _part_solution(text: str) -> tuple[str, str]:
     """The question and the solution: "Step 1:" is looked for before "Step 2:", as later steps may mention it."""
     at = text.find(_SECOND_STEP)
     start = text if at < 0 else text[:at]
-    question, first = part_question(start)
+    question, first = split_question(start)
     return question, first + text[len(start) :]
 
 
-def _row(path: LabelledSolution, choices: Choices) -> dict[str, Any]:
+def _row(path: LabelledSolution, choices: WriteOptions) -> dict[str, Any]:
     if not path.steps:
-        raise NotWritable("it has no steps", "empty", "steps")
+        raise UnsupportedRecord("it has no steps", "empty", "steps")
     extra = load_extra(path, NAME)
     solution = "\n".join(path.steps)
     opening = extra.pop("conversations", None)
@@ -71,15 +71,17 @@ def _row(path: LabelledSolution, choices: Choices) -> dict[str, Any]:
     return {"conversations": write_turns([opening], [_is_right(path, choices)]), **extra}
 
 
-def _is_right(path: LabelledSolution, choices: Choices) -> bool:
-    label = decided(path, choices)[-1]
+def _is_right(path: LabelledSolution, choices: WriteOptions) -> bool:
+    label = resolve_neutral(path, choices)[-1]
     if path.correct is not None:
         # In a row of this format the two are one sign; elsewhere wrong steps may well end in a right answer.
         if path.source == NAME and label != float(path.correct):
-            raise NotWritable("its label and `correct` say different things; change both", "mismatch", "correct")
+            raise UnsupportedRecord("its label and `correct` say different things; change both", "mismatch", "correct")
         return path.correct
     if label is None:
-        raise NotWritable("neither `correct` nor its last step's label says whether it is right", "missing", "correct")
+        raise UnsupportedRecord(
+            "neither `correct` nor its last step's label says whether it is right", "missing", "correct"
+        )
     return positive(label, choices, NAME)
 
 

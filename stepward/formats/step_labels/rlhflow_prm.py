@@ -6,12 +6,21 @@ holds the question too. The conversations for outcome reward models (`rlhflow_or
 
 from typing import Any
 
-from stepward.formats.base import Choices, Fields, Format, NotWritable, dump_extra, every_label, load_extra, positive
-from stepward.formats.branches import paths
+from stepward.formats.base import (
+    Fields,
+    Format,
+    UnsupportedRecord,
+    WriteOptions,
+    dump_extra,
+    every_label,
+    load_extra,
+    positive,
+)
+from stepward.formats.branches import iter_branches
 from stepward.formats.checks import exactly, inside, items, text
-from stepward.formats.step_labels.math_shepherd import part_question
+from stepward.formats.step_labels.math_shepherd import split_question
 from stepward.records import LabelledSolution
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 NAME = "rlhflow-prm"
 
@@ -24,10 +33,10 @@ def matches(fields: Fields) -> bool:
     return has_signs(fields) and len(fields["conversations"]) > 2
 
 
-def read(row: Row) -> LabelledSolution:
+def read(row: SourceRow) -> LabelledSolution:
     """The row's solution, with a hard label a step."""
     said, labels = read_turns(row.fields)
-    question, first = part_question(said[0])
+    question, first = split_question(said[0])
     steps = (first, *said[1:])
     return LabelledSolution(
         question, steps, labels,
@@ -35,9 +44,9 @@ def read(row: Row) -> LabelledSolution:
     )  # fmt: skip
 
 
-def write(record: LabelledSolution, choices: Choices) -> list[dict[str, Any]]:
+def write(record: LabelledSolution, choices: WriteOptions) -> list[dict[str, Any]]:
     """A row a path: a user's turn a step, each answered by + or -."""
-    return [_row(path, choices) for path in paths(record)]
+    return [_row(path, choices) for path in iter_branches(record)]
 
 
 def has_signs(fields: Fields) -> bool:
@@ -56,7 +65,7 @@ def read_turns(fields: dict[str, Any]) -> tuple[list[str], tuple[float, ...]]:
     """What the user says, and the label of each of those turns."""
     turns = items(fields, "conversations")
     if not turns or len(turns) % 2:
-        raise RowFault(
+        raise InvalidRow(
             "conversations", f"{len(turns)} turns; expected a sign after each of the user's turns", "mismatch"
         )
     said = []
@@ -65,10 +74,12 @@ def read_turns(fields: dict[str, Any]) -> tuple[list[str], tuple[float, ...]]:
         turn = exactly(value, ("role", "content"), where)
         with inside(where):
             if turn["role"] != _ROLES[index % 2]:
-                raise RowFault("role", f"found {str(turn['role'])[:40]!r}; expected {_ROLES[index % 2]!r}", "bad_value")
+                raise InvalidRow(
+                    "role", f"found {str(turn['role'])[:40]!r}; expected {_ROLES[index % 2]!r}", "bad_value"
+                )
             content = text(turn, "content")
             if index % 2 and content not in _SIGNS:
-                raise RowFault("content", f"found {content[:40]!r}; expected + or -", "bad_value")
+                raise InvalidRow("content", f"found {content[:40]!r}; expected + or -", "bad_value")
         said.append(content)
     return said[::2], tuple(_SIGNS[sign] for sign in said[1::2])
 
@@ -94,14 +105,14 @@ def extra_of_conversation(fields: dict[str, Any], joined: str) -> str:
     return dump_extra(kept if joined == opening else {**kept, "conversations": opening})
 
 
-def _row(path: LabelledSolution, choices: Choices) -> dict[str, Any]:
+def _row(path: LabelledSolution, choices: WriteOptions) -> dict[str, Any]:
     if not path.steps:
-        raise NotWritable("it has no steps", "empty", "steps")
+        raise UnsupportedRecord("it has no steps", "empty", "steps")
     signs = [positive(label, choices, NAME) for label in every_label(path, choices, NAME)]
     extra = load_extra(path, NAME)
     # The first turn as it was read is written where it still says the same.
     opening = extra.pop("conversations", None)
-    if opening is None or part_question(opening) != (path.question, path.steps[0]):
+    if opening is None or split_question(opening) != (path.question, path.steps[0]):
         opening = join_question(path.question, path.steps[0])
     return {"conversations": write_turns([opening, *path.steps[1:]], signs), **extra}
 

@@ -10,8 +10,8 @@ import typing
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from stepward.formats.base import Choices, Fields, Format
-from stepward.formats.checks import same_count, share
+from stepward.formats.base import Fields, Format, WriteOptions
+from stepward.formats.checks import probability, same_count
 from stepward.records import (
     SCHEMA_VERSION,
     LabelledSolution,
@@ -22,8 +22,8 @@ from stepward.records import (
     StepLabels,
     StepRollouts,
 )  # fmt: skip
-from stepward.rows import Row, RowFault, kind
-from stepward.storage.parquet import plain, record_maker
+from stepward.rows import InvalidRow, SourceRow, json_type
+from stepward.storage.parquet import record_maker, to_json
 
 Checker = Callable[[Any, str], Any]
 
@@ -41,7 +41,7 @@ def matches(fields: Fields) -> bool:
     return ("schema" in fields and str(fields.get("record")) in _NAMED) or _kind_of(fields) is not None
 
 
-def read(row: Row) -> Any:
+def read(row: SourceRow) -> Any:
     """The row's record, every field checked for its type."""
     if "record" in row.fields:
         wanted = _kind_named(row.fields)
@@ -49,26 +49,26 @@ def read(row: Row) -> Any:
     else:
         found = _kind_of(row.fields)
         if found is None:
-            raise RowFault(
+            raise InvalidRow(
                 "record", f"missing, and the columns are no record's; expected {', '.join(_NAMED)}", "missing"
             )
         wanted, fields = found, row.fields
     checkers = _CHECKERS[wanted]
     unknown = next((name for name in fields if name not in checkers), None)
     if unknown is not None:
-        raise RowFault(unknown, f"{wanted.__name__} has no such field; it has {', '.join(checkers)}", "unknown_name")
+        raise InvalidRow(unknown, f"{wanted.__name__} has no such field; it has {', '.join(checkers)}", "unknown_name")
     missing = next((name for name in checkers if name in _NEEDED[wanted] and name not in fields), None)
     if missing is not None:
-        raise RowFault(missing, f"missing; {wanted.__name__} needs it", "missing")
+        raise InvalidRow(missing, f"missing; {wanted.__name__} needs it", "missing")
     checked = {name: checkers[name](value, name) for name, value in fields.items()}
     record = _MAKERS[wanted](checked)
     _check(record)
     return record
 
 
-def write(record: Any, choices: Choices) -> list[dict[str, Any]]:
+def write(record: Any, choices: WriteOptions) -> list[dict[str, Any]]:
     """The record's row."""
-    fields = {name: plain(getattr(record, name)) for name in _CHECKERS[type(record)]}
+    fields = {name: to_json(getattr(record, name)) for name in _CHECKERS[type(record)]}
     return [{"record": type(record).__name__, "schema": SCHEMA_VERSION, **fields}]
 
 
@@ -80,10 +80,10 @@ def shard(row: Fields) -> type[Any]:
 def _kind_named(fields: Fields) -> type[Any]:
     named = fields["record"]
     if not isinstance(named, str) or named not in _NAMED:
-        raise RowFault("record", f"{named!r:.40} is none of {', '.join(_NAMED)}", "unknown_name")
+        raise InvalidRow("record", f"{named!r:.40} is none of {', '.join(_NAMED)}", "unknown_name")
     schema = fields.get("schema")
     if schema != SCHEMA_VERSION or isinstance(schema, bool):
-        raise RowFault("schema", f"{schema!r:.40}; this Stepward reads schema {SCHEMA_VERSION}", "wrong_version")
+        raise InvalidRow("schema", f"{schema!r:.40}; this Stepward reads schema {SCHEMA_VERSION}", "wrong_version")
     return _NAMED[named]
 
 
@@ -109,36 +109,36 @@ def _checker(hint: Any) -> Checker:
 
 def _list(value: Any, name: str) -> list[Any]:
     if not isinstance(value, list):
-        raise RowFault(name, f"expected a list, found {kind(value)}", "wrong_type")
+        raise InvalidRow(name, f"expected a list, found {json_type(value)}", "wrong_type")
     return value
 
 
 def _object(value: Any, parts: Iterable[str], name: str) -> dict[str, Any]:
     if not isinstance(value, dict) or value.keys() != set(parts):
-        raise RowFault(name, f"expected an object with {' and '.join(parts)}, found {kind(value)}", "wrong_type")
+        raise InvalidRow(name, f"expected an object with {' and '.join(parts)}, found {json_type(value)}", "wrong_type")
     return value
 
 
 def _number(value: Any, hint: type, name: str) -> Any:
-    """A whole number, or a float that is written as one; RowFault for anything else."""
+    """A whole number, or a float that is written as one; InvalidRow for anything else."""
     if type(value) is not int or hint not in (int, float):
-        raise RowFault(name, f"expected {_SCALARS[hint]}, found {kind(value)}", "wrong_type")
+        raise InvalidRow(name, f"expected {_SCALARS[hint]}, found {json_type(value)}", "wrong_type")
     if abs(value) >= (2**63 if hint is int else 2**53):
-        raise RowFault(name, "a number of more bits than it can have here; expected a smaller one", "bad_value")
+        raise InvalidRow(name, "a number of more bits than it can have here; expected a smaller one", "bad_value")
     return hint(value)
 
 
 def _check(record: Any) -> None:
-    """RowFault where the record's fields contradict one another."""
+    """InvalidRow where the record's fields contradict one another."""
     if isinstance(record, LabelledSolution | StepLabels):
         for index, label in enumerate(record.labels):
             if label is not None:
-                share(label, f"labels[{index}]")
+                probability(label, f"labels[{index}]")
     if isinstance(record, Scores):
         for index, score in enumerate(record.scores):
-            share(score, f"scores[{index}]")
+            probability(score, f"scores[{index}]")
     if isinstance(record, StepRollouts) and not 0 <= record.right <= record.drawn:
-        raise RowFault(
+        raise InvalidRow(
             "right", f"{record.right} of {record.drawn} drawn; expected from none of them to all", "bad_value"
         )
     if isinstance(record, LabelledSolution):
@@ -150,16 +150,16 @@ def _check_solution(record: LabelledSolution) -> None:
     same_count(count, len(record.labels), "labels")
     for index in record.neutral:
         if not 0 <= index < count or record.labels[index] is not None:
-            raise RowFault(
+            raise InvalidRow(
                 "neutral", f"step {index} of {count}, counted from 0; expected a step without a label", "bad_value"
             )
     if record.parents and len(record.parents) != count:
-        raise RowFault(
+        raise InvalidRow(
             "parents", f"{len(record.parents)} parents for {count} steps; expected one a step, or none", "mismatch"
         )
     for index, parent in enumerate(record.parents):
         if not -1 <= parent < index:
-            raise RowFault(
+            raise InvalidRow(
                 f"parents[{index}]", f"{parent}; expected -1 or the index of a step before {index}", "bad_value"
             )
 

@@ -11,7 +11,7 @@ from stepward.errors import StepwardError
 from stepward.formats.base import Fields, Format, dump_extra
 from stepward.formats.checks import same_count
 from stepward.records import LabelledSolution, Problem, Solution, StepLabels
-from stepward.rows import Row
+from stepward.rows import SourceRow
 from stepward.storage.manifest import Manifest
 from stepward.storage.parquet import read_json, read_shard
 
@@ -32,7 +32,7 @@ def is_run(source: Path | str) -> bool:
     return isinstance(content, dict) and "recipe" in content and "stages" in content
 
 
-def joined(source: Path | str) -> tuple[str, Iterator[Row]]:
+def joined(source: Path | str) -> tuple[str, Iterator[SourceRow]]:
     """A run's solutions of the reward split, each a row of its problem, its solution and its labels.
 
     Args:
@@ -56,7 +56,7 @@ def matches(fields: Fields) -> bool:
     return False
 
 
-def read(row: Row) -> LabelledSolution:
+def read(row: SourceRow) -> LabelledSolution:
     """The joined row's solution."""
     problem: Problem = row.fields["problem"]
     solution: Solution = row.fields["solution"]
@@ -110,7 +110,7 @@ def _kind(manifest: Manifest, folder: Path, named: str) -> str:
     )
 
 
-def _rows(manifest: Manifest, kind: str) -> Iterator[Row]:
+def _rows(manifest: Manifest, kind: str) -> Iterator[SourceRow]:
     problems = {one.id: one for path in manifest.paths("problems", "reward") for one in read_shard(path, Problem)}
     solutions = {one.id: one for path in manifest.paths("solutions", "reward-") for one in read_shard(path, Solution)}
     path = manifest.where("labels", kind)
@@ -126,7 +126,7 @@ def _rows(manifest: Manifest, kind: str) -> Iterator[Row]:
                 row=number,
                 field="problem_id" if solution else "solution_id",
             )
-        yield Row(path, number, {"problem": problem, "solution": solution, "labels": labels})
+        yield SourceRow(path, number, {"problem": problem, "solution": solution, "labels": labels})
 
 
 FORMAT = Format(NAME, "a run's folder, RUN or RUN#KIND", LabelledSolution, matches, read, None, rows=joined)

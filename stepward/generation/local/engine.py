@@ -26,11 +26,11 @@ import torch
 from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
-from stepward.generation.interface import Completion, Meter, Prompt, Sampling, before_stop
-from stepward.generation.local.forward import Reader
-from stepward.generation.local.scheduler import Batch, Start
+from stepward.generation.interface import Completion, Prompt, Sampling, Usage, truncate_at_stop
+from stepward.generation.local.forward import CachedForward
+from stepward.generation.local.scheduler import Scheduler, SequenceGroup
 from stepward.generation.local.weights import Weights, put_weights
-from stepward.generation.prompts import Prompter, Prompting
+from stepward.generation.prompts import PromptBuilder, PromptTemplate
 from stepward.generation.thoughts import without_thoughts
 from stepward.models import load_causal_lm, load_tokenizer
 
@@ -68,7 +68,7 @@ class LocalGenerator:
     def __init__(
         self,
         folder: str | Path,
-        prompting: Prompting | None = None,
+        prompting: PromptTemplate | None = None,
         *,
         name: str | None = None,
         device: str | None = None,
@@ -84,19 +84,19 @@ class LocalGenerator:
                 field=f"options.{next(iter(unknown))}",
             )
         self.name = name or Path(folder).name
-        self.meter = Meter()
+        self.meter = Usage()
         self.device = _device(device)
         weights = _dtype(dtype)
         self.batch = _whole("batch", batch)
         self.tokenizer = load_tokenizer(folder)
-        self.prompter = Prompter(self.tokenizer, prompting)
+        self.prompter = PromptBuilder(self.tokenizer, prompting)
         self.model = load_causal_lm(folder).to(self.device, weights).eval()
         self.ends = _ends(folder, self.model, self.tokenizer)
         self._ends = frozenset(self.ends.tolist())
         self.context = _context(self.model.config)
         self._known_tokens = int(self.model.get_input_embeddings().weight.shape[0])
         with torch.inference_mode():
-            self.reader = Reader(self.model, self.device, _bytes(memory, self.device))
+            self.reader = CachedForward(self.model, self.device, _bytes(memory, self.device))
         self._sampling: tuple[float, float] | None = None
         self._questions: set[str] = set()
         self._texts: dict[bytes, str] = {}
@@ -115,14 +115,14 @@ class LocalGenerator:
         ids = [tuple(self.prompter.ids(prompt.question, prompt.steps)) for prompt in prompts]
         self._check(ids)
         found: list[list[Completion | None]] = [[None] * prompt.count for prompt in prompts]
-        queue: deque[Start] = deque()
+        queue: deque[SequenceGroup] = deque()
         for place in _ordered(prompts, ids):
             prompt = prompts[place]
             if fault := self._fault(len(ids[place]) + sampling.max_new_tokens):
                 found[place] = [Completion("", False, fault=fault)] * prompt.count
             elif prompt.count:
                 draws = range(prompt.first, prompt.first + prompt.count)
-                queue.append(Start(prompt.id, ids[place], draws, place))
+                queue.append(SequenceGroup(prompt.id, ids[place], draws, place))
         self._draw(queue, sampling, seed, prompts, found)
         return [[one for one in drawn if one is not None] for drawn in found]
 
@@ -162,21 +162,21 @@ class LocalGenerator:
 
     def _draw(
         self,
-        queue: "deque[Start]",
+        queue: "deque[SequenceGroup]",
         sampling: Sampling,
         seed: int,
         prompts: Sequence[Prompt],
         found: list[list[Completion | None]],
     ) -> None:
         total = sum(len(start.tokens) for start in queue)
-        batch = Batch(self.reader, sampling, seed, self.ends, lambda row: self._stops(row, sampling.stop))
+        batch = Scheduler(self.reader, sampling, seed, self.ends, lambda row: self._stops(row, sampling.stop))
         computed, most = self.reader.computed, self.batch
         while queue or len(batch):
             if len(batch) <= most // 2:
                 batch.admit(queue, most)
-            while not batch.fits():
+            while not batch.has_capacity():
                 most = max(1, len(batch) // 2)
-                queue.extendleft(batch.park())
+                queue.extendleft(batch.preempt())
             for place, number, row in batch.step():
                 found[place][number - prompts[place].first] = self._completion(row, sampling)
         self.meter.prefilled += batch.prefilled
@@ -195,10 +195,10 @@ class LocalGenerator:
         if chosen != self._sampling:
             self.reader.chances.forget()
         self._sampling = chosen
-        self.reader.tree.tick()
+        self.reader.tree.touch()
 
     def _completion(self, row: NDArray[np.int64], sampling: Sampling) -> Completion:
-        text, stopped = before_stop(self._text(row), sampling.stop)
+        text, stopped = truncate_at_stop(self._text(row), sampling.stop)
         text, finished = without_thoughts(text, stopped or int(row[-1]) in self._ends)
         self.meter.completions += 1
         self.meter.generated += len(row)

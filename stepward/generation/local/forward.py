@@ -8,15 +8,15 @@ import torch
 
 from stepward.errors import StepwardError
 from stepward.generation.interface import Sampling
-from stepward.generation.local.kv_cache import PooledLayer, Window, pooled_cache
-from stepward.generation.local.prefix_tree import Nodes, Tree
-from stepward.generation.local.sampler import Chances
+from stepward.generation.local.kv_cache import CacheView, PagedLayer, paged_cache
+from stepward.generation.local.prefix_tree import Nodes, PrefixTree
+from stepward.generation.local.sampler import SamplingTable
 
 _PROBE = 4
 """Tokens that are read to learn what a slot takes."""
 
 
-class Reader:
+class CachedForward:
     """A model with what it has read.
 
     Args:
@@ -35,8 +35,8 @@ class Reader:
         self.model = model
         self.device = device
         self.computed = 0
-        self._window = Window()
-        self._cache = pooled_cache(self._window)
+        self._window = CacheView()
+        self._cache = paged_cache(self._window)
         config = model.config.get_text_config()  # type: ignore[operator, union-attr]
         self._hidden, self.vocabulary = int(config.hidden_size), int(config.vocab_size)
         slot = self._slot_bytes()
@@ -47,12 +47,12 @@ class Reader:
         # Three quarters are for what is kept. Pools grow by doubling, and one of them is there twice meanwhile.
         most = max(1, int(0.75 * memory / (1.25 * slot + (1.5 * row if kept else 0))))
         self._work = memory // 4
-        self.tree = Tree(most)
-        self.chances = Chances(self.vocabulary, kept, device)
+        self.tree = PrefixTree(most)
+        self.chances = SamplingTable(self.vocabulary, kept, device)
 
     def clear(self) -> None:
         """Forgets everything that was read."""
-        self.tree = Tree(self.tree.most)
+        self.tree = PrefixTree(self.tree.most)
         self.chances.forget()
 
     def read(self, chains: Sequence[list[int]], sampling: Sampling, *, draws: bool) -> None:
@@ -122,7 +122,7 @@ class Reader:
             self._window.written = written
             self._window.paths = torch.arange(1, int(written[0, -1]) + 1, device=self.device)[None]
             read = self._forward(tokens[:, written[0] - 1], positions[:, written[0] - 1], 1)[:, -1]
-        layers = [layer for layer in self._cache.layers if isinstance(layer, PooledLayer) and layer.is_initialized]
+        layers = [layer for layer in self._cache.layers if isinstance(layer, PagedLayer) and layer.is_initialized]
         tolerance = 1e-3 if plain.dtype == torch.float32 else 0.1
         if not layers or not torch.allclose(read, plain, rtol=tolerance, atol=tolerance * float(plain.abs().max())):
             raise StepwardError(

@@ -15,7 +15,7 @@ import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
 
-class Window:
+class CacheView:
     """Which slots a reading writes and which it attends to; the layers of one cache look through it.
 
     Attributes:
@@ -29,10 +29,10 @@ class Window:
     paths: torch.Tensor
 
 
-class PooledLayer(DynamicLayer):
+class PagedLayer(DynamicLayer):
     """A layer whose `keys` and `values` are pools, [slot, heads, head size]."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: CacheView) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.window = window
 
@@ -78,7 +78,7 @@ def _gathered(pool: torch.Tensor, paths: torch.Tensor) -> torch.Tensor:
     return pool.index_select(0, paths.reshape(-1)).view(*paths.shape, *pool.shape[1:]).transpose(1, 2)
 
 
-def pooled_cache(window: Window) -> Cache:
+def paged_cache(window: CacheView) -> Cache:
     """An empty cache of PooledLayers, one a layer of the model."""
-    layer: Any = partial(PooledLayer, window)
+    layer: Any = partial(PagedLayer, window)
     return Cache(layer_class_to_replicate=layer)

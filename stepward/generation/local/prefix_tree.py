@@ -13,7 +13,7 @@ Nodes = NDArray[np.int64]
 """Numbers of nodes. Node 0 is the root, which is no token."""
 
 
-class Tree:
+class PrefixTree:
     """Nodes by their parent and token. A node's number is its slot in the cache.
 
     Args:
@@ -42,7 +42,7 @@ class Tree:
         """Numbers that nodes may have by now: it grows as nodes come."""
         return len(self.parent)
 
-    def tick(self) -> None:
+    def touch(self) -> None:
         """What is touched from here on is younger than what was before."""
         self._now += 1
 
@@ -53,7 +53,7 @@ class Tree:
             self._touched[found] = self._now
         return found
 
-    def room(self) -> int:
+    def free_slots(self) -> int:
         """How many nodes can be added."""
         return self.most - len(self)
 
@@ -94,7 +94,7 @@ class Tree:
         # The root stands in column 0 of those that are short.
         return found[:, 1:]
 
-    def forget(self, used: Nodes) -> Nodes:
+    def evict(self, used: Nodes) -> Nodes:
         """Drops the older half of the nodes, or more, but none that leads to a used one; gives those dropped."""
         kept = np.zeros(self.slots, dtype=bool)
         kept[0] = True

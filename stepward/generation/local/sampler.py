@@ -8,7 +8,7 @@ from stepward.generation.interface import Sampling
 from stepward.generation.local.prefix_tree import Nodes
 
 
-class Chances:
+class SamplingTable:
     """Cumulative next-token probabilities of nodes in one sorted table.
 
     Row r holds numbers in (r, r + 1], so that one search of the whole table finds every draw's token.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepward.generation.interface import Sampling, uniforms
-from stepward.generation.local.forward import Reader
+from stepward.generation.local.forward import CachedForward
 from stepward.generation.local.prefix_tree import Nodes
 
 Stops = Callable[[NDArray[np.int64]], bool]
@@ -22,7 +22,7 @@ Stops = Callable[[NDArray[np.int64]], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class SequenceGroup:
     """Draws that go on from one prompt.
 
     Attributes:
@@ -38,7 +38,7 @@ class Start:
     place: int
 
 
-class Batch:
+class Scheduler:
     """Draws under way.
 
     Args:
@@ -49,7 +49,7 @@ class Batch:
         stops: Ends a draw at a stop text; only asked where `sampling` has stop texts.
     """
 
-    def __init__(self, reader: Reader, sampling: Sampling, seed: int, ends: Nodes, stops: Stops) -> None:
+    def __init__(self, reader: CachedForward, sampling: Sampling, seed: int, ends: Nodes, stops: Stops) -> None:
         self.reader = reader
         self.sampling = sampling
         self.seed = seed
@@ -57,7 +57,7 @@ class Batch:
         self.stops = stops
         self.prefilled = 0
         limit = sampling.max_new_tokens
-        self._starts: list[Start] = []
+        self._starts: list[SequenceGroup] = []
         self._from, self._number, self._node, self._length = (np.zeros(0, dtype=np.int64) for _ in range(4))
         self._noise = np.zeros((0, limit), dtype=np.float32)
         self._written = np.zeros((0, limit), dtype=np.int64)
@@ -66,14 +66,14 @@ class Batch:
         """How many draws are under way."""
         return len(self._node)
 
-    def admit(self, queue: "deque[Start]", most: int) -> None:
+    def admit(self, queue: "deque[SequenceGroup]", most: int) -> None:
         """Takes draws from a queue, and reads their prompts, until `most` are under way or memory for prompts is full.
 
         Args:
             queue: The draws; of each, its prompt and all that may follow must fit into the memory.
             most: How many are under way together.
         """
-        admitted: list[Start] = []
+        admitted: list[SequenceGroup] = []
         ends: list[int] = []
         room, before = most - len(self), len(self.reader.tree)
         chains: list[list[list[int]]] = []
@@ -87,8 +87,8 @@ class Batch:
                 queue.appendleft(start)
                 break
             if len(start.draws) > room:
-                queue.appendleft(Start(start.key, start.tokens, start.draws[room:], start.place))
-                start = Start(start.key, start.tokens, start.draws[:room], start.place)
+                queue.appendleft(SequenceGroup(start.key, start.tokens, start.draws[room:], start.place))
+                start = SequenceGroup(start.key, start.tokens, start.draws[:room], start.place)
             end, new = self.reader.tree.insert(start.tokens)
             if new:
                 depth = level.get(int(self.reader.tree.parent[new[0]]), -1) + 1
@@ -123,11 +123,11 @@ class Batch:
             self.reader.read([[node] for node in waiting.tolist()], self.sampling, draws=True)
         return found
 
-    def park(self) -> list[Start]:
+    def preempt(self) -> list[SequenceGroup]:
         """Puts the younger half of the draws back, from their beginning: they would write the same again."""
         kept = len(self) // 2
         parked = [
-            Start(start.key, start.tokens, range(number, number + 1), start.place)
+            SequenceGroup(start.key, start.tokens, range(number, number + 1), start.place)
             for start, number in (
                 (self._starts[self._from[draw]], int(self._number[draw])) for draw in range(kept, len(self))
             )
@@ -135,14 +135,14 @@ class Batch:
         self._keep(np.arange(kept))
         return parked
 
-    def fits(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether there is room for the next token of every draw, after what nobody needs is forgotten."""
         return self._make_room(len(self), self._node)
 
     def _make_room(self, nodes: int, used: Nodes) -> bool:
         tree = self.reader.tree
-        while tree.room() < nodes:
-            dropped = tree.forget(used)
+        while tree.free_slots() < nodes:
+            dropped = tree.evict(used)
             if len(dropped) == 0:
                 return False
             self.reader.chances.forget(dropped)
@@ -177,7 +177,7 @@ class Batch:
             found.append(tree.add(node, token) if known is None else known)
         return np.array(found, dtype=np.int64)[index]
 
-    def _append(self, starts: list[Start], ends: list[int]) -> None:
+    def _append(self, starts: list[SequenceGroup], ends: list[int]) -> None:
         counts = [len(start.draws) for start in starts]
         limit = self.sampling.max_new_tokens
         noise = [uniforms(self.seed, start.key, draw, limit) for start in starts for draw in start.draws]

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from stepward.credentials import is_variable, redacted
 from stepward.errors import StepwardError
-from stepward.generation.openai.responses import FailedCall, is_about_context, read_json
+from stepward.generation.openai.responses import RetryableError, is_about_context, read_json
 
 _LONGEST_BODY = 1 << 26
 _LONGEST_WORDS = 300
@@ -26,7 +26,7 @@ _FIELDS = {401: "key", 402: "key", 403: "key", 404: "model"}
 """What a recipe has to change."""
 
 
-class RejectedPrompt(Exception):
+class BadRequestError(Exception):
     """A server refuses one request for what is in it.
 
     Attributes:
@@ -38,7 +38,7 @@ class RejectedPrompt(Exception):
         self.fault = fault
 
 
-class RefusedByServer(StepwardError):
+class FatalServerError(StepwardError):
     """A server will refuse every request.
 
     Attributes:
@@ -161,9 +161,9 @@ class Calls:
         """The body that answers a request.
 
         Raises:
-            FailedCall: The call may be made again.
-            RejectedPrompt: The request will always be refused for what is in it.
-            RefusedByServer: The server will refuse every request.
+            RetryableError: The call may be made again.
+            BadRequestError: The request will always be refused for what is in it.
+            FatalServerError: The server will refuse every request.
         """
         return await self._body("POST", path, fields)
 
@@ -182,25 +182,25 @@ class Calls:
                     async for piece in answer.aiter_bytes():
                         body += piece
                         if len(body) > _LONGEST_BODY:
-                            raise FailedCall("endless body")
+                            raise RetryableError("endless body")
                     status, wait = answer.status_code, _wait(answer.headers.get("retry-after"))
             except TimeoutError:
-                raise FailedCall("timeout") from None
+                raise RetryableError("timeout") from None
             except httpx2.DecodingError:
-                raise FailedCall("not UTF-8") from None
+                raise RetryableError("not UTF-8") from None
             except httpx2.ConnectError:
-                raise FailedCall("no connection") from None
+                raise RetryableError("no connection") from None
             except httpx2.TransportError:
-                raise FailedCall("dropped") from None
+                raise RetryableError("dropped") from None
         if status != 200:
             self._refuse(status, self._words(bytes(body)), wait, path)
         return bytes(body)
 
     def _refuse(self, status: int, words: str, wait: float, path: str) -> None:
         if status in _OWN_FAULT:
-            raise RejectedPrompt("context" if is_about_context(words) else f"refused: {words}")
+            raise BadRequestError("context" if is_about_context(words) else f"refused: {words}")
         if (status >= 500 and status != 501) or (status in _ASK_AGAIN and "insufficient_quota" not in words):
-            raise FailedCall(f"status {status}", wait)
+            raise RetryableError(f"status {status}", wait)
         why = {
             401: "the key is wrong or lacking; name the environment variable that holds it as `key`",
             402: "the account has no money left",
@@ -208,14 +208,14 @@ class Calls:
             404: "the model or the address is not there; expected the address up to /v1, and the model's name there",
         }.get(status, "it will not answer such requests")
         said = f" ({words})" if words else ""
-        raise RefusedByServer(f"{self._url}{path}: status {status}: {why}{said}", status, words)
+        raise FatalServerError(f"{self._url}{path}: status {status}: {why}{said}", status, words)
 
     def _words(self, body: bytes) -> str:
         """What a server says of an error, in one line and without the key."""
         text = body.decode("utf-8", "replace")
         try:
             error = read_json(body).get("error", text)
-        except FailedCall:
+        except RetryableError:
             error = text
         if isinstance(error, dict):
             error = " ".join(str(error[name]) for name in ("message", "code", "type") if error.get(name))

@@ -13,14 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from stepward.errors import StepwardError
-from stepward.generation.interface import Completion, Meter, Prompt, Sampling
-from stepward.generation.openai.client import RefusedByServer, RejectedPrompt, Server
+from stepward.generation.interface import Completion, Prompt, Sampling, Usage
+from stepward.generation.openai.client import BadRequestError, FatalServerError, Server
 from stepward.generation.openai.probe import probe
-from stepward.generation.openai.requests import Asking
-from stepward.generation.openai.responses import FailedCall, listed_models
+from stepward.generation.openai.requests import RequestBuilder
+from stepward.generation.openai.responses import RetryableError, listed_models
 from stepward.generation.openai.sampling import Draws
 from stepward.generation.options import ServerOptions, read_options
-from stepward.generation.prompts import Prompting
+from stepward.generation.prompts import PromptTemplate
 
 _OURS = ("model", "prompt", "messages", "n", "stream", "stop", "temperature", "top_p")
 """Fields of a request that `extra` may not change: records would say otherwise than what was drawn."""
@@ -49,7 +49,7 @@ class ServerGenerator:
     """
 
     def __init__(
-        self, url: str, model: str, key: str | None = None, prompting: Prompting | None = None, **options: Any
+        self, url: str, model: str, key: str | None = None, prompting: PromptTemplate | None = None, **options: Any
     ) -> None:
         read = read_options(ServerOptions, options)
         for field in _OURS:
@@ -60,9 +60,9 @@ class ServerGenerator:
                     field=f"options.extra.{field}",
                 )
         self.name = model
-        self.meter = Meter()
+        self.meter = Usage()
         self._server = Server(url, key, read.concurrency, read.timeout)
-        self._asking = Asking(self._server.url, model, prompting or Prompting(), read, self.meter)
+        self._asking = RequestBuilder(self._server.url, model, prompting or PromptTemplate(), read, self.meter)
         _finish(self._check_model())
 
     def complete(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
@@ -154,15 +154,15 @@ class ServerGenerator:
         url = self._server.url
         async with self._server.calls() as calls:
             try:
-                body = await self._asking.again(lambda: calls.get("/models"), "models")
-            except RefusedByServer as error:
+                body = await self._asking.retry(lambda: calls.get("/models"), "models")
+            except FatalServerError as error:
                 if error.status in _NO_LIST:
                     return
                 raise
-            except (FailedCall, RejectedPrompt) as error:
+            except (RetryableError, BadRequestError) as error:
                 raise StepwardError(
                     f"{url}: {error}; expected an OpenAI-compatible server there",
-                    code="server_refused" if isinstance(error, RejectedPrompt) else "unreachable",
+                    code="server_refused" if isinstance(error, BadRequestError) else "unreachable",
                     field="url",
                 ) from None
         listed = listed_models(body)

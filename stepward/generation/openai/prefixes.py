@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from stepward import steps as solution_steps
 from stepward.errors import StepwardError
 from stepward.generation.interface import Prompt, Sampling
-from stepward.generation.openai.client import Calls, RejectedPrompt
-from stepward.generation.openai.requests import CONTINUED, Asking, untold
-from stepward.generation.openai.responses import FailedCall, Untold
+from stepward.generation.openai.client import BadRequestError, Calls
+from stepward.generation.openai.requests import CONTINUED, RequestBuilder, untold
+from stepward.generation.openai.responses import RetryableError, UnknownFinishReason
+from stepward.records import join_steps, split_steps
 
 _BEGUN = Prompt("probe", "What is 1 plus 1?", ("1 plus 1 is 2.",), 1)
 _QUESTIONS = 3
@@ -42,7 +42,7 @@ _WHAT_WORKS = (
 )
 
 
-async def check_prefixes(asking: Asking, calls: Calls, sampling: Sampling, prefixes: Sequence[Prompt]) -> bool:
+async def check_prefixes(asking: RequestBuilder, calls: Calls, sampling: Sampling, prefixes: Sequence[Prompt]) -> bool:
     """Whether the server is seen to go on from prefixes; where that can't be told, a warning says so.
 
     Raises:
@@ -74,7 +74,7 @@ async def check_prefixes(asking: Asking, calls: Calls, sampling: Sampling, prefi
     return any(known)
 
 
-async def _knows(asking: Asking, calls: Calls, sampling: Sampling, words: tuple[str, str, str]) -> bool | None:
+async def _knows(asking: RequestBuilder, calls: Calls, sampling: Sampling, words: tuple[str, str, str]) -> bool | None:
     """Whether words of a prefix are gone on with; False where words of a question are known, and none of a prefix's."""
     told = " ".join(words)
     begun = (f"These are the words: {told}.", f"Once more, these are the words: {words[0]}")
@@ -90,7 +90,7 @@ async def _knows(asking: Asking, calls: Calls, sampling: Sampling, words: tuple[
 class _Try:
     """One question, solved, and gone on with from the middle of its own solution."""
 
-    def __init__(self, asking: Asking, calls: Calls, sampling: Sampling, prompt: Prompt) -> None:
+    def __init__(self, asking: RequestBuilder, calls: Calls, sampling: Sampling, prompt: Prompt) -> None:
         self.asking, self.calls, self.prompt = asking, calls, prompt
         self.recipes = self.sampling = sampling
         self.refused = ""
@@ -100,7 +100,7 @@ class _Try:
 
     async def looked(self) -> Seen:
         """What is seen of it."""
-        whole = solution_steps.split(await self.said(()))
+        whole = split_steps(await self.said(()))
         self.refused = ""
         prefix, rest = _halves(whole) or (whole[: max(1, len(whole) // 2)] or _BEGUN.steps, "")
         written = await self.said(prefix, begun=bool(rest))
@@ -111,22 +111,22 @@ class _Try:
         lines = [_plain(line) for line in whole]
         if len(lines) < 2 or lines[0] in lines[1:] or not written.strip():
             return "blind"
-        return "again" if lines[0] in [_plain(line) for line in solution_steps.split(written)[:2]] else "neither"
+        return "again" if lines[0] in [_plain(line) for line in split_steps(written)[:2]] else "neither"
 
     async def said(self, steps: tuple[str, ...], begun: bool = False) -> str:
         """What it writes after steps, of which the last may be only begun; empty where nothing comes."""
         prompt = replace(self.prompt, steps=steps)
         try:
             answer = await self.asking.ask(self.calls, prompt, self.sampling, 0, 1, begun=begun)
-        except RejectedPrompt as error:
+        except BadRequestError as error:
             if self.sampling is not self.recipes:  # some servers take no temperature of 0
                 self.sampling = self.recipes
                 return await self.said(steps, begun)
             self.refused = "" if error.fault == "context" else error.fault
             return ""
-        except FailedCall:
+        except RetryableError:
             return ""
-        except Untold as error:
+        except UnknownFinishReason as error:
             raise untold(self.asking, error) from None
         return self.asking.settled(answer.choices[0], prompt, self.sampling).text
 
@@ -144,7 +144,7 @@ def _halves(lines: Sequence[str]) -> tuple[tuple[str, ...], str] | None:
         between = between or [at for at in places if _kind(line[at - 1]) != _kind(line[at])]
         if between:
             at = min(between, key=lambda place: abs(2 * place - len(line)))
-            rest = solution_steps.join([line[at:], *lines[number + 1 :]])
+            rest = join_steps([line[at:], *lines[number + 1 :]])
             return (*lines[:number], line[:at]), rest
     return None
 
@@ -167,7 +167,7 @@ def _plain(line: str) -> str:
     return _flat(line.casefold().strip("*#->\u2022 "))
 
 
-def _refuses(asking: Asking, words: str) -> StepwardError:
+def _refuses(asking: RequestBuilder, words: str) -> StepwardError:
     return StepwardError(
         f"{asking.url}: it refuses to go on from the steps of a prefix ({words}); {_WHAT_WORKS}. If it goes on from an "
         f"assistant's turn by itself, leave out {' and '.join(CONTINUED)} by options.extra (null)",
@@ -176,7 +176,7 @@ def _refuses(asking: Asking, words: str) -> StepwardError:
     )
 
 
-def _does_not(asking: Asking, what: str) -> StepwardError:
+def _does_not(asking: RequestBuilder, what: str) -> StepwardError:
     return StepwardError(
         f"{asking.url}: it does not go on from the steps of a prefix but {what}: labels would say nothing of a step; "
         f"{_WHAT_WORKS}. If this is wrong, options.probe=false tries nothing",

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from stepward.errors import StepwardError
 from stepward.generation.interface import Prompt, Sampling
-from stepward.generation.openai.client import Calls, RejectedPrompt
+from stepward.generation.openai.client import BadRequestError, Calls
 from stepward.generation.openai.prefixes import check_prefixes
-from stepward.generation.openai.requests import Asking, is_unknown, untold
-from stepward.generation.openai.responses import FailedCall, Untold
+from stepward.generation.openai.requests import RequestBuilder, is_unknown, untold
+from stepward.generation.openai.responses import RetryableError, UnknownFinishReason
 from stepward.generation.thoughts import begun_before
 
 _PLAIN = Prompt("probe", "What is 1 plus 1?", (), 1)
@@ -25,7 +25,7 @@ _LEFT_OUT = ("temperature", "top_p", "seed")
 """Fields that some servers don't take, and that a recipe can leave out."""
 
 
-async def probe(asking: Asking, calls: Calls, sampling: Sampling, prompts: Sequence[Prompt]) -> None:
+async def probe(asking: RequestBuilder, calls: Calls, sampling: Sampling, prompts: Sequence[Prompt]) -> None:
     """Tries a server before its first draws, and again before its first completions of prefixes.
 
     Raises:
@@ -38,7 +38,7 @@ async def probe(asking: Asking, calls: Calls, sampling: Sampling, prompts: Seque
         asking.continues = await check_prefixes(asking, calls, sampling, prefixes)
 
 
-async def check_alive(asking: Asking, calls: Calls, sampling: Sampling, prompt: Prompt, fault: str) -> None:
+async def check_alive(asking: RequestBuilder, calls: Calls, sampling: Sampling, prompt: Prompt, fault: str) -> None:
     """Asks something simple, to tell a prompt's fault from the server's.
 
     Raises:
@@ -49,25 +49,25 @@ async def check_alive(asking: Asking, calls: Calls, sampling: Sampling, prompt: 
         try:
             await asking.ask(calls, _PLAIN, sampling, 0, 1, retries=0)
             return
-        except (FailedCall, RejectedPrompt) as error:
+        except (RetryableError, BadRequestError) as error:
             failure = error
-        except Untold as error:
+        except UnknownFinishReason as error:
             raise untold(asking, error) from None
     assert failure is not None, "every try raised"
     raise _no_answer(asking, f"no completion for prompt {prompt.id} ({fault}), nor for a plain question", failure)
 
 
-async def _look(asking: Asking, calls: Calls, sampling: Sampling) -> None:
+async def _look(asking: RequestBuilder, calls: Calls, sampling: Sampling) -> None:
     try:
         answer = await asking.ask(calls, _PLAIN, sampling, 0, 1)
-    except (FailedCall, RejectedPrompt) as error:
+    except (RetryableError, BadRequestError) as error:
         raise _no_answer(asking, "no completion for a plain question", error) from None
-    except Untold as error:
+    except UnknownFinishReason as error:
         raise untold(asking, error) from None
     asking.thinks = begun_before(answer.choices[0].text, answer.choices[0].finished)
 
 
-async def find_out_thoughts(asking: Asking, calls: Calls, sampling: Sampling) -> None:
+async def find_out_thoughts(asking: RequestBuilder, calls: Calls, sampling: Sampling) -> None:
     """Finds out by a longer answer to a plain question whether the server's answers begin within a thought.
 
     One that does not end even so is taken for a thought: a cut draw then loses its text, which states no answer; steps
@@ -79,12 +79,12 @@ async def find_out_thoughts(asking: Asking, calls: Calls, sampling: Sampling) ->
     asking.thinks = True
     try:
         answer = await asking.ask(calls, _PLAIN, replace(sampling, max_new_tokens=room), 0, 1)
-    except (FailedCall, RejectedPrompt, Untold):
+    except (RetryableError, BadRequestError, UnknownFinishReason):
         return
     asking.thinks = begun_before(answer.choices[0].text, answer.choices[0].finished) is not False
 
 
-def _no_answer(asking: Asking, what: str, failure: Exception) -> StepwardError:
+def _no_answer(asking: RequestBuilder, what: str, failure: Exception) -> StepwardError:
     words = str(failure)
     named = next((name for name in _LEFT_OUT if is_unknown(name, words)), None)
     advice = f"leave the field out by options.extra: {{{named}: null}}; " if named else ""
@@ -92,6 +92,6 @@ def _no_answer(asking: Asking, what: str, failure: Exception) -> StepwardError:
         advice = "max_new_tokens leaves no room in its context: lower it; "
     return StepwardError(
         f"{asking.url}: {what} ({words}); {advice}what was finished is kept: mend it and run again",
-        code="server_refused" if isinstance(failure, RejectedPrompt) else "unreachable",
+        code="server_refused" if isinstance(failure, BadRequestError) else "unreachable",
         field=f"options.extra.{named}" if named else None,
     )

@@ -6,14 +6,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from stepward import steps as solution_steps
 from stepward.errors import StepwardError
-from stepward.generation.interface import Completion, Meter, Prompt, Sampling, before_stop, uniforms
-from stepward.generation.openai.client import Calls, RejectedPrompt
-from stepward.generation.openai.responses import Answer, Asked, FailedCall, Untold, read_answer
+from stepward.generation.interface import Completion, Prompt, Sampling, Usage, truncate_at_stop, uniforms
+from stepward.generation.openai.client import BadRequestError, Calls
+from stepward.generation.openai.responses import (
+    Answer,
+    ExpectedAnswer,
+    RetryableError,
+    UnknownFinishReason,
+    read_answer,
+)
 from stepward.generation.options import ServerOptions
-from stepward.generation.prompts import Prompting, messages, text
+from stepward.generation.prompts import PromptTemplate, messages, text
 from stepward.generation.thoughts import without_thoughts
+from stepward.records import STEP_SEPARATOR
 
 CONTINUED: dict[str, bool] = {"continue_final_message": True, "add_generation_prompt": False}
 """What asks a chat server to go on from the last turn: vLLM and SGLang know it."""
@@ -24,7 +30,7 @@ Found = TypeVar("Found")
 
 
 @dataclass(slots=True)
-class Asking:
+class RequestBuilder:
     """How a model on a server is asked.
 
     Attributes:
@@ -45,9 +51,9 @@ class Asking:
 
     url: str
     model: str
-    prompting: Prompting
+    prompting: PromptTemplate
     options: ServerOptions
-    meter: Meter
+    meter: Usage
     accepted: bool = False
     several: bool | None = None
     continues: bool | None = None
@@ -66,7 +72,7 @@ class Asking:
 
     def fields(self, prompt: Prompt, sampling: Sampling, seed: int, count: int, begun: bool = False) -> dict[str, Any]:
         """A request's fields. Those that are null in `extra` are left out, for servers that don't know them."""
-        end = solution_steps.SEPARATOR if begun else ""
+        end = STEP_SEPARATOR if begun else ""
         fields: dict[str, Any] = {
             "model": self.model,
             "n": count,
@@ -102,8 +108,8 @@ class Asking:
             begun: Whether the prompt's last step is only begun, so that the choice goes on within its line.
 
         Raises:
-            FailedCall: The last try's failure.
-            RejectedPrompt: The server refuses the request for what is in it.
+            RetryableError: The last try's failure.
+            BadRequestError: The server refuses the request for what is in it.
             Untold: How a choice ended can't be known.
             StepwardError: The server refuses every request, or another model answers.
         """
@@ -112,32 +118,32 @@ class Asking:
         async def call() -> Answer:
             fields = self.fields(prompt, sampling, seed, count, begun)
             limit = fields.get("max_completion_tokens", fields.get("max_tokens", sampling.max_new_tokens))
-            asked = Asked(self.prompting.chat, count, limit, self.options.finish_reasons)
+            asked = ExpectedAnswer(self.prompting.chat, count, limit, self.options.finish_reasons)
             return read_answer(await calls.post(self.path, fields), asked)
 
         salt = f"{prompt.id}/{prompt.first}"
         try:
-            answer = await self.again(call, salt, retries)
-        except RejectedPrompt as error:
+            answer = await self.retry(call, salt, retries)
+        except BadRequestError as error:
             if sent != "max_tokens" or not _wants_other_limit(error.fault):
                 raise
             self.limit = "max_completion_tokens"
-            answer = await self.again(call, salt, retries)
-        self._take(answer)
+            answer = await self.retry(call, salt, retries)
+        self._record_usage(answer)
         return answer
 
-    async def again(self, call: Callable[[], Awaitable[Found]], salt: str, retries: int | None = None) -> Found:
+    async def retry(self, call: Callable[[], Awaitable[Found]], salt: str, retries: int | None = None) -> Found:
         """Makes a call until it succeeds, waiting longer each time.
 
         Raises:
-            FailedCall: The last try's failure.
+            RetryableError: The last try's failure.
         """
         last = self.options.retries if retries is None else retries
         for attempt in range(last + 1):
             self.meter.requests += 1
             try:
                 return await call()
-            except FailedCall as error:
+            except RetryableError as error:
                 self.count_error(error.kind)
                 if attempt == last:
                     raise
@@ -150,7 +156,7 @@ class Asking:
     def settled(self, one: Completion, prompt: Prompt, sampling: Sampling) -> Completion:
         """A choice without its thoughts, ending before the first stop text."""
         said, finished = without_thoughts(one.text, one.finished, bool(self.thinks) and not prompt.steps)
-        said, stopped = before_stop(said, sampling.stop)
+        said, stopped = truncate_at_stop(said, sampling.stop)
         return replace(one, text=said, finished=finished or stopped)
 
     def may_be_thought(self, one: Completion, prompt: Prompt) -> bool:
@@ -163,7 +169,7 @@ class Asking:
         """Counts a failure."""
         self.meter.errors[kind] = self.meter.errors.get(kind, 0) + 1
 
-    def _take(self, answer: Answer) -> None:
+    def _record_usage(self, answer: Answer) -> None:
         """Counts what an answer cost.
 
         Raises:
@@ -183,7 +189,7 @@ class Asking:
         self.accepted = True
 
 
-def untold(asking: Asking, error: Untold) -> StepwardError:
+def untold(asking: RequestBuilder, error: UnknownFinishReason) -> StepwardError:
     """The refusal of a server that doesn't say how its completions end, in words that can be known."""
     if error.word is None:
         said = "its answers have no finish_reason, and their usage does not say how many tokens were written"

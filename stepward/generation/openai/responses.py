@@ -10,7 +10,7 @@ from stepward.generation.interface import Completion
 from stepward.generation.openai.finish_reasons import Ending, ending_of
 
 
-class FailedCall(Exception):
+class RetryableError(Exception):
     """A call that may do better when it is made again.
 
     Attributes:
@@ -24,7 +24,7 @@ class FailedCall(Exception):
         self.wait = wait
 
 
-class Untold(Exception):
+class UnknownFinishReason(Exception):
     """An answer does not say how its completions ended, and neither do its counts.
 
     Attributes:
@@ -39,7 +39,7 @@ class Untold(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ExpectedAnswer:
     """What an answer is read against.
 
     Attributes:
@@ -74,7 +74,7 @@ class Answer:
     written: int
 
 
-def read_answer(body: bytes, asked: Asked) -> Answer:
+def read_answer(body: bytes, asked: ExpectedAnswer) -> Answer:
     """The answer in a body.
 
     A choice is finished if the server says that the model ended, and cut if it says that a limit did; one that a
@@ -82,17 +82,17 @@ def read_answer(body: bytes, asked: Asked) -> Answer:
     is called. Where the server says nothing, fewer tokens than the limit mean that the model ended.
 
     Raises:
-        FailedCall: The body is no answer: not UTF-8, not JSON, without choices, with an error, or with other things in
-            their place.
+        RetryableError: The body is no answer: not UTF-8, not JSON, without choices, with an error, or with other things
+            in their place.
         Untold: How a choice ended can't be known.
     """
     given = read_json(body)
     _check_error(given)
     choices = given.get("choices")
     if not isinstance(choices, list) or not choices:
-        raise FailedCall("no choices")
+        raise RetryableError("no choices")
     if not all(isinstance(choice, dict) for choice in choices):
-        raise FailedCall("not an answer")
+        raise RetryableError("not an answer")
     usage = given.get("usage")
     written = _number(usage, "completion_tokens")
     indices = [choice.get("index", place) for place, choice in enumerate(choices)]
@@ -104,7 +104,7 @@ def read_answer(body: bytes, asked: Asked) -> Answer:
         if isinstance(index, int) and 0 <= index < asked.count and index not in found:
             found[index], lengths[index] = _completion(choice, asked, written, len(choices))
     if not found:
-        raise FailedCall("no choices")
+        raise RetryableError("no choices")
     read = _number(usage, "prompt_tokens")
     details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
     reused = min(read, _number(details, "cached_tokens"))
@@ -117,18 +117,18 @@ def read_json(body: bytes) -> dict[str, Any]:
     """The JSON object of a body.
 
     Raises:
-        FailedCall: It is none, or not UTF-8.
+        RetryableError: It is none, or not UTF-8.
     """
     if not body.strip():
-        raise FailedCall("empty body")
+        raise RetryableError("empty body")
     try:
         given = json.loads(body.decode("utf-8"))
     except UnicodeDecodeError:
-        raise FailedCall("not UTF-8") from None
+        raise RetryableError("not UTF-8") from None
     except (ValueError, RecursionError):
-        raise FailedCall("not JSON") from None
+        raise RetryableError("not JSON") from None
     if not isinstance(given, dict):
-        raise FailedCall("not an answer")
+        raise RetryableError("not an answer")
     return given
 
 
@@ -164,12 +164,12 @@ _CALLED = "refused: the model called a tool and wrote no solution"
 _LONGEST_REFUSAL = 200
 
 
-def _completion(choice: dict[str, Any], asked: Asked, written: int, choices: int) -> tuple[Completion, int]:
+def _completion(choice: dict[str, Any], asked: ExpectedAnswer, written: int, choices: int) -> tuple[Completion, int]:
     """What a choice says, and its length with its thoughts'. Thoughts that are given apart are no part of it."""
     _check_error(choice)
     turn = choice.get("message") if asked.chat else choice
     if not isinstance(turn, dict):
-        raise FailedCall("not an answer")
+        raise RetryableError("not an answer")
     if fault := _refused(turn):
         return Completion("", False, fault=fault), 0
     text = _text(turn.get("content" if asked.chat else "text"))
@@ -178,19 +178,19 @@ def _completion(choice: dict[str, Any], asked: Asked, written: int, choices: int
     if text is None and (reason is not None or any(thoughts)):
         text = ""  # the model wrote nothing, or its thoughts alone
     if text is None or not isinstance(reason, str | None):
-        raise FailedCall("not an answer")
+        raise RetryableError("not an answer")
     if not text and not any(thoughts) and reason is None:
-        raise FailedCall("empty text")
+        raise RetryableError("empty text")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise FailedCall("not UTF-8") from None
+        raise RetryableError("not UTF-8") from None
     length = len(text.encode()) + sum(len(one) for one in thoughts)
     ending = _by_counts(asked, written, choices) if reason is None else ending_of(reason, asked.words)
     if ending is None:
-        raise Untold(reason)
+        raise UnknownFinishReason(reason)
     if ending == "again":
-        raise FailedCall(f"ended by {reason}")
+        raise RetryableError(f"ended by {reason}")
     if ending in ("filtered", "tool"):
         return Completion("", False, fault="filtered" if ending == "filtered" else _CALLED), length
     only_thoughts = not text.strip() and (any(thoughts) or _thinks_in_parts(turn.get("content")))
@@ -201,12 +201,12 @@ def _check_error(given: dict[str, Any]) -> None:
     """Refuses what failed on its way, though the server answered, as those say that ask others.
 
     Raises:
-        FailedCall: There is an error.
+        RetryableError: There is an error.
     """
     error = given.get("error")
     if error:
         code = error.get("code") if isinstance(error, dict) else None
-        raise FailedCall(f"error {code}" if isinstance(code, int) else "error")
+        raise RetryableError(f"error {code}" if isinstance(code, int) else "error")
 
 
 def _refused(turn: dict[str, Any]) -> str:
@@ -224,7 +224,7 @@ def _text(content: Any) -> str | None:
     """The text of a turn, which may come in parts, thoughts apart; None where there is none."""
     if not isinstance(content, list):
         if not isinstance(content, str | None):
-            raise FailedCall("not an answer")
+            raise RetryableError("not an answer")
         return content
     parts = [part for part in content if isinstance(part, dict) and part.get("type", "text") in _OF_A_TEXT]
     return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
@@ -235,13 +235,13 @@ def _thinks_in_parts(content: Any) -> bool:
     return any(isinstance(part, dict) and part.get("type") in _OF_A_THOUGHT for part in parts)
 
 
-def _by_counts(asked: Asked, written: int, choices: int) -> Ending:
+def _by_counts(asked: ExpectedAnswer, written: int, choices: int) -> Ending:
     """How a choice ended of which the server doesn't say it."""
     if 0 < written < asked.limit:
         return "stop"  # not even all choices together have reached the limit
     if written and choices == 1:
         return "length"
-    raise Untold(None, mended_by_one=written > 0)
+    raise UnknownFinishReason(None, mended_by_one=written > 0)
 
 
 def _number(given: Any, name: str) -> int:

@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import dataclass, field
 
 from stepward.generation.interface import Completion, Prompt, Sampling, draw_seed
-from stepward.generation.openai.client import Calls, RefusedByServer, RejectedPrompt
+from stepward.generation.openai.client import BadRequestError, Calls, FatalServerError
 from stepward.generation.openai.probe import check_alive, find_out_thoughts
-from stepward.generation.openai.requests import Asking, untold
-from stepward.generation.openai.responses import FailedCall, Untold
+from stepward.generation.openai.requests import RequestBuilder, untold
+from stepward.generation.openai.responses import RetryableError, UnknownFinishReason
 
 _FOR_ALL = (401, 402)
 """What a server says of every request. By 403 a moderated one may also mean a single prompt."""
@@ -25,7 +25,7 @@ class Draws:
         finding_out: Held by who finds out what a cut draw is.
     """
 
-    asking: Asking
+    asking: RequestBuilder
     calls: Calls
     sampling: Sampling
     seed: int
@@ -51,20 +51,20 @@ class Draws:
         asking = self.asking
         try:
             answer = await asking.ask(self.calls, prompt, self.sampling, draw_seed(self.seed, prompt.id, start), count)
-        except Untold as error:
+        except UnknownFinishReason as error:
             if count == 1 or not error.mended_by_one:
                 raise untold(asking, error) from None
             asking.several = False
             return ""
-        except RejectedPrompt as error:
+        except BadRequestError as error:
             asking.count_error("refused")
             return await self._rejected(prompt, start, count, found, error.fault)
-        except RefusedByServer as error:
+        except FatalServerError as error:
             if not asking.accepted or error.status in _FOR_ALL:
                 raise
             await check_alive(asking, self.calls, self.sampling, prompt, str(error))
             return f"refused: {error.words or error.status}"
-        except FailedCall as error:
+        except RetryableError as error:
             await check_alive(asking, self.calls, self.sampling, prompt, error.kind)
             return f"failed: {error.kind}"
         if asking.context is not None and answer.read + self.sampling.max_new_tokens > asking.context:

@@ -22,7 +22,7 @@ _OPEN, _CLOSE = "([{", ")]}"
 _DIGITS = frozenset("0123456789")
 
 
-def refusal(reference: str, answer: str) -> str | None:
+def unsafe_reason(reference: str, answer: str) -> str | None:
     """Why algebra is not asked about these two, in words; None where it is.
 
     Args:

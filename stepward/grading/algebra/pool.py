@@ -25,7 +25,7 @@ _TICK = 0.05  # seconds, at least, until it is looked again how much a worker ha
 _SLOWEST = 10  # times its deadline that a question may take by the clock, where the processor is not the worker's alone
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
-    "from stepward.grading.algebra.worker import tend; tend(int(sys.argv[1]))"
+    "from stepward.grading.algebra.worker import serve; serve(int(sys.argv[1]))"
 )
 
 
@@ -92,7 +92,7 @@ class AlgebraPool:
         with self._commands:
             self._stop()
 
-    def forget(self) -> None:
+    def reset_after_fork(self) -> None:
         """Let go of what a forked child has inherited: the parent's workers are not the child's."""
         connections = [worker.connection for worker in self._idle] + list(self._busy)
         if self._control is not None:
@@ -265,4 +265,4 @@ def _used(worker: _Worker) -> float | None:
 POOL = AlgebraPool()
 """The process's pool."""
 atexit.register(POOL.close)
-os.register_at_fork(after_in_child=POOL.forget)
+os.register_at_fork(after_in_child=POOL.reset_after_fork)

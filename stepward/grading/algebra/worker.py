@@ -68,7 +68,7 @@ def receive_exactly(connection: socket.socket, length: int) -> bytes:
     return b"".join(parts)
 
 
-def tend(control_descriptor: int) -> None:
+def serve(control_descriptor: int) -> None:
     """Fork and kill workers as the parent asks until it is gone."""
     with socket.socket(fileno=control_descriptor) as control:
         try:
@@ -93,7 +93,7 @@ def tend(control_descriptor: int) -> None:
                     os.read(woken, 4096)
                     _reap(workers)
                 if control.fileno() in ready:
-                    _obey(control, workers, [woken, wake])
+                    _handle_command(control, workers, [woken, wake])
         for worker in workers:
             os.kill(worker, signal.SIGKILL)
 
@@ -109,7 +109,7 @@ def _reap(workers: set[int]) -> None:
         workers.discard(ended)
 
 
-def _obey(control: socket.socket, workers: set[int], pipe: list[int]) -> None:
+def _handle_command(control: socket.socket, workers: set[int], pipe: list[int]) -> None:
     """Read one command and do it."""
     command, descriptors, _, _ = socket.recv_fds(control, 1, 1)
     if not command:
@@ -123,13 +123,13 @@ def _obey(control: socket.socket, workers: set[int], pipe: list[int]) -> None:
     worker = os.fork()
     if not worker:
         control.close()
-        _live(descriptors[0], pipe)
+        _worker_loop(descriptors[0], pipe)
     workers.add(worker)
     os.close(descriptors[0])
     control.sendall(worker.to_bytes(_NUMBER, "big"))
 
 
-def _live(descriptor: int, pipe: list[int]) -> NoReturn:
+def _worker_loop(descriptor: int, pipe: list[int]) -> NoReturn:
     """A worker's life: answer requests until there are no more, or too many were answered."""
     try:
         signal.set_wakeup_fd(-1)
@@ -175,4 +175,4 @@ def _answer(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    tend(int(sys.argv[1]))
+    serve(int(sys.argv[1]))

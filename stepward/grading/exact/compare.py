@@ -11,17 +11,17 @@ from stepward.grading.exact.intervals import as_range, same_range
 from stepward.grading.exact.parser import Scalar
 from stepward.grading.exact.structure import (
     Bracketed,
-    Combined,
+    FiniteSet,
     Matrix,
-    Named,
-    Ordered,
+    NamedSet,
+    OrderedTuple,
     Relation,
-    Several,
+    SetExpression,
     Shape,
-    Single,
+    SingleValue,
     Words,
 )
-from stepward.grading.exact.values import Unreadable, Value
+from stepward.grading.exact.values import ParseError, Value
 from stepward.grading.units import is_rounded
 
 MACHINE_DIGITS = 15
@@ -32,7 +32,7 @@ LONE_UNITS = frozenset(["s", "m", "g", "L"])
 """Letters that are a unit where they stand behind a number and the other answer is that number."""
 
 
-def same(left: Shape, right: Shape) -> bool | None:
+def is_equivalent(left: Shape, right: Shape) -> bool | None:
     """Compare two shapes; the order of the two does not matter.
 
     Raises:
@@ -40,15 +40,15 @@ def same(left: Shape, right: Shape) -> bool | None:
     """
     if isinstance(left, Relation) or isinstance(right, Relation):
         return _same_with_relation(left, right)
-    if isinstance(left, Single) and isinstance(right, Single):
+    if isinstance(left, SingleValue) and isinstance(right, SingleValue):
         return _same_single(left, right)
-    if isinstance(left, Several) or isinstance(right, Several):
+    if isinstance(left, FiniteSet) or isinstance(right, FiniteSet):
         verdict = _same_several(left, right)
         if verdict is not None:
             return verdict
     if isinstance(left, Matrix) and isinstance(right, Matrix):
         return _same_matrix(left, right)
-    if isinstance(left, Ordered) and isinstance(right, Ordered):
+    if isinstance(left, OrderedTuple) and isinstance(right, OrderedTuple):
         return _same_ordered(left, right)
     if isinstance(left, Bracketed) and isinstance(right, Bracketed):
         if (left.opening, left.closing) != (right.opening, right.closing):
@@ -56,12 +56,12 @@ def same(left: Shape, right: Shape) -> bool | None:
         return _all_same(left.parts, right.parts)
     if isinstance(left, Words) and isinstance(right, Words):
         return _letters(left.text) == _letters(right.text)
-    if isinstance(left, Named) and isinstance(right, Named):
+    if isinstance(left, NamedSet) and isinstance(right, NamedSet):
         return left.sign == right.sign
     pieces_left, pieces_right = as_range(left), as_range(right)
     for pieces, other in ((pieces_left, right), (pieces_right, left)):
         # A set of more than one point is no value.
-        if pieces is not None and isinstance(other, Single | Matrix | Words) and len(pieces) > 1:
+        if pieces is not None and isinstance(other, SingleValue | Matrix | Words) and len(pieces) > 1:
             return False if not isinstance(other, Words) else None
     if pieces_left is not None and pieces_right is not None:
         return same_range(pieces_left, pieces_right)
@@ -70,12 +70,12 @@ def same(left: Shape, right: Shape) -> bool | None:
 
 def _same_kinds(left: Shape, right: Shape) -> bool | None:
     """Of two shapes of different kinds, or of one that has no normal form."""
-    if isinstance(left, Combined) and isinstance(right, Combined) and left.sign == right.sign == "\\cup":
+    if isinstance(left, SetExpression) and isinstance(right, SetExpression) and left.sign == right.sign == "\\cup":
         matched = _matched(left.parts, right.parts)
         return True if matched else None
     kinds = {type(left), type(right)}
     # Unions and named sets can hide any set; words may name one ("all real numbers").
-    if kinds & {Combined, Named} or len(kinds) == 1:
+    if kinds & {SetExpression, NamedSet} or len(kinds) == 1:
         return None
     return False
 
@@ -85,7 +85,7 @@ def _letters(text: str) -> str:
     return "".join(character for character in text if character.isalnum() or character in "-+")
 
 
-def _same_single(left: Single, right: Single) -> bool | None:
+def _same_single(left: SingleValue, right: SingleValue) -> bool | None:
     shared = min(len(left.unit), len(right.unit))
     verdict = same_scalar(left.scalar, right.scalar)
     if verdict is False:
@@ -138,14 +138,14 @@ def _same_several(left: Shape, right: Shape) -> bool | None:
     """Compare where one side is unordered; one value alone is a list of one."""
     for named, other in ((left, right), (right, left)):
         values = _named_values(named)
-        if values is not None and isinstance(other, Several | Bracketed) and _named_values(other) is None:
+        if values is not None and isinstance(other, FiniteSet | Bracketed) and _named_values(other) is None:
             # "x = 3, y = 4" is (3, 4) and the list 3, 4, but not 4, 3.
             return _all_same(values, other.parts)
     parts: list[tuple[Shape, ...]] = []
     for side in (left, right):
-        if isinstance(side, Several):
+        if isinstance(side, FiniteSet):
             parts.append(_distinct(side.parts))
-        elif isinstance(side, Single | Matrix | Ordered):
+        elif isinstance(side, SingleValue | Matrix | OrderedTuple):
             parts.append((side,))
         elif isinstance(side, Bracketed):
             # {1} against (1, 2): a list of one point is that point.
@@ -161,7 +161,7 @@ def _same_several(left: Shape, right: Shape) -> bool | None:
 
 def _named_values(shape: Shape) -> tuple[Shape, ...] | None:
     """The values of a list in which each has a name, and not all the same: `x = 3, y = 4`."""
-    if not isinstance(shape, Several):
+    if not isinstance(shape, FiniteSet):
         return None
     values, names = [], set()
     for part in shape.parts:
@@ -177,8 +177,8 @@ def _distinct(parts: tuple[Shape, ...]) -> tuple[Shape, ...]:
     kept: list[Shape] = []
     for part in parts:
         if len(kept) > 60:
-            raise Unreadable
-        if not any(same(part, other) is True for other in kept):
+            raise ParseError
+        if not any(is_equivalent(part, other) is True for other in kept):
             kept.append(part)
     return tuple(kept)
 
@@ -190,7 +190,7 @@ def _matched(left: tuple[Shape, ...], right: tuple[Shape, ...]) -> bool | None:
     open_parts = list(right)
     undecided = False
     for part in left:
-        verdicts = [same(part, other) for other in open_parts]
+        verdicts = [is_equivalent(part, other) for other in open_parts]
         if True in verdicts:
             open_parts.pop(verdicts.index(True))
         elif None in verdicts:
@@ -206,7 +206,7 @@ def _all_same(left: tuple[Shape, ...], right: tuple[Shape, ...]) -> bool | None:
         return False
     undecided = False
     for one, other in zip(left, right, strict=True):
-        verdict = same(one, other)
+        verdict = is_equivalent(one, other)
         if verdict is False:
             return False
         undecided |= verdict is None
@@ -221,7 +221,7 @@ def _same_matrix(left: Matrix, right: Matrix) -> bool | None:
     )
 
 
-def _same_ordered(left: Ordered, right: Ordered) -> bool | None:
+def _same_ordered(left: OrderedTuple, right: OrderedTuple) -> bool | None:
     if left.sign != right.sign:
         return False
     return _all_same(left.parts, right.parts)
@@ -232,17 +232,17 @@ def _same_with_relation(left: Shape, right: Shape) -> bool | None:
         return _same_relations(left, right)
     relation, other = (left, right) if isinstance(left, Relation) else (right, left)
     assert isinstance(relation, Relation)
-    if isinstance(other, Several):
+    if isinstance(other, FiniteSet):
         # "x = 5" against the list "5".
         value = _named_value(relation)
-        return False if value is None else same(value, other)
+        return False if value is None else is_equivalent(value, other)
     value = _named_value(relation)
     if value is not None:
-        return same(value, other)
+        return is_equivalent(value, other)
     pieces, range_of_other = bounds_of(relation), as_range(other)
     if pieces is not None and range_of_other is not None:
         return same_range(pieces[1], range_of_other)
-    if isinstance(other, Single | Words | Matrix):
+    if isinstance(other, SingleValue | Words | Matrix):
         # A value is no equation, and no inequality: "a + 3z = 0" is not 0, and "1 = 2" is not 2.
         return False
     return None
@@ -268,9 +268,9 @@ def _named_value(relation: Relation) -> Shape | None:
     if not relation.name and len(members) == 2 and is_letter(members[1]):
         return members[0]
     last = values[-1]
-    if last is None or any(value is None or same(value, last) is not True for value in values[:-1]):
+    if last is None or any(value is None or is_equivalent(value, last) is not True for value in values[:-1]):
         return None
-    if not relation.name and not all(isinstance(value, Single) and constant(value) for value in values):
+    if not relation.name and not all(isinstance(value, SingleValue) and constant(value) for value in values):
         return None
     return last
 
@@ -280,10 +280,10 @@ def _same_relations(left: Relation, right: Relation) -> bool | None:
     if left.signs == right.signs and left.name == right.name and len(left.members) == len(right.members):
         start = 1 if left.name else 0
         pairs = list(zip(left.members[start:], right.members[start:], strict=True))
-        if all(one is not None and other is not None and same(one, other) is True for one, other in pairs):
+        if all(one is not None and other is not None and is_equivalent(one, other) is True for one, other in pairs):
             return True
     if value_left is not None and value_right is not None and left.name == right.name:
-        return same(value_left, value_right)
+        return is_equivalent(value_left, value_right)
     bounds_left, bounds_right = bounds_of(left), bounds_of(right)
     if bounds_left is not None and bounds_right is not None:
         return bounds_left[0] == bounds_right[0] and same_range(bounds_left[1], bounds_right[1])
@@ -301,7 +301,7 @@ def _same_equations(left: Relation, right: Relation) -> bool | None:
     sides: list[exact.Polynomial] = []
     for relation in (left, right):
         first, second = relation.members
-        if not isinstance(first, Single) or not isinstance(second, Single):
+        if not isinstance(first, SingleValue) or not isinstance(second, SingleValue):
             return None
         difference = exact.add(first.scalar.value, exact.negative(second.scalar.value))
         if not difference.top:

@@ -7,7 +7,7 @@ difference there is one, and anything else is left undecided.
 import math
 from collections.abc import Callable
 
-from stepward.grading.exact.values import IMAGINARY, INFINITY, ONE, PI, E, Opaque, Polynomial, Value, product
+from stepward.grading.exact.values import IMAGINARY, INFINITY, ONE, PI, E, OpaqueFunction, Polynomial, Value, product
 
 
 def same(left: Value, right: Value) -> bool | None:
@@ -88,7 +88,7 @@ def _place(name: str, point: float | None) -> complex | None:
         return float(name[1:])
     if name in _CONSTANTS:
         return _CONSTANTS[name]
-    if isinstance(name, Opaque):
+    if isinstance(name, OpaqueFunction):
         sizes = [approximate(argument, point) for argument in name.arguments]
         if any(size is None or size.imag for size in sizes):
             return None

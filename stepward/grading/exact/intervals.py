@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from stepward.grading.exact import equality
 from stepward.grading.exact import values as exact
-from stepward.grading.exact.structure import Bracketed, Combined, Named, Several, Shape, Single
+from stepward.grading.exact.structure import Bracketed, FiniteSet, NamedSet, SetExpression, Shape, SingleValue
 from stepward.grading.exact.values import Value
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Interval:
     """An interval; a point where both ends are the same and closed."""
 
     low: Value
@@ -26,7 +26,7 @@ class _Unordered(Exception):
     """Two ends cannot be put in order."""
 
 
-def as_range(shape: Shape) -> list[Piece] | None:
+def as_range(shape: Shape) -> list[Interval] | None:
     """The intervals that a shape stands for; None where it is no set of real numbers, or one that is not read."""
     try:
         return _pieces(shape)
@@ -34,33 +34,33 @@ def as_range(shape: Shape) -> list[Piece] | None:
         return None
 
 
-def _pieces(shape: Shape) -> list[Piece] | None:
+def _pieces(shape: Shape) -> list[Interval] | None:
     infinity = exact.atom(exact.INFINITY)
-    if isinstance(shape, Named):
-        return [Piece(exact.negative(infinity), False, infinity, False)] if shape.sign == "\\R" else None
+    if isinstance(shape, NamedSet):
+        return [Interval(exact.negative(infinity), False, infinity, False)] if shape.sign == "\\R" else None
     if isinstance(shape, Bracketed):
         return _interval(shape)
-    if isinstance(shape, Several):
-        points = [part.scalar.value for part in shape.parts if isinstance(part, Single)]
+    if isinstance(shape, FiniteSet):
+        points = [part.scalar.value for part in shape.parts if isinstance(part, SingleValue)]
         if len(points) < len(shape.parts):
             return None
-        return _joined([Piece(point, True, point, True) for point in points])
-    if isinstance(shape, Combined):
+        return _joined([Interval(point, True, point, True) for point in points])
+    if isinstance(shape, SetExpression):
         return _combined(shape)
     return None
 
 
-def _interval(shape: Bracketed) -> list[Piece] | None:
+def _interval(shape: Bracketed) -> list[Interval] | None:
     if len(shape.parts) != 2 or shape.opening not in ("(", "[") or shape.closing not in (")", "]"):
         return None
     low, high = shape.parts
-    if not isinstance(low, Single) or not isinstance(high, Single):
+    if not isinstance(low, SingleValue) or not isinstance(high, SingleValue):
         return None
-    piece = Piece(low.scalar.value, shape.opening == "[", high.scalar.value, shape.closing == "]")
+    piece = Interval(low.scalar.value, shape.opening == "[", high.scalar.value, shape.closing == "]")
     return [piece] if _before(piece.low, piece.high) else None
 
 
-def _combined(shape: Combined) -> list[Piece] | None:
+def _combined(shape: SetExpression) -> list[Interval] | None:
     ranges = []
     for part in shape.parts:
         pieces = _pieces(part)
@@ -76,7 +76,7 @@ def _combined(shape: Combined) -> list[Piece] | None:
     return _joined(_shared(ranges[0], _complement(_joined(ranges[1]))))
 
 
-def _shared(left: list[Piece], right: list[Piece]) -> list[Piece]:
+def _shared(left: list[Interval], right: list[Interval]) -> list[Interval]:
     shared = []
     for one in left:
         for other in right:
@@ -84,9 +84,9 @@ def _shared(left: list[Piece], right: list[Piece]) -> list[Piece]:
             high = _tighter((one.high, one.high_closed), (other.high, other.high_closed), upper=True)
             if _equal(low[0], high[0]):
                 if low[1] and high[1]:
-                    shared.append(Piece(*low, *high))
+                    shared.append(Interval(*low, *high))
             elif _before(low[0], high[0]):
-                shared.append(Piece(*low, *high))
+                shared.append(Interval(*low, *high))
     return shared
 
 
@@ -97,28 +97,28 @@ def _tighter(one: tuple[Value, bool], other: tuple[Value, bool], *, upper: bool)
     return one if first_is_lower == upper else other
 
 
-def _complement(pieces: list[Piece]) -> list[Piece]:
+def _complement(pieces: list[Interval]) -> list[Interval]:
     infinity = exact.atom(exact.INFINITY)
     low, closed = exact.negative(infinity), False
     gaps = []
     for piece in pieces:
         if not _equal(low, piece.low) or (closed and not piece.low_closed):
-            gaps.append(Piece(low, closed, piece.low, not piece.low_closed))
+            gaps.append(Interval(low, closed, piece.low, not piece.low_closed))
         low, closed = piece.high, not piece.high_closed
     if not _equal(low, infinity):
-        gaps.append(Piece(low, closed, infinity, False))
+        gaps.append(Interval(low, closed, infinity, False))
     return gaps
 
 
-def _joined(pieces: list[Piece]) -> list[Piece]:
+def _joined(pieces: list[Interval]) -> list[Interval]:
     """The pieces in order, with those that touch made one."""
-    ordered: list[Piece] = []
+    ordered: list[Interval] = []
     for piece in pieces:
         place = len(ordered)
         while place and _starts_before(piece, ordered[place - 1]):
             place -= 1
         ordered.insert(place, piece)
-    joined: list[Piece] = []
+    joined: list[Interval] = []
     for piece in ordered:
         if joined and _touch(joined[-1], piece):
             last = joined.pop()
@@ -127,18 +127,18 @@ def _joined(pieces: list[Piece]) -> list[Piece]:
                 high = (last.high, last.high_closed or piece.high_closed)
             elif _before(last.high, piece.high):
                 high = (piece.high, piece.high_closed)
-            piece = Piece(last.low, last.low_closed, *high)
+            piece = Interval(last.low, last.low_closed, *high)
         joined.append(piece)
     return joined
 
 
-def _starts_before(one: Piece, other: Piece) -> bool:
+def _starts_before(one: Interval, other: Interval) -> bool:
     if _equal(one.low, other.low):
         return one.low_closed and not other.low_closed
     return _before(one.low, other.low)
 
 
-def _touch(one: Piece, other: Piece) -> bool:
+def _touch(one: Interval, other: Interval) -> bool:
     """Whether nothing lies between two pieces, of which the first starts first."""
     if _equal(one.high, other.low):
         return one.high_closed or other.low_closed
@@ -171,7 +171,7 @@ def _size(value: Value) -> float:
     return size.real
 
 
-def same_range(left: list[Piece], right: list[Piece]) -> bool | None:
+def same_range(left: list[Interval], right: list[Interval]) -> bool | None:
     """Whether two ranges are the same set; None where ends cannot be told apart."""
     try:
         if len(left) != len(right):

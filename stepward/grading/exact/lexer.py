@@ -58,7 +58,7 @@ class Token:
     spaced: bool = False
 
 
-class NotTokens(Exception):
+class LexError(Exception):
     r"""The text has characters of no answer, an unclosed `\\text{`, or too many tokens."""
 
 
@@ -66,14 +66,14 @@ def tokenize(text: str) -> list[Token]:
     """The tokens of an answer.
 
     Raises:
-        NotTokens: The text is nothing that is read here.
+        LexError: The text is nothing that is read here.
     """
     tokens: list[Token] = []
     index, spaced = 0, False
     while index < len(text):
         character = text[index]
         if len(tokens) > MOST_TOKENS:
-            raise NotTokens
+            raise LexError
         if character.isspace() or character in "$~":
             spaced = True
             index += 1
@@ -91,7 +91,7 @@ def tokenize(text: str) -> list[Token]:
             pair = _PAIRS.get(text[index : index + 2])
             sign = pair or _SIGNS.get(character) or (character if character in _ASCII_SIGNS else None)
             if sign is None:
-                raise NotTokens
+                raise LexError
             tokens.append(Token("sign", sign, spaced))
             index += 2 if pair else 1
         spaced = False
@@ -198,13 +198,13 @@ def _command(text: str, start: int, spaced: bool, tokens: list[Token]) -> int:
     elif name in ("mathbb", "mathcal", "Bbb"):
         rest = text[end : end + 4].strip("{} ")
         if rest[:1] not in ("R", "Z", "N", "Q", "C") or not rest:
-            raise NotTokens
+            raise LexError
         tokens.append(Token("sign", f"\\{rest[0]}", spaced))
         return end + text[end : end + 4].index(rest[0]) + 1 + (1 if text[end : end + 1] == "{" else 0)
     elif name in ("begin", "end"):
         close = text.find("}", end, end + 20)
         if text[end : end + 1] != "{" or close < 0:
-            raise NotTokens
+            raise LexError
         tokens.append(Token("sign", f"\\{name} {text[end + 1 : close]}", spaced))
         return close + 1
     elif name in ("{", "}", "|"):
@@ -225,7 +225,7 @@ def _text(text: str, start: int, tokens: list[Token]) -> int:
         depth += {"{": 1, "}": -1}.get(text[end], 0)
         end += 1
     if depth or end - start > 400 or "\\text" in text[start:end]:
-        raise NotTokens
+        raise LexError
     inner = text[start + 1 : end - 1]
     words = "".join(character if character in _LETTERS else " " for character in inner).split()
     if not any(len(word) > 1 for word in words):

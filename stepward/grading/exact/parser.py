@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from stepward.grading.exact import values as exact
 from stepward.grading.exact.lexer import Token
-from stepward.grading.exact.values import Unreadable, Value
+from stepward.grading.exact.values import ParseError, Value
 
 _DEGREE = exact.multiply(exact.number(Fraction(1, 180)), exact.atom(exact.PI))
 DEEPEST = 40
@@ -54,12 +54,12 @@ def read_scalar(tokens: list[Token], *, plus: bool = True) -> Scalar:
         Unreadable: It is no expression that is read here.
     """
     if not tokens:
-        raise Unreadable
+        raise ParseError
     literal = tokens[-1] if len(tokens) == 1 or (len(tokens) == 2 and tokens[0].text == "-") else None
     reader = _Reader(tokens, plus)
     value = reader.sum()
     if reader.at < len(tokens):
-        raise Unreadable
+        raise ParseError
     if literal is not None and literal.kind == "number" and "." in literal.text:
         digits = literal.text.replace(".", "").lstrip("0")
         return Scalar(value, len(literal.text.partition(".")[2]), len(digits))
@@ -70,7 +70,7 @@ def decimal(text: str) -> Value:
     """The value of ASCII digits with at most one point."""
     whole, _, decimals = text.partition(".")
     if len(text) > 4000:
-        raise Unreadable
+        raise ParseError
     return exact.number(Fraction(int(whole + decimals), 10 ** len(decimals)))
 
 
@@ -91,13 +91,13 @@ class _Reader:
 
     def take(self, text: str) -> None:
         if self.peek() != text:
-            raise Unreadable
+            raise ParseError
         self.at += 1
 
     def sum(self) -> Value:
         self.depth += 1
         if self.depth > DEEPEST:
-            raise Unreadable
+            raise ParseError
         total = self.signed()
         while self.peek() in ("+", "-", "\\pm", "\\mp"):
             total = exact.add(total, self.signed())
@@ -130,7 +130,7 @@ class _Reader:
                 value = exact.multiply(value, factor if sign == "*" else exact.inverse(factor))
                 continue
             if self.tokens[self.at].kind == "number":
-                raise Unreadable  # "2 3" or "x2": not a product that people write
+                raise ParseError  # "2 3" or "x2": not a product that people write
             value = exact.multiply(value, self.factor())
         return value
 
@@ -166,13 +166,13 @@ class _Reader:
         while (sign := self.peek()) in ("!", "^", "'"):
             self.at += 1
             if sign == "'":
-                raise Unreadable
+                raise ParseError
             if sign == "!":
                 if self.peek() == "!":
-                    raise Unreadable  # a double factorial, which is not the factorial of one
+                    raise ParseError  # a double factorial, which is not the factorial of one
                 value = _factorial(value)
             elif self.peek() in ("\\circ", "\\prime"):
-                raise Unreadable
+                raise ParseError
             else:
                 value = exact.power(value, self.exponent())
         return value
@@ -196,12 +196,12 @@ class _Reader:
 
     def operand(self, *, single_digit: bool = False) -> Value:
         if self.at >= len(self.tokens):
-            raise Unreadable
+            raise ParseError
         token = self.tokens[self.at]
         if token.kind == "number":
             return self.digits(single_digit)
         if token.kind == "word":
-            raise Unreadable
+            raise ParseError
         closes = {"{": "}", "(": ")", "[": "]"}
         if token.text in closes:
             return self.group(closes[token.text])
@@ -218,16 +218,16 @@ class _Reader:
             return _binomial(self.argument(), self.argument())
         if token.text in _FUNCTIONS:
             return self.function(token.text)
-        raise Unreadable
+        raise ParseError
 
     def digits(self, single: bool) -> Value:
         """A number; as an exponent or an argument without braces, plain LaTeX takes one digit of it."""
         token = self.tokens[self.at]
         self.at += 1
         if self.peek() == "_":
-            raise Unreadable  # in another base: no number here
+            raise ParseError  # in another base: no number here
         if single and len(token.text) > 1 and "." in token.text:
-            raise Unreadable
+            raise ParseError
         value = decimal(token.text)
         if self.peek() == "\\overline":
             return self.repeating(token.text)
@@ -252,7 +252,7 @@ class _Reader:
         self.at += 1
         repeated = self.tokens[self.at + 1].text if self.peek() == "{" and self.peek(2) == "}" else ""
         if "." not in before or not repeated.isdigit() or len(repeated) > 100:
-            raise Unreadable
+            raise ParseError
         self.at += 3
         places = len(before.partition(".")[2])
         tail = Fraction(int(repeated), (10 ** len(repeated) - 1) * 10**places)
@@ -276,7 +276,7 @@ class _Reader:
         self.at += 1
         while self.peek() != "}":
             if self.at >= len(self.tokens) or self.peek() == "{":
-                raise Unreadable
+                raise ParseError
             parts.append(self.tokens[self.at].text)
             self.at += 1
         self.at += 1
@@ -346,21 +346,21 @@ class _Reader:
             return value
         exponent = exact.rational(power)
         if exponent is None or exponent < 0:
-            raise Unreadable  # an inverse function, by some
+            raise ParseError  # an inverse function, by some
         return exact.power(value, power)
 
 
 def _factorial(value: Value) -> Value:
     integer = exact.rational(value)
     if integer is None or integer.denominator != 1 or not 0 <= integer <= 3000:
-        raise Unreadable
+        raise ParseError
     return exact.number(math.factorial(int(integer)))
 
 
 def _binomial(top: Value, bottom: Value) -> Value:
     upper, lower = exact.rational(top), exact.rational(bottom)
     if upper is None or lower is None or upper.denominator != 1 or lower.denominator != 1:
-        raise Unreadable
+        raise ParseError
     if not 0 <= lower <= upper <= 3000:
-        raise Unreadable
+        raise ParseError
     return exact.number(math.comb(int(upper), int(lower)))

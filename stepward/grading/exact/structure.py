@@ -7,9 +7,9 @@ remains is one expression (`stepward.grading.exact.parser`). Policies about writ
 
 from dataclasses import dataclass
 
-from stepward.grading.exact.lexer import NotTokens, Token, tokenize
+from stepward.grading.exact.lexer import LexError, Token, tokenize
 from stepward.grading.exact.parser import Scalar, read_scalar
-from stepward.grading.exact.values import Unreadable
+from stepward.grading.exact.values import ParseError
 from stepward.grading.units import unit_name
 
 _OPEN = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "<(": ")>"}
@@ -18,7 +18,7 @@ _MATRICES = frozenset(["matrix", "pmatrix", "bmatrix", "Bmatrix", "array", "smal
 
 
 @dataclass(frozen=True, slots=True)
-class Single:
+class SingleValue:
     """A value, with its unit: words in small letters, `%`, `$` or `degree`; often none."""
 
     scalar: Scalar
@@ -35,14 +35,14 @@ class Bracketed:
 
 
 @dataclass(frozen=True, slots=True)
-class Several:
+class FiniteSet:
     """Parts in no order: a set, an unbracketed list, or both values of a plus-minus."""
 
     parts: tuple["Shape", ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Ordered:
+class OrderedTuple:
     """Parts whose order counts: a ratio (sign `:`), a list with an ellipsis (`...`)."""
 
     sign: str
@@ -50,7 +50,7 @@ class Ordered:
 
 
 @dataclass(frozen=True, slots=True)
-class Combined:
+class SetExpression:
     r"""Sets joined by one sign: `\\cup`, `\\cap` or `\\setminus`."""
 
     sign: str
@@ -87,13 +87,13 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedSet:
     r"""A set with a name: `\\R`, `\\Z`."""
 
     sign: str
 
 
-Shape = Single | Bracketed | Several | Ordered | Combined | Matrix | Relation | Words | Named
+Shape = SingleValue | Bracketed | FiniteSet | OrderedTuple | SetExpression | Matrix | Relation | Words | NamedSet
 
 
 def read_shape(text: str) -> Shape:
@@ -104,13 +104,13 @@ def read_shape(text: str) -> Shape:
     """
     try:
         return _shape(tokenize(text), 0)
-    except (NotTokens, ArithmeticError, RecursionError):
-        raise Unreadable from None
+    except (LexError, ArithmeticError, RecursionError):
+        raise ParseError from None
 
 
 def _shape(tokens: list[Token], depth: int) -> Shape:
     if depth > 20 or not tokens:
-        raise Unreadable
+        raise ParseError
     while tokens and tokens[-1].text in (",", ";", "\\\\") and len(tokens) > 1:
         tokens = tokens[:-1]
     for separators in ((";",), (",", "and", "or")):
@@ -127,11 +127,11 @@ def _shape(tokens: list[Token], depth: int) -> Shape:
 
 def _list(parts: list[Shape]) -> Shape:
     if Words("...") in parts:
-        return Ordered("...", tuple(parts))
+        return OrderedTuple("...", tuple(parts))
     flat: list[Shape] = []
     for part in parts:
-        flat.extend(part.parts if isinstance(part, Several) else [part])
-    return Several(tuple(flat))
+        flat.extend(part.parts if isinstance(part, FiniteSet) else [part])
+    return FiniteSet(tuple(flat))
 
 
 def _split(tokens: list[Token], separators: tuple[str, ...]) -> list[list[Token]]:
@@ -145,13 +145,13 @@ def _split(tokens: list[Token], separators: tuple[str, ...]) -> list[list[Token]
         elif token.kind != "word" and (text in (")", "]", "}", "\\}", ")>") or text.startswith("\\end ")):
             depth -= 1
         if depth < 0:
-            raise Unreadable
+            raise ParseError
         if depth == 0 and text in separators and (token.kind == "sign" or text in ("and", "or")):
             parts.append([])
         else:
             parts[-1].append(token)
     if depth:
-        raise Unreadable
+        raise ParseError
     return parts
 
 
@@ -162,7 +162,7 @@ def _combined(tokens: list[Token], depth: int) -> Shape | None:
             # In "x \in A \cup B" the sign belongs behind the relation.
             if any(token.text == "\\in" for token in parts[0]):
                 return None
-            return Combined(sign, tuple(_shape(part, depth + 1) for part in parts))
+            return SetExpression(sign, tuple(_shape(part, depth + 1) for part in parts))
     return None
 
 
@@ -188,7 +188,7 @@ def _relation(tokens: list[Token], depth: int) -> Relation | None:
     for index, part in enumerate(parts):
         try:
             members.append(_shape(part, depth + 1))
-        except Unreadable:
+        except ParseError:
             # A name need not be read, and what stands behind "about equal" says nothing.
             if not (index == 0 and name) and (not index or signs[index - 1] != "\\approx"):
                 raise
@@ -220,14 +220,14 @@ def _name(tokens: list[Token]) -> str | None:
 def _term(tokens: list[Token], depth: int) -> Shape:
     """A shape without separators, unions and relations outside of brackets."""
     if not tokens:
-        raise Unreadable
+        raise ParseError
     first, last = tokens[0].text, tokens[-1].text
     if len(tokens) == 1 and first == "\\ldots":
         return Words("...")
     if len(tokens) == 1 and first in ("\\R", "\\Z", "\\N", "\\Q", "\\C"):
-        return Named(first)
+        return NamedSet(first)
     if len(tokens) == 1 and first == "\\emptyset":
-        return Several(())
+        return FiniteSet(())
     if first.startswith("\\begin ") and last.startswith("\\end "):
         return _matrix(tokens, depth)
     if first in _OPEN and last in (")", "]", "}", "\\}", ")>") and _closes(tokens) == len(tokens) - 1:
@@ -236,7 +236,7 @@ def _term(tokens: list[Token], depth: int) -> Shape:
             return bracketed
     ratio = _split(tokens, (":",))
     if len(ratio) > 1:
-        return Ordered(":", tuple(_shape(part, depth + 1) for part in ratio))
+        return OrderedTuple(":", tuple(_shape(part, depth + 1) for part in ratio))
     return _valued(tokens)
 
 
@@ -257,13 +257,13 @@ def _closes(tokens: list[Token]) -> int:
 def _bracketed(tokens: list[Token], depth: int) -> Shape | None:
     opening, closing, inner = tokens[0].text, tokens[-1].text, tokens[1:-1]
     if not inner:
-        return Several(()) if opening == "\\{" else None
+        return FiniteSet(()) if opening == "\\{" else None
     parts = _split(inner, (",", ";"))
     if opening in ("\\{", "{") and closing in ("\\}", "}"):
         if opening == "{" and len(parts) == 1:
             return _shape(inner, depth + 1)
         if any(token.text in ("|", ":") for token in inner):
-            raise Unreadable  # a set by a condition
+            raise ParseError  # a set by a condition
         return _list([_shape(part, depth + 1) for part in parts])
     if len(parts) > 1:
         return Bracketed(opening, closing, tuple(_shape(part, depth + 1) for part in parts))
@@ -276,11 +276,11 @@ def _bracketed(tokens: list[Token], depth: int) -> Shape | None:
 def _matrix(tokens: list[Token], depth: int) -> Matrix:
     kind = tokens[0].text.partition(" ")[2]
     if kind not in _MATRICES or _closes(tokens) != len(tokens) - 1:
-        raise Unreadable
+        raise ParseError
     inner = tokens[1:-1]
     if kind == "array":
         if not inner or inner[0].text != "{":
-            raise Unreadable
+            raise ParseError
         inner = inner[_closes(inner) + 1 :]
     rows = [_split(row, ("&",)) for row in _split(inner, ("\\\\",))]
     if len(rows) > 1 and rows[-1] == [[]]:
@@ -289,13 +289,13 @@ def _matrix(tokens: list[Token], depth: int) -> Matrix:
 
 
 _PHRASES: dict[str, Shape] = {
-    "all real numbers": Named("\\R"),
-    "all reals": Named("\\R"),
-    "no solution": Several(()),
-    "no solutions": Several(()),
-    "no real solutions": Several(()),
-    "empty set": Several(()),
-    "the empty set": Several(()),
+    "all real numbers": NamedSet("\\R"),
+    "all reals": NamedSet("\\R"),
+    "no solution": FiniteSet(()),
+    "no solutions": FiniteSet(()),
+    "no real solutions": FiniteSet(()),
+    "empty set": FiniteSet(()),
+    "the empty set": FiniteSet(()),
 }
 """Words that name a set."""
 
@@ -308,17 +308,17 @@ def _valued(tokens: list[Token]) -> Shape:
         return _PHRASES.get(phrase, Words(phrase))
     names = [word if word[0] in "^%$" else unit_name(word) for word in unit if word != "degree"]
     if None in names:
-        raise Unreadable
+        raise ParseError
     unit = tuple(name for name in names if name and name[0] != "^") or unit[:0]
     if any(token.kind == "word" for token in tokens):
-        raise Unreadable
+        raise ParseError
     if len(tokens) >= 3 and tokens[0].kind == "number" and tokens[1].text == "_":
         return _based(tokens)
     twofold = sum(token.text in ("\\pm", "\\mp") for token in tokens)
     if twofold > 1:
-        raise Unreadable
-    first = Single(read_scalar(tokens), unit)
-    return Several((first, Single(read_scalar(tokens, plus=False), unit))) if twofold else first
+        raise ParseError
+    first = SingleValue(read_scalar(tokens), unit)
+    return FiniteSet((first, SingleValue(read_scalar(tokens, plus=False), unit))) if twofold else first
 
 
 def _unit(tokens: list[Token]) -> tuple[list[Token], tuple[str, ...]]:
@@ -366,5 +366,5 @@ def _based(tokens: list[Token]) -> Words:
     """A number in another base, as its digits and the base: nobody's decimal number."""
     subscript = "".join(token.text for token in tokens[2:]).strip("{}")
     if not (tokens[0].text.isdigit() and subscript.isdigit()):
-        raise Unreadable
+        raise ParseError
     return Words(f"{tokens[0].text.lstrip('0') or '0'} in base {subscript}")

@@ -24,11 +24,11 @@ Polynomial = dict[Monomial, Fraction]
 """Coefficients, none of them zero."""
 
 
-class Unreadable(Exception):
+class ParseError(Exception):
     """The text is not one of the values that are read here, or a value would grow too large."""
 
 
-class Opaque(str):
+class OpaqueFunction(str):
     r"""The name of what is taken as it stands: a function of a value, a root of a sum, a power.
 
     Attributes:
@@ -40,9 +40,9 @@ class Opaque(str):
     arguments: "tuple[Value, ...]"
 
 
-def opaque(function: str, *arguments: "Value") -> Opaque:
+def opaque(function: str, *arguments: "Value") -> OpaqueFunction:
     """The name of a function of values; equal values give equal names."""
-    name = Opaque(f"?{function}({', '.join(key(argument) for argument in arguments)})")
+    name = OpaqueFunction(f"?{function}({', '.join(key(argument) for argument in arguments)})")
     name.function, name.arguments = function, arguments
     return name
 
@@ -112,7 +112,7 @@ def inverse(value: Value) -> Value:
         Unreadable: The value is zero.
     """
     if not value.top:
-        raise Unreadable
+        raise ParseError
     if len(value.top) == 1:
         ((monomial, factor),) = value.top.items()
         turned = _term([(name, -power) for name, power in monomial], 1 / factor)
@@ -134,7 +134,7 @@ def power(base: Value, exponent: Value) -> Value:
     if exact.denominator != 1:
         return _root_power(base, exact)
     if not base.top and exact <= 0:
-        raise Unreadable
+        raise ParseError
     if exact < 0:
         base, exact = inverse(base), -exact
     return _whole_power(base, int(exact))
@@ -147,10 +147,10 @@ def _whole_power(base: Value, exponent: int) -> Value:
         ((monomial, factor),) = base.top.items()
         bits = _bits(factor)
         if (bits if abs(factor) != 1 or bits > 1 else 0) * exponent > MAX_BITS or exponent > MAX_BITS:
-            raise Unreadable
+            raise ParseError
         return Value(_term([(name, degree * exponent) for name, degree in monomial], factor**exponent))
     if exponent > MAX_POWER:
-        raise Unreadable
+        raise ParseError
     product = ONE
     for _ in range(exponent):
         product = multiply(product, base)
@@ -160,7 +160,7 @@ def _whole_power(base: Value, exponent: int) -> Value:
 def _root_power(base: Value, exponent: Fraction) -> Value:
     """A root, or a power of one."""
     if exponent.denominator > 100 or abs(exponent.numerator) > 1000:
-        raise Unreadable
+        raise ParseError
     exact = rational(base)
     if exact is not None:
         return _number_power(exact, exponent)
@@ -177,18 +177,18 @@ def _number_power(base: Fraction, exponent: Fraction) -> Value:
     """A rational number to a fractional power, as radicals of primes."""
     if not base:
         if exponent <= 0:
-            raise Unreadable
+            raise ParseError
         return number(0)
     factors: list[tuple[str, Fraction | int]] = []
     if base < 0:
         # The real cube root and the principal one differ: only square roots have one reading.
         if exponent.denominator != 2:
-            raise Unreadable
+            raise ParseError
         factors.append((IMAGINARY, exponent.numerator))
     for integer, sign in ((abs(base.numerator), 1), (base.denominator, -1)):
         for prime, count in _primes(integer):
             if prime.bit_length() * abs(count * exponent) > MAX_BITS:
-                raise Unreadable
+                raise ParseError
             factors.append((f"#{prime}", sign * count * exponent))
     return Value(_term(factors, Fraction(1)))
 
@@ -199,7 +199,7 @@ _SMALL_PRIMES = [n for n in range(2, 1000) if all(n % d for d in range(2, math.i
 def _primes(integer: int) -> list[tuple[int, int]]:
     """The prime factors with their powers; of a large one, only where trial division finds them."""
     if integer.bit_length() > 256:
-        raise Unreadable
+        raise ParseError
     found = []
     for prime in _SMALL_PRIMES:
         if prime * prime > integer:
@@ -215,7 +215,7 @@ def _primes(integer: int) -> list[tuple[int, int]]:
         count = 2 if root * root == integer else 1
         integer = root if count == 2 else integer
         if integer > 1_000_000:  # perhaps no prime
-            raise Unreadable
+            raise ParseError
         found.append((integer, count))
     return found
 
@@ -229,7 +229,7 @@ def _term(factors: list[tuple[str, Fraction | int]], coefficient: Fraction) -> P
     for name in sorted(powers):
         exponent = powers[name]
         if name == INFINITY and (exponent != 1 or len(powers) > 1):
-            raise Unreadable
+            raise ParseError
         if name == IMAGINARY:
             turns = int(exponent) % 4
             coefficient = -coefficient if turns >= 2 else coefficient
@@ -252,7 +252,7 @@ def _sum(left: Polynomial, right: Polynomial) -> Polynomial:
         else:
             del total[monomial]
     if len(total) > 1 and any(name == INFINITY for monomial in total for name, _ in monomial):
-        raise Unreadable
+        raise ParseError
     return total
 
 
@@ -263,12 +263,12 @@ def product(left: Polynomial, right: Polynomial) -> Polynomial:
         Unreadable: It grows too large.
     """
     if len(left) * len(right) > 20 * MAX_TERMS:
-        raise Unreadable
+        raise ParseError
     total: Polynomial = {}
     for monomial, factor in left.items():
         for other, coefficient in right.items():
             if _bits(factor) + _bits(coefficient) > 2 * MAX_BITS:
-                raise Unreadable
+                raise ParseError
             if not monomial or not other:
                 term = {monomial or other: factor * coefficient}
             else:
@@ -277,7 +277,7 @@ def product(left: Polynomial, right: Polynomial) -> Polynomial:
                 total[name] = total.get(name, Fraction(0)) + addend
     total = {monomial: factor for monomial, factor in total.items() if factor}
     if len(total) > MAX_TERMS:
-        raise Unreadable
+        raise ParseError
     return total
 
 
@@ -298,10 +298,10 @@ def key(value: Value) -> str:
         top = {monomial: factor / scale for monomial, factor in top.items()}
         bottom = {monomial: factor / scale for monomial, factor in bottom.items()}
     if any(_bits(factor) > 1000 for side in (top, bottom or {}) for factor in side.values()):
-        raise Unreadable
+        raise ParseError
     text = _written(top) + ("" if bottom is None else f"/{_written(bottom)}")
     if len(text) > 1000:
-        raise Unreadable
+        raise ParseError
     return text
 
 

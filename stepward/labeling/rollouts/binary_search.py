@@ -5,9 +5,9 @@ from functools import lru_cache
 from typing import Protocol
 
 from stepward.errors import StepwardError
-from stepward.labeling.rollouts.estimators import mixed_endings
+from stepward.labeling.rollouts.estimators import mixed_stopping_distribution
 from stepward.labeling.rollouts.prefixes import Path, Prefix, Prefixes
-from stepward.labeling.rollouts.stopping import Stopping, lacking
+from stepward.labeling.rollouts.stopping import Stopping, num_remaining
 from stepward.records import StepRollouts
 
 SEARCHES = ("every", "first_error")
@@ -19,20 +19,20 @@ Counts = Mapping[str, StepRollouts]
 class Search(Protocol):
     """Chooses prefixes; those it names again are drawn from until the stopping rule has enough of them."""
 
-    def asked(self, prefixes: Prefixes, counts: Counts, stopping: Stopping) -> list[Prefix]:
+    def next_prefixes(self, prefixes: Prefixes, counts: Counts, stopping: Stopping) -> list[Prefix]:
         """The prefixes that shall be known next; none where all is known that is asked."""
         ...
 
 
-class Every:
+class AllPrefixes:
     """Every distinct prefix, all at once."""
 
-    def asked(self, prefixes: Prefixes, counts: Counts, stopping: Stopping) -> list[Prefix]:
+    def next_prefixes(self, prefixes: Prefixes, counts: Counts, stopping: Stopping) -> list[Prefix]:
         """All that are known only by drawing."""
-        return prefixes.open()
+        return prefixes.unresolved()
 
 
-class FirstError:
+class BinarySearch:
     """Looks in every wrong solution for the first prefix from which no completion is right, by halves.
 
     This is OmegaPRM's binary search (Luo et al. 2024, "Improve Mathematical Reasoning in Language Models by Automated
@@ -47,9 +47,9 @@ class FirstError:
     serves every solution that has it. All solutions are searched at once: a round asks one prefix of each.
     """
 
-    def asked(self, prefixes: Prefixes, counts: Counts, stopping: Stopping) -> list[Prefix]:
+    def next_prefixes(self, prefixes: Prefixes, counts: Counts, stopping: Stopping) -> list[Prefix]:
         """For every undecided solution one of its undecided prefixes, the middle one if all cost the same."""
-        witnessed = witnessed_by(prefixes.paths)
+        witnessed = prefixes_of_correct(prefixes.paths)
         found: dict[str, Prefix] = {}
         for path in prefixes.paths:
             asked = None if path.correct else _next_of(path, prefixes, witnessed, counts, stopping)
@@ -58,12 +58,12 @@ class FirstError:
         return list(found.values())
 
 
-def witnessed_by(paths: Iterable[Path]) -> set[str]:
+def prefixes_of_correct(paths: Iterable[Path]) -> set[str]:
     """The ids of the prefixes of right solutions: each has a right completion, the rest of the solution."""
     return {prefix for path in paths if path.correct for prefix in path.prefixes}
 
 
-def last_right(worth: list[bool | None]) -> int:
+def last_correct(worth: list[bool | None]) -> int:
     """The index of the last prefix known to succeed, -1 if none is; all before it succeed through it."""
     return max((index for index, value in enumerate(worth) if value), default=-1)
 
@@ -80,12 +80,12 @@ def _next_of(path: Path, prefixes: Prefixes, witnessed: set[str], counts: Counts
             worth.append(prefixes.graded[prefix])
         elif count is None:
             worth.append(None)
-        elif lacking(stopping, count):
+        elif num_remaining(stopping, count):
             # It was begun, by another solution's search or by a run that drew fewer: it is finished first.
             return prefix
         else:
             worth.append(count.right > 0 if count.drawn else None)
-    low = last_right(worth)
+    low = last_correct(worth)
     high = next((index for index in range(low + 1, len(inner)) if worth[index] is False), len(inner))
     # A prefix whose draws were all void stays unknown for good, and the search goes round it.
     open_ = [inner[index] for index in range(low + 1, high) if inner[index] not in counts]
@@ -96,7 +96,7 @@ def _next_of(path: Path, prefixes: Prefixes, witnessed: set[str], counts: Counts
 def _costs(rule: Stopping) -> tuple[float, float]:
     """The mean number of draws at a prefix that never succeeds, and at one that does, all its chances as likely."""
     never = ever = chance = 0.0
-    for drawn, right, weight in mixed_endings(rule):
+    for drawn, right, weight in mixed_stopping_distribution(rule):
         if right:
             ever, chance = ever + drawn * weight, chance + weight
         else:
@@ -132,7 +132,7 @@ def _plans(never: float, ever: float) -> list[tuple[float, int]]:
     return [(0.0, 0)]
 
 
-def search_of(name: str) -> Search:
+def make_search(name: str) -> Search:
     """The search of a recipe.
 
     Raises:
@@ -140,9 +140,9 @@ def search_of(name: str) -> Search:
             (stepward.labeling.rollouts.omegaprm).
     """
     if name == "every":
-        return Every()
+        return AllPrefixes()
     if name == "first_error":
-        return FirstError()
+        return BinarySearch()
     raise StepwardError(
         f"unknown search {name!r}: expected {' or '.join(SEARCHES)}; a tree is grown by grow_trees",
         code="unknown_name",

@@ -24,7 +24,7 @@ _HALVINGS = 50
 
 
 @lru_cache(maxsize=65536)
-def always_valid(drawn: int, right: int, level: float) -> tuple[float, float]:
+def confidence_sequence(drawn: int, right: int, level: float) -> tuple[float, float]:
     """The interval for the share of right completions, (low, high) in [0, 1].
 
     Args:

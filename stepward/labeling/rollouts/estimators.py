@@ -71,14 +71,14 @@ def unbiased(rule: Stopping, drawn: int, right: int, void: int = 0) -> float:
     return begin_right / orders
 
 
-def endings(rule: Stopping, p: float) -> Iterator[tuple[int, int, float]]:
+def stopping_distribution(rule: Stopping, p: float) -> Iterator[tuple[int, int, float]]:
     """Every pair of drawn and right at which the rule ends, with its probability where each draw is right with `p`."""
     for (drawn, right, _), (orders, _) in _orders(rule, 0).items():
         if rule.more(drawn, right) == 0:
             yield drawn, right, orders * p**right * (1 - p) ** (drawn - right)
 
 
-def mixed_endings(rule: Stopping) -> Iterator[tuple[int, int, float]]:
+def mixed_stopping_distribution(rule: Stopping) -> Iterator[tuple[int, int, float]]:
     """As `endings`, where all p are equally likely."""
     for (drawn, right, _), (orders, _) in _orders(rule, 0).items():
         if rule.more(drawn, right) == 0:
@@ -87,7 +87,7 @@ def mixed_endings(rule: Stopping) -> Iterator[tuple[int, int, float]]:
 
 def expected_draws(rule: Stopping, p: float) -> float:
     """The mean number of completions that the rule draws at a prefix whose completions are right with probability p."""
-    return sum(drawn * chance for drawn, _, chance in endings(rule, p))
+    return sum(drawn * chance for drawn, _, chance in stopping_distribution(rule, p))
 
 
 def _named(counts: StepRollouts, rule: str, drawn: int, right: int, void: int) -> float:

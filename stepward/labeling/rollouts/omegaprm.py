@@ -22,11 +22,10 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from stepward import steps as lines
 from stepward.generation.interface import Completion, Generator, Prompt, Sampling
 from stepward.labeling.rollouts.prefixes import Prefixes, prefixes_of
 from stepward.labeling.rollouts.sampling import Grader, complete, completion_answer
-from stepward.records import Problem, Solution, StepRollouts, prefix_id
+from stepward.records import Problem, Solution, StepRollouts, join_steps, prefix_id, split_steps
 
 Steps = tuple[str, ...]
 
@@ -221,7 +220,7 @@ def _candidates(state: Steps, drawn: Sequence[TreeDraw], settings: TreeSettings)
     if not 0 < right < len(drawn):
         return []
     # Equal completions would be searched twice for the same error.
-    wrong = dict.fromkeys(lines.split(draw.text) for draw in drawn if not draw.right)
+    wrong = dict.fromkeys(split_steps(draw.text) for draw in drawn if not draw.right)
     return [_Candidate(state, right / len(drawn), (*state, *added), _length(added)) for added in wrong if added]
 
 
@@ -235,7 +234,7 @@ def _grades(prefixes: Prefixes) -> dict[Steps, float]:
 
 
 def _counted(draws: Iterable[TreeDraw]) -> list[TreeDraw]:
-    return [draw for draw in draws if not draw.fault and (lines.split(draw.text) or not draw.finished)]
+    return [draw for draw in draws if not draw.fault and (split_steps(draw.text) or not draw.finished)]
 
 
 def _draw(
@@ -265,7 +264,7 @@ def _draw(
 
 
 def _tree_draw(steps: Steps, one: Completion, reference: str, grader: Grader) -> TreeDraw:
-    right = not one.fault and bool(lines.split(one.text)) and grader(reference, completion_answer(steps, one))
+    right = not one.fault and bool(split_steps(one.text)) and grader(reference, completion_answer(steps, one))
     return TreeDraw(one.text, right, one.finished, one.tokens, one.fault)
 
 
@@ -299,7 +298,7 @@ def tree_rows(
                 "reasoning_steps": [
                     root,
                     *(
-                        {"solution_prefix": f"{problem.question}\n\n{lines.join(steps)}\n", "mc_value": value}
+                        {"solution_prefix": f"{problem.question}\n\n{join_steps(steps)}\n", "mc_value": value}
                         for steps, value in values
                     ),
                 ],

@@ -47,7 +47,7 @@ class Prefixes:
     graded: dict[str, bool] = field(default_factory=dict)
     paths: list[Path] = field(default_factory=list)
 
-    def open(self) -> list[Prefix]:
+    def unresolved(self) -> list[Prefix]:
         """The prefixes that are known only by drawing completions."""
         return [prefix for prefix in self.of.values() if prefix.id not in self.graded]
 

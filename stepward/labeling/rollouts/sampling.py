@@ -8,14 +8,13 @@ was cut, one that grows from 16 completions to 32, and one that searches all go 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from stepward import steps
 from stepward.errors import StepwardError
 from stepward.generation.interface import Completion, Generator, Prompt, Sampling
 from stepward.grading import extract_answer
-from stepward.labeling.rollouts.binary_search import Every, Search
+from stepward.labeling.rollouts.binary_search import AllPrefixes, Search
 from stepward.labeling.rollouts.prefixes import Prefix, Prefixes, prefixes_of
-from stepward.labeling.rollouts.stopping import Stopping, lacking
-from stepward.records import Problem, Solution, StepRollouts
+from stepward.labeling.rollouts.stopping import Stopping, num_remaining
+from stepward.records import Problem, Solution, StepRollouts, join_steps, split_steps
 
 Grader = Callable[[str, str | None], bool]
 """Says whether an answer equals a reference, from (reference, answer)."""
@@ -55,7 +54,7 @@ def draw_rollouts(
     """
     of = {problem.id: problem for problem in problems}
     prefixes = prefixes_of(solutions)
-    search = search or Every()
+    search = search or AllPrefixes()
     counts = _earlier(prefixes, before, completer.name)
     while wanted := _wanted(prefixes, counts, search, stopping):
         prompts = [
@@ -97,10 +96,10 @@ _LEFT_OUT = Completion("", False, fault="left out")
 
 def completion_answer(prefix: tuple[str, ...], completion: Completion) -> str | None:
     """The answer that a prefix and its completion state together; None if the completion was cut or adds no step."""
-    added = steps.split(completion.text)
+    added = split_steps(completion.text)
     if not completion.finished or not added:
         return None
-    return extract_answer(steps.join((*prefix, *added)), "marked")
+    return extract_answer(join_steps((*prefix, *added)), "marked")
 
 
 def counted(earlier: StepRollouts, drawn: Sequence[Completion], reference: str, grader: Grader) -> StepRollouts:
@@ -109,7 +108,7 @@ def counted(earlier: StepRollouts, drawn: Sequence[Completion], reference: str, 
     One without text that was cut is a wrong one like every cut one: a thinking model's thought had no end.
     """
     given = [one for one in drawn if not one.fault]
-    written = [one for one in given if steps.split(one.text) or not one.finished]
+    written = [one for one in given if split_steps(one.text) or not one.finished]
     right = sum(grader(reference, completion_answer(earlier.steps, one)) for one in written)
     return replace(
         earlier,
@@ -139,7 +138,7 @@ def _under(stopping: Stopping, count: StepRollouts) -> StepRollouts:
 
     Where a search has no more use for a prefix that this rule would draw on from, the rule that ended it stays.
     """
-    return count if lacking(stopping, count) else replace(count, rule=str(stopping))
+    return count if num_remaining(stopping, count) else replace(count, rule=str(stopping))
 
 
 def _earlier(prefixes: Prefixes, before: Iterable[StepRollouts], completer: str) -> dict[str, StepRollouts]:
@@ -159,8 +158,8 @@ def _wanted(
     prefixes: Prefixes, counts: dict[str, StepRollouts], search: Search, stopping: Stopping
 ) -> list[tuple[Prefix, int]]:
     """Prefixes with the completions each gets in this round."""
-    asked = search.asked(prefixes, counts, stopping)
-    wanted = [(prefix, lacking(stopping, counts.get(prefix.id))) for prefix in asked]
+    asked = search.next_prefixes(prefixes, counts, stopping)
+    wanted = [(prefix, num_remaining(stopping, counts.get(prefix.id))) for prefix in asked]
     return [(prefix, more) for prefix, more in wanted if more]
 
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from stepward.errors import StepwardError
-from stepward.labeling.rollouts.confidence import always_valid
+from stepward.labeling.rollouts.confidence import confidence_sequence
 from stepward.records import StepRollouts
 
 RULES = ("all", "first_right", "interval")
@@ -60,7 +60,7 @@ class All:
 
 
 @dataclass(frozen=True, slots=True)
-class FirstRight:
+class FirstCorrect:
     """Stops after the wave with the first right completion: all that a hard label asks.
 
     A wave draws up to the next power of two: 1, 1, 2, 4, 8, so that a prefix from which most completions are right
@@ -105,7 +105,7 @@ class Interval:
 
     def narrow(self, drawn: int, right: int) -> bool:
         """Whether these counts tell the share to within `error`."""
-        low, high = always_valid(drawn, right, self.level)
+        low, high = confidence_sequence(drawn, right, self.level)
         return high - low <= 2 * self.error
 
     def __str__(self) -> str:
@@ -123,14 +123,14 @@ def _until_narrow(rule: Interval, drawn: int, right: int, left: int) -> int:
     return left
 
 
-def lacking(rule: Stopping, count: StepRollouts | None) -> int:
+def num_remaining(rule: Stopping, count: StepRollouts | None) -> int:
     """How many more completions a prefix gets now, from its record; None for one that was never drawn from."""
     if count is None:
         return rule.more(0, 0)
     return rule.more(count.drawn, count.right, count.draws - count.drawn)
 
 
-def stopping_of(name: str, completions: int, error: float, level: float) -> Stopping:
+def make_stopping(name: str, completions: int, error: float, level: float) -> Stopping:
     """The rule of a recipe.
 
     Args:
@@ -145,7 +145,7 @@ def stopping_of(name: str, completions: int, error: float, level: float) -> Stop
     if name == "all":
         return All(completions)
     if name == "first_right":
-        return FirstRight(completions)
+        return FirstCorrect(completions)
     if name == "interval":
         return Interval(completions, error, level)
     raise StepwardError(
@@ -171,7 +171,7 @@ def parse(rule: str) -> Stopping:
             field="rule",
         )
     try:
-        return stopping_of(written[1], int(written[2]), float(written[3] or 0.5), float(written[4] or 0.5))
+        return make_stopping(written[1], int(written[2]), float(written[3] or 0.5), float(written[4] or 0.5))
     except ValueError as error:
         raise StepwardError(
             f"unknown stopping rule {rule!r}: its numbers can't be read", code="unreadable", field="rule"

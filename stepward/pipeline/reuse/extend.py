@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from stepward.errors import StepwardError
-from stepward.recipes.loading import of_run
+from stepward.recipes.loading import load_run_recipe
 from stepward.recipes.run import Recipe
 from stepward.storage.files import refuse_filled
 from stepward.storage.manifest import Manifest, differences
 
-MORE = ("rollouts.completions", "rollouts.budget")
+EXTENDABLE_FIELDS = ("rollouts.completions", "rollouts.budget")
 """Fields that may be raised."""
 
 _AFTER = ("labels", "rewards", "scores", "evaluation", "report")
 
 
-def begun(folder: Path, recipe: Recipe) -> Manifest:
+def start_run(folder: Path, recipe: Recipe) -> Manifest:
     """The manifest of a run that begins, or goes on.
 
     Raises:
@@ -26,10 +26,10 @@ def begun(folder: Path, recipe: Recipe) -> Manifest:
     """
     if not (folder / "manifest.json").exists():
         refuse_filled(folder)
-    return Manifest.start(folder, recipe.decisive(), unbegun=True)
+    return Manifest.start(folder, recipe.fingerprint_fields(), unbegun=True)
 
 
-def grown(folder: Path, recipe: Recipe) -> Manifest:
+def extend_run(folder: Path, recipe: Recipe) -> Manifest:
     """The manifest of a run that goes on with a larger recipe.
 
     Nothing that was drawn is lost: shards stay until the larger ones take their place. Labels, models and figures
@@ -39,14 +39,14 @@ def grown(folder: Path, recipe: Recipe) -> Manifest:
         StepwardError: There is no such run, or the recipe is another than a larger one; says which fields differ.
     """
     manifest = Manifest.read(folder)
-    before = of_run(folder)
+    before = load_run_recipe(folder)
     _check(folder, before, recipe)
-    if before.decisive() == recipe.decisive():
+    if before.fingerprint_fields() == recipe.fingerprint_fields():
         return manifest
     manifest.content.setdefault("grown_from", []).append(manifest.content["recipe_hash"])
-    manifest.replace_recipe(recipe.decisive())
+    manifest.replace_recipe(recipe.fingerprint_fields())
     units = manifest.units("rollouts")
-    if any(_field(before, field) != _field(recipe, field) for field in MORE):
+    if any(_field(before, field) != _field(recipe, field) for field in EXTENDABLE_FIELDS):
         units.clear()
     # Where only completers were added, theirs are the units that are not there.
     for stage in _AFTER:
@@ -57,9 +57,9 @@ def grown(folder: Path, recipe: Recipe) -> Manifest:
 
 def _check(folder: Path, before: Recipe, after: Recipe) -> None:
     """Raises StepwardError where a recipe is not only larger than another."""
-    old, new = before.decisive(), after.decisive()
+    old, new = before.fingerprint_fields(), after.fingerprint_fields()
     wrong = []
-    for field in MORE:
+    for field in EXTENDABLE_FIELDS:
         was, shall = _field(before, field), _field(after, field)
         if shall < was:
             wrong.append(f"{field} falls from {was} to {shall}")
@@ -69,8 +69,8 @@ def _check(folder: Path, before: Recipe, after: Recipe) -> None:
     wrong += differences(_without(old), _without(new))
     if wrong:
         raise StepwardError(
-            f"{folder}: --grow takes the same recipe with {', '.join(MORE)} raised or rollouts.also added to; "
-            f"but: {'; '.join(wrong)}",
+            f"{folder}: --grow takes the same recipe with {', '.join(EXTENDABLE_FIELDS)} raised or rollouts.also "
+            f"added to; but: {'; '.join(wrong)}",
             code="changed",
             file=folder,
             field="--grow",
@@ -78,12 +78,12 @@ def _check(folder: Path, before: Recipe, after: Recipe) -> None:
 
 
 def _field(recipe: Recipe, field: str) -> int:
-    """The value of one of `MORE`."""
+    """The value of one of `EXTENDABLE_FIELDS`."""
     section, name = field.split(".")
     return int(getattr(getattr(recipe, section), name))
 
 
 def _without(recipe: dict[str, Any]) -> dict[str, Any]:
     """The recipe without what may grow."""
-    grows = {field.partition(".")[2] for field in MORE} | {"also"}
+    grows = {field.partition(".")[2] for field in EXTENDABLE_FIELDS} | {"also"}
     return {**recipe, "rollouts": {name: value for name, value in recipe["rollouts"].items() if name not in grows}}

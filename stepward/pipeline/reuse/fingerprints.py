@@ -21,20 +21,20 @@ from stepward.pipeline import shards as units
 from stepward.pipeline.engines import GENERATOR, completers
 from stepward.pipeline.stages.inputs import ROLLOUT_KINDS
 from stepward.pipeline.stages.labels import right_from
-from stepward.recipes.loading import of_run
+from stepward.recipes.loading import load_run_recipe
 from stepward.recipes.run import BY_MODEL, Recipe
 from stepward.storage.manifest import Manifest, place
-from stepward.storage.parquet import atomic, digest, unwritable
+from stepward.storage.parquet import atomic_write, json_hash, write_error
 from stepward.storage.run_dir import BY, SPLITS, TREES, Layout, batch_number, parted_model
 
-STAGES = ("solutions", "rollouts", units.JUDGED, "labels", "rewards", "scores")
+STAGES = ("solutions", "rollouts", units.TEACHER_SCORES, "labels", "rewards", "scores")
 """What is taken; problems are needed to know what is equal, and figures are quick."""
 
 _CANT_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
 """Another disc, or one without links."""
 
 
-class Marks:
+class Fingerprints:
     """What decides each unit of a run whose problems are there.
 
     Args:
@@ -44,7 +44,7 @@ class Marks:
 
     def __init__(self, folder: Path, recipe: Recipe | None = None) -> None:
         self.layout, self.manifest = Layout(folder), Manifest.read(folder)
-        self.recipe = recipe or of_run(folder)
+        self.recipe = recipe or load_run_recipe(folder)
         self._known: dict[tuple[str, str], str] = {}
 
     @cached_property
@@ -55,7 +55,7 @@ class Marks:
     @cached_property
     def rows(self) -> dict[str, list[str]]:
         """A mark of each problem, by split."""
-        return {split: [digest(asdict(one)) for one in self.layout.problems(split)] for split in SPLITS}
+        return {split: [json_hash(asdict(one)) for one in self.layout.problems(split)] for split in SPLITS}
 
     @property
     def ready(self) -> bool:
@@ -69,7 +69,7 @@ class Marks:
         by_stage = {
             "solutions": lambda: units.solution_units(self.recipe, self.sizes),
             "rollouts": lambda: units.rollout_units(self.recipe, self.sizes),
-            units.JUDGED: lambda: units.judged_units(self.recipe, self.sizes),
+            units.TEACHER_SCORES: lambda: units.judged_units(self.recipe, self.sizes),
             "labels": lambda: units.label_units(self.recipe),
             # Another run's reward models are asked for by its name.
             "rewards": lambda: units.model_units(self.recipe) if self.recipe.rewards.of is None else [],
@@ -77,11 +77,11 @@ class Marks:
         }
         return by_stage[stage]()
 
-    def of(self, stage: str, unit: str) -> str:
+    def fingerprint(self, stage: str, unit: str) -> str:
         """The mark of a unit: equal marks, equal records."""
         if (stage, unit) not in self._known:
             deciding = getattr(self, f"_{stage}")(unit)
-            self._known[stage, unit] = digest([stage, self.manifest.content["versions"], deciding])
+            self._known[stage, unit] = json_hash([stage, self.manifest.content["versions"], deciding])
         return self._known[stage, unit]
 
     def _solutions(self, unit: str) -> list[Any]:
@@ -98,17 +98,17 @@ class Marks:
         settings = recipe.rollouts.model_dump(mode="json", exclude={"also"})
         problems = self._batch("reward", unit, recipe.rollouts.unit)
         sizes = (recipe.rollouts.unit, recipe.solutions.unit, self.sizes["reward"])
-        solutions = [self.of("solutions", one) for one in units.overlapping(unit, *sizes)]
+        solutions = [self.fingerprint("solutions", one) for one in units.overlapping(unit, *sizes)]
         return [recipe.seed, recipe.grader, name, completer, settings, problems, solutions]
 
     def _judged(self, unit: str) -> list[Any]:
-        return [self._judge, self.of("solutions", unit)]
+        return [self._judge, self.fingerprint("solutions", unit)]
 
     def _labels(self, kind: str) -> list[Any]:
         recipe = self.recipe
         deciding: list[Any] = [kind, self._every("reward")]
         if kind in ROLLOUT_KINDS:
-            counts = [self.of("rollouts", unit) for unit in units.rollout_units(recipe, self.sizes)]
+            counts = [self.fingerprint("rollouts", unit) for unit in units.rollout_units(recipe, self.sizes)]
             deciding += [counts, recipe.labels.after_first_error, recipe.labels.eta if kind == "er" else None]
         if kind in BY_MODEL:
             deciding += [self._judge, right_from(self.layout, recipe), recipe.labels.after_first_error]
@@ -117,20 +117,20 @@ class Marks:
     def _rewards(self, unit: str) -> list[Any]:
         recipe = self.recipe
         if recipe.rewards.of is not None:
-            return [Marks(self.layout.other(recipe.rewards.of)).of("rewards", unit)]
+            return [Fingerprints(self.layout.other(recipe.rewards.of)).fingerprint("rewards", unit)]
         base = recipe.generator.model if recipe.rewards.base == GENERATOR else recipe.rewards.base
         settings = recipe.rewards.model_dump(mode="json", exclude={"seeds", "base", "of"})
-        return [unit, base, settings, self.rows["reward"], self.of("labels", unit.split("/")[0])]
+        return [unit, base, settings, self.rows["reward"], self.fingerprint("labels", unit.split("/")[0])]
 
     def _scores(self, unit: str) -> list[Any]:
         problems = [self.rows[split] for split in ("validation", "test")]
-        return [self.of("rewards", unit), problems, self._every("validation"), self._every("test")]
+        return [self.fingerprint("rewards", unit), problems, self._every("validation"), self._every("test")]
 
     @cached_property
     def _judge(self) -> str:
         """The mark of the reward model that labels."""
         run, model = parted_model(str(self.recipe.labels.by))
-        return Marks(self.layout.other(run)).of("rewards", model)
+        return Fingerprints(self.layout.other(run)).fingerprint("rewards", model)
 
     def _batch(self, split: str, unit: str, size: int) -> list[str]:
         number = batch_number(unit)
@@ -142,10 +142,10 @@ class Marks:
             names = sorted(unit for unit in self.manifest.units("solutions") if unit.startswith(f"{split}-"))
         else:
             names = units.batches(split, self.sizes[split], self.recipe.solutions.unit)
-        return [self.of("solutions", unit) for unit in names]
+        return [self.fingerprint("solutions", unit) for unit in names]
 
 
-class Shelf:
+class ShardCache:
     """Finished units of several runs, by their marks."""
 
     def __init__(self) -> None:
@@ -166,17 +166,17 @@ class Shelf:
         return (manifest, unit) if manifest is not None and manifest.finished(stage, unit) else None
 
     def _read(self, folder: Path) -> None:
-        marks = Marks(folder)
+        marks = Fingerprints(folder)
         if not marks.ready:
             return
         for stage in STAGES:
             done = marks.manifest.units(stage)
             for unit in marks.wanted(stage):
                 if unit in done:
-                    self._units.setdefault(marks.of(stage, unit), (marks.manifest, unit))
+                    self._units.setdefault(marks.fingerprint(stage, unit), (marks.manifest, unit))
 
 
-def take_finished(manifest: Manifest, recipe: Recipe, shelf: Shelf, stages: Sequence[str]) -> dict[str, int]:
+def reuse_finished(manifest: Manifest, recipe: Recipe, shelf: ShardCache, stages: Sequence[str]) -> dict[str, int]:
     """Takes what others have finished into a run whose problems are there.
 
     Args:
@@ -188,16 +188,16 @@ def take_finished(manifest: Manifest, recipe: Recipe, shelf: Shelf, stages: Sequ
     Returns:
         How many units were taken, by stage.
     """
-    marks, taken = Marks(manifest.folder, recipe), {}
-    asked = {*stages} | ({units.JUDGED} if "labels" in stages else set())
+    marks, taken = Fingerprints(manifest.folder, recipe), {}
+    asked = {*stages} | ({units.TEACHER_SCORES} if "labels" in stages else set())
     for stage in (one for one in STAGES if one in asked):
         missing = [unit for unit in marks.wanted(stage) if not manifest.finished(stage, unit)]
-        found = {unit: shelf.find(stage, marks.of(stage, unit)) for unit in missing}
-        taken[stage] = take_units(manifest, stage, {unit: one for unit, one in found.items() if one is not None})
+        found = {unit: shelf.find(stage, marks.fingerprint(stage, unit)) for unit in missing}
+        taken[stage] = link_shards(manifest, stage, {unit: one for unit, one in found.items() if one is not None})
     return {stage: count for stage, count in taken.items() if count}
 
 
-def take_units(manifest: Manifest, stage: str, found: dict[str, tuple[Manifest, str]]) -> int:
+def link_shards(manifest: Manifest, stage: str, found: dict[str, tuple[Manifest, str]]) -> int:
     """Links other runs' units into a run, and notes them as done, and as taken.
 
     Args:
@@ -260,6 +260,6 @@ def _link_file(source: Path, target: Path) -> None:
         temporary.unlink(missing_ok=True)
     except OSError as error:
         if error.errno not in _CANT_LINK:
-            raise unwritable(target, error) from error
-        with source.open("rb") as read, atomic(target) as file:
+            raise write_error(target, error) from error
+        with source.open("rb") as read, atomic_write(target) as file:
             shutil.copyfileobj(read, file)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from stepward.errors import StepwardError
 from stepward.storage.files import refuse_filled
 from stepward.storage.manifest import Manifest, differences
-from stepward.storage.parquet import atomic, locked
+from stepward.storage.parquet import atomic_write, lock_dir
 from stepward.storage.run_dir import TREES, Layout
 
 STAGES = ("problems", "solutions", "rollouts")
@@ -41,7 +41,7 @@ def merge_runs(parts: Sequence[Path], folder: Path) -> dict[str, int]:
                 file=part,
                 field=changed[0].partition(":")[0],
             )
-    with locked(folder):
+    with lock_dir(folder):
         if not (folder / "manifest.json").exists():
             refuse_filled(folder)
         merged = Manifest.start(folder, recipe)
@@ -74,5 +74,5 @@ def _take(merged: Manifest, part: Manifest, stage: str, unit: str, facts: dict[s
 
 
 def _copy(source: Path, target: Path) -> None:
-    with source.open("rb") as read, atomic(target) as file:
+    with source.open("rb") as read, atomic_write(target) as file:
         shutil.copyfileobj(read, file)

@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stepward.errors import StepwardError
-from stepward.evaluation.best_of_n.evaluate import n_of_choice
+from stepward.evaluation.best_of_n.evaluate import selection_n
 from stepward.pipeline import shards as units
-from stepward.pipeline.reuse.fingerprints import take_units
-from stepward.recipes.loading import of_run
+from stepward.pipeline.reuse.fingerprints import link_shards
+from stepward.recipes.loading import load_run_recipe
 from stepward.recipes.run import Recipe
 from stepward.records import Problem
 from stepward.storage.manifest import Manifest
 from stepward.storage.run_dir import Layout
 
 
-def lender_of(folder: Path, recipe: Recipe) -> Path:
+def source_run(folder: Path, recipe: Recipe) -> Path:
     """The folder of the run that trained the reward models a run uses: its own, or another's.
 
     Raises:
@@ -35,11 +35,11 @@ def lender_of(folder: Path, recipe: Recipe) -> Path:
                 field="rewards.of",
             )
         seen.append(folder)
-        recipe = of_run(folder)
+        recipe = load_run_recipe(folder)
     return folder
 
 
-def borrow_validation(manifest: Manifest, recipe: Recipe, test: Sequence[Problem]) -> None:
+def link_validation(manifest: Manifest, recipe: Recipe, test: Sequence[Problem]) -> None:
     """Takes the lender's validation problems and their solutions.
 
     Args:
@@ -52,16 +52,16 @@ def borrow_validation(manifest: Manifest, recipe: Recipe, test: Sequence[Problem
             question that is tested.
     """
     lender = _lender(manifest.folder, recipe)
-    _check_choice(lender.folder, recipe, of_run(lender.folder))
+    _check_choice(lender.folder, recipe, load_run_recipe(lender.folder))
     _check_questions(lender.folder, test)
     found = {"problems": ["validation"]}
     found["solutions"] = sorted(unit for unit in lender.units("solutions") if unit.startswith("validation-"))
     for stage, names in found.items():
         missing = {unit: (lender, unit) for unit in names if not manifest.finished(stage, unit)}
-        take_units(manifest, stage, missing)
+        link_shards(manifest, stage, missing)
 
 
-def borrow_models(manifest: Manifest, recipe: Recipe) -> None:
+def link_reward_models(manifest: Manifest, recipe: Recipe) -> None:
     """Takes the lender's reward models.
 
     Raises:
@@ -69,12 +69,12 @@ def borrow_models(manifest: Manifest, recipe: Recipe) -> None:
     """
     lender = _lender(manifest.folder, recipe)
     wanted = units.model_units(recipe)
-    take_units(manifest, "rewards", {one: (lender, one) for one in wanted if not manifest.finished("rewards", one)})
+    link_shards(manifest, "rewards", {one: (lender, one) for one in wanted if not manifest.finished("rewards", one)})
 
 
 def _lender(folder: Path, recipe: Recipe) -> Manifest:
     """The lender's manifest; everything that is needed of it is there."""
-    lender = Manifest.read(lender_of(folder, recipe))
+    lender = Manifest.read(source_run(folder, recipe))
     wanted = units.model_units(recipe)
     for stage, names in (("problems", ["validation"]), ("rewards", wanted), ("scores", wanted)):
         missing = [unit for unit in names if not lender.finished(stage, unit)]
@@ -110,7 +110,7 @@ def _check_choice(lender: Path, recipe: Recipe, theirs: Recipe) -> None:
 
 
 def _choosing(recipe: Recipe) -> str:
-    return f"{n_of_choice(recipe.evaluation.ns)} (the N of choice)"
+    return f"{selection_n(recipe.evaluation.ns)} (the N of choice)"
 
 
 def _check_questions(lender: Path, test: Sequence[Problem]) -> None:

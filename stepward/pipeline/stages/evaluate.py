@@ -12,7 +12,7 @@ from stepward.evaluation.best_of_n import io as evaluation_folder
 from stepward.evaluation.best_of_n.candidates import RewardModel
 from stepward.evaluation.best_of_n.evaluate import evaluate
 from stepward.evaluation.calibration import reliability
-from stepward.evaluation.error_detection.first_error import Located, choose_threshold, first_below, locate
+from stepward.evaluation.error_detection.first_error import FirstErrorMetrics, choose_threshold, first_below, locate
 from stepward.evaluation.labels.agreement import LabelQuality, label_quality
 from stepward.evaluation.stats.step_intervals import auc_by_problem, f1_by_problem, interval, mean_by_problem
 from stepward.labeling.filters import NO_ERROR
@@ -156,7 +156,7 @@ def _undefined(model: str, first: Mapping[str, int]) -> dict[str, Any]:
     named = RewardModel.parse(model)
     erring = sum(error != NO_ERROR for error in first.values())
     counts = {"part": "test", "rows": len(first), "rows_with_error": erring, "rows_without_error": len(first) - erring}
-    located = dict.fromkeys([*(field.name for field in fields(Located)), *KIND_F1]) | counts
+    located = dict.fromkeys([*(field.name for field in fields(FirstErrorMetrics)), *KIND_F1]) | counts
     return {"method": named.kind, "seed": named.seed, "threshold": None, "validation_f1": None, **located}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stepward.errors import StepwardError
-from stepward.evaluation.labels.cost import LabelCost, Way, label_costs
+from stepward.evaluation.labels.cost import LabelCost, RolloutBudget, label_costs
 from stepward.evaluation.labels.noise import LabelNoise, label_noise
 from stepward.generation.interface import Generator, Sampling
 from stepward.labeling.filters import KIND as CONSENSUS
@@ -23,11 +23,11 @@ from stepward.labeling.rollouts.omegaprm import TreeState, tree_rows
 from stepward.labeling.rollouts.pooling import pool
 from stepward.pipeline.stages.evaluate import has_oracle, oracle_of
 from stepward.pipeline.stages.labels import check_labels
-from stepward.recipes.loading import of_run
+from stepward.recipes.loading import load_run_recipe
 from stepward.recipes.run import Recipe
 from stepward.records import Solution, StepLabels, StepRollouts
 from stepward.storage.manifest import Manifest
-from stepward.storage.parquet import digest, locked, read_shard, write_shard
+from stepward.storage.parquet import json_hash, lock_dir, read_shard, write_shard
 from stepward.storage.run_dir import BY, TREES, Layout
 
 JUDGEMENTS = "judgements"
@@ -36,7 +36,7 @@ NOT_BY_STEP = ("orm", "prm_outcome", "oracle", "soft", "er")
 
 
 @dataclass(frozen=True, slots=True)
-class KindNoise:
+class LabelTypeNoise:
     """How one kind of a run's labels errs beside the oracle's.
 
     Attributes:
@@ -58,7 +58,7 @@ def write_labels(folder: Path, kind: str, made: Filtered, **facts: Any) -> Path:
     Raises:
         StepwardError: There are none, all are one, or another process works in the run.
     """
-    with locked(folder):
+    with lock_dir(folder):
         return _write_labels(folder, kind, made, **facts)
 
 
@@ -116,9 +116,9 @@ def judge_run(
         StepwardError: The run has no solutions, or the judge can't be asked.
     """
     solutions, layout = run_solutions(folder), Layout(folder)
-    with locked(folder):
+    with lock_dir(folder):
         problems, manifest = layout.problems("reward"), Manifest.read(folder)
-        settings = digest([judge.name, PROMPT, list(sampling.stop), sampling.temperature, sampling.top_p,
+        settings = json_hash([judge.name, PROMPT, list(sampling.stop), sampling.temperature, sampling.top_p,
                            sampling.max_new_tokens, seed, votes, unit])  # fmt: skip
         judgements: list[Judgement] = []
         for start in range(0, len(solutions), unit):
@@ -152,7 +152,7 @@ def consensus_run(folder: Path, one: str, other: str, above: float) -> Filtered:
     Raises:
         StepwardError: The run lacks one of them, or they agree nowhere.
     """
-    with locked(folder):
+    with lock_dir(folder):
         manifest = Manifest.read(folder)
         kept = consensus(_labels(manifest, one), _labels(manifest, other), one_above=above, other_above=above)
         _write_labels(folder, CONSENSUS, kept, of=[one, other])
@@ -171,7 +171,7 @@ def _labels(manifest: Manifest, kind: str) -> list[StepLabels]:
     return read_shard(manifest.where("labels", kind), StepLabels)
 
 
-def compare_labels(folder: Path) -> tuple[list[LabelCost], list[KindNoise]]:
+def compare_labels(folder: Path) -> tuple[list[LabelCost], list[LabelTypeNoise]]:
     """Cost and quality of a run's rollouts, one completer and way after the other, and how its kinds of labels err.
 
     Args:
@@ -181,7 +181,7 @@ def compare_labels(folder: Path) -> tuple[list[LabelCost], list[KindNoise]]:
         StepwardError: It is no run, there is no oracle for it, or it has neither rollouts nor labels.
     """
     manifest = Manifest.read(folder)
-    recipe = of_run(folder)
+    recipe = load_run_recipe(folder)
     if not has_oracle(recipe):
         raise StepwardError(
             f"{folder}: no oracle for its problems; only a run of the arithmetic world can be compared",
@@ -206,7 +206,7 @@ def compare_labels(folder: Path) -> tuple[list[LabelCost], list[KindNoise]]:
     return costs, noise
 
 
-def _ways(manifest: Manifest, recipe: Recipe) -> list[tuple[Way, list[StepRollouts]]]:
+def _ways(manifest: Manifest, recipe: Recipe) -> list[tuple[RolloutBudget, list[StepRollouts]]]:
     """The run's rollouts by completer, and those of all completers pooled where there are several."""
     name = manifest.folder.resolve().name
     units: defaultdict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
@@ -217,19 +217,19 @@ def _ways(manifest: Manifest, recipe: Recipe) -> list[tuple[Way, list[StepRollou
         rollouts = [one for unit in each for one in read_shard(manifest.where("rollouts", unit), StepRollouts)]
         prefilled = sum(facts.get("work", {}).get("prefilled", 0) for facts in each.values()) or None
         shown = completer or next((one.completer for one in rollouts), "")
-        found.append((Way(name, shown, recipe.rollouts.search, prefilled), rollouts))
+        found.append((RolloutBudget(name, shown, recipe.rollouts.search, prefilled), rollouts))
     if len(found) > 1:
         together = pool(one for _, rollouts in found for one in rollouts)
-        found.append((Way(name, "pooled", recipe.rollouts.search), together))
+        found.append((RolloutBudget(name, "pooled", recipe.rollouts.search), together))
     return found
 
 
-def _noise(manifest: Manifest, truth: Sequence[StepLabels]) -> list[KindNoise]:
+def _noise(manifest: Manifest, truth: Sequence[StepLabels]) -> list[LabelTypeNoise]:
     found = []
     for kind, facts in sorted(manifest.units("labels").items()):
         if kind not in NOT_BY_STEP and manifest.finished("labels", kind):
             noise = label_noise(_labels(manifest, kind), truth)
-            found.append(KindNoise(manifest.folder.resolve().name, kind, facts.get("tokens"), noise))
+            found.append(LabelTypeNoise(manifest.folder.resolve().name, kind, facts.get("tokens"), noise))
     return found
 
 
@@ -240,7 +240,7 @@ def run_trees(folder: Path) -> Iterator[dict[str, Any]]:
         StepwardError: It is no run, or grew none.
     """
     manifest, layout = Manifest.read(folder), Layout(folder)
-    recipe = of_run(folder)
+    recipe = load_run_recipe(folder)
     units = sorted(manifest.units("rollouts")) if recipe.rollouts.search == "tree" else []
     if not units:
         raise StepwardError(

@@ -7,11 +7,11 @@ from typing import Any
 
 from stepward.answer_extraction import reference_fault
 from stepward.errors import StepwardError
-from stepward.evaluation.best_of_n.evaluate import n_of_choice
+from stepward.evaluation.best_of_n.evaluate import selection_n
 from stepward.pipeline.engines import GENERATOR, completers
 from stepward.problems.arithmetic import dataset as arithmetic
 from stepward.problems.files import read_problems
-from stepward.problems.splits import cut
+from stepward.problems.splits import assign_splits
 from stepward.recipes.run import Recipe
 from stepward.records import Problem, Solution
 from stepward.solutions import read_published_solutions
@@ -70,7 +70,7 @@ def _read_inputs(recipe: Recipe) -> Inputs:
     problems = read_problems(
         Path(recipe.problems.path), question=recipe.problems.question, reference=recipe.problems.reference, fault=fault
     )
-    return Inputs(cut(problems, sizes, recipe.seed, recipe.problems.path))
+    return Inputs(assign_splits(problems, sizes, recipe.seed, recipe.problems.path))
 
 
 def needs_rollouts(recipe: Recipe) -> bool:
@@ -131,7 +131,7 @@ def _base(recipe: Recipe) -> dict[str, str]:
 
 def _published(recipe: Recipe, path: str, sizes: dict[str, int]) -> Inputs:
     published = read_published_solutions(Path(path), grader=recipe.grader)
-    problems = cut(published.problems, sizes, recipe.seed, path)
+    problems = assign_splits(published.problems, sizes, recipe.seed, path)
     split_of = {problem.id: split for split, members in problems.items() for problem in members}
     solutions: dict[str, list[Solution]] = {split: [] for split in SPLITS}
     for solution in published.solutions:
@@ -146,7 +146,7 @@ def _published(recipe: Recipe, path: str, sizes: dict[str, int]) -> Inputs:
 def _check_candidates(recipe: Recipe, fewest: dict[str, int], source: str) -> None:
     """Best-of-N needs N candidates of every problem; better said before training than after it."""
     ns = recipe.evaluation.ns
-    for split, needed in (("validation", n_of_choice(ns)), ("test", max(ns))):
+    for split, needed in (("validation", selection_n(ns)), ("test", max(ns))):
         if split == "validation" and recipe.rewards.of is not None:
             continue  # they are another run's
         if fewest[split] < needed:

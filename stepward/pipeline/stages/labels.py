@@ -10,15 +10,15 @@ from stepward.errors import StepwardError
 from stepward.labeling.filters import (
     RIGHT_ABOVE,
     Filtered,
-    certain,
-    drawn_enough,
-    thresholded,
-    until_first_error,
+    binarize,
+    filter_by_count,
+    filter_by_interval,
+    truncate_after_first_error,
 )
-from stepward.labeling.labels import Missing, model_labels, oracle_labels, outcome_labels, rollout_labels
+from stepward.labeling.labels import Missing, compute_labels, model_labels, oracle_labels, outcome_labels
 from stepward.labeling.rollouts.pooling import pool
 from stepward.pipeline import shards as units
-from stepward.pipeline.shards import JUDGED
+from stepward.pipeline.shards import TEACHER_SCORES
 from stepward.pipeline.stages.evaluate import oracle_of
 from stepward.pipeline.stages.set_aside import unlabelled
 from stepward.recipes.run import BY_MODEL, Recipe
@@ -28,7 +28,7 @@ from stepward.storage.parquet import read_json, read_shard
 from stepward.storage.run_dir import Layout, parted_model
 
 
-def check_judge(folder: Path, recipe: Recipe) -> None:
+def check_teacher(folder: Path, recipe: Recipe) -> None:
     """Makes sure that the reward model that is to label is there, before solutions are drawn for it.
 
     Raises:
@@ -95,7 +95,7 @@ def labels_by_batch(recipe: Recipe, layout: Layout, kind: str, eta: float | None
         if kind == "orm":
             yield solutions, outcome_labels(solutions)
         elif kind in BY_MODEL:
-            scores = {one.solution_id: one.scores for one in read_shard(layout.finished(JUDGED, unit), Scores)}
+            scores = {one.solution_id: one.scores for one in read_shard(layout.finished(TEACHER_SCORES, unit), Scores)}
             threshold, after = right_from(layout, recipe), recipe.labels.after_first_error
             yield solutions, model_labels(solutions, scores, kind, threshold, after)
         elif kind == "oracle":
@@ -105,7 +105,7 @@ def labels_by_batch(recipe: Recipe, layout: Layout, kind: str, eta: float | None
             # A search leaves out what it can infer.
             missing: Missing = "refuse" if recipe.rollouts.search == "every" else "infer"
             counts = counts_of(recipe, layout, unit)
-            labels = rollout_labels(
+            labels = compute_labels(
                 solutions, counts, kind, recipe.labels.eta if eta is None else eta,
                 missing=missing, after_first_error=recipe.labels.after_first_error,
             )  # fmt: skip
@@ -160,13 +160,13 @@ class Filters:
         for (unit, _), (solutions, labels) in zip(_shards(layout), batches, strict=True):
             counts = counts_of(recipe, layout, unit) if self.drawn is not None or self.width is not None else {}
             if self.drawn is not None:
-                labels = self._left(drawn_enough(solutions, labels, counts, self.drawn))
+                labels = self._left(filter_by_count(solutions, labels, counts, self.drawn))
             if self.width is not None:
-                labels = self._left(certain(solutions, labels, counts, self.width, self.level))
+                labels = self._left(filter_by_interval(solutions, labels, counts, self.width, self.level))
             if self.above is not None:
-                labels = self._left(thresholded(labels, self.above, self.wrong_up_to))
+                labels = self._left(binarize(labels, self.above, self.wrong_up_to))
             if self.first_error:
-                labels = self._left(until_first_error(labels, RIGHT_ABOVE if self.above is not None else 0.0))
+                labels = self._left(truncate_after_first_error(labels, RIGHT_ABOVE if self.above is not None else 0.0))
             yield solutions, labels
 
     def _left(self, found: Filtered) -> list[StepLabels]:
@@ -174,7 +174,7 @@ class Filters:
         return found.labels
 
 
-class Told:
+class LabelCounter:
     """Counts labels on their way to the disc, and refuses those from which nothing can be learned.
 
     Args:

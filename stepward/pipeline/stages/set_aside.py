@@ -14,7 +14,7 @@ from stepward.generation.interface import Completion, FailedPrompt, Prompt, fail
 from stepward.recipes.run import Recipe
 from stepward.records import Problem, StepRollouts
 from stepward.storage.manifest import Manifest
-from stepward.storage.parquet import atomic
+from stepward.storage.parquet import atomic_write
 from stepward.storage.run_dir import BY, SPLITS, Layout, batch_number
 
 STAGES = ("solutions", "rollouts")
@@ -118,7 +118,7 @@ def write_list(manifest: Manifest) -> None:
             rows += [{"stage": stage, "split": split, **one, "question": questions[one["problem"]]} for one in entries]
     path = manifest.folder / NAME
     if rows:
-        with atomic(path) as file:
+        with atomic_write(path) as file:
             file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8"))
     else:
         path.unlink(missing_ok=True)

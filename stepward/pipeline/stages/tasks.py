@@ -11,25 +11,25 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from stepward.generation.interface import Generator, Meter, Sampling
+from stepward.generation.interface import Generator, Sampling, Usage
 from stepward.grading.graders import load_grader
-from stepward.labeling.rollouts.binary_search import search_of
+from stepward.labeling.rollouts.binary_search import make_search
 from stepward.labeling.rollouts.omegaprm import TreeSettings, TreeState, grow_trees, tree_rollouts
 from stepward.labeling.rollouts.prefixes import prefixes_of
 from stepward.labeling.rollouts.sampling import draw_rollouts, records_of
-from stepward.labeling.rollouts.stopping import stopping_of
+from stepward.labeling.rollouts.stopping import make_stopping
 from stepward.pipeline.engines import (
-    Named,
+    NamedEngine,
+    build_sampling,
     completer_field,
     completers,
-    engine_of,
-    sampling_of,
-    seed_of,
+    derive_seed,
+    make_engine,
     try_prefixes,
 )
-from stepward.pipeline.reuse.other_run import lender_of
-from stepward.pipeline.sampling_stats import Watched
-from stepward.pipeline.shards import JUDGED
+from stepward.pipeline.reuse.other_run import source_run
+from stepward.pipeline.sampling_stats import ObservedGenerator
+from stepward.pipeline.shards import TEACHER_SCORES
 from stepward.pipeline.stages.inputs import needs_rollouts
 from stepward.pipeline.stages.set_aside import facts_of, without_rollouts
 from stepward.pipeline.workers.local import Facts
@@ -40,19 +40,19 @@ from stepward.storage.parquet import read_shard, write_shard
 from stepward.storage.run_dir import BY, TREES, Layout, parted_model
 
 
-def solve(unit: str, folder: Path, recipe: Recipe) -> Facts:
+def sample_solutions(unit: str, folder: Path, recipe: Recipe) -> Facts:
     """Draws and grades the solutions of one batch of problems."""
     start = time.monotonic()
     layout = Layout(folder)
     split, problems = layout.batch(unit, recipe.solutions.unit)
-    generator = engine_of(recipe.generator, "generator")
+    generator = make_engine(recipe.generator, "generator")
     before = generator.meter.copy()
     if needs_rollouts(recipe):
         try_prefixes(recipe, [problem.question for problem in problems])
     count = getattr(recipe.solutions, split)
     found = draw_solutions(
-        problems, generator, right_by(recipe.grader),
-        count=count, sampling=sampling_of(recipe.generator), seed=recipe.seed,
+        problems, generator, is_correct_fn(recipe.grader),
+        count=count, sampling=build_sampling(recipe.generator), seed=recipe.seed,
     )  # fmt: skip
     drawn = found.solutions
     by_problem = Counter(solution.problem_id for solution in drawn)
@@ -74,7 +74,7 @@ def solve(unit: str, folder: Path, recipe: Recipe) -> Facts:
     }
 
 
-def roll_out(unit: str, folder: Path, recipe: Recipe) -> Facts:
+def sample_rollouts(unit: str, folder: Path, recipe: Recipe) -> Facts:
     """Completes the prefixes of one batch of problems with one completer, going on from what its shard holds."""
     start = time.monotonic()
     layout, asked = Layout(folder), recipe.rollouts
@@ -84,11 +84,13 @@ def roll_out(unit: str, folder: Path, recipe: Recipe) -> Facts:
     shards = layout.of_batch("solutions", unit, asked.unit, recipe.solutions.unit)
     solutions = [one for shard in shards for one in read_shard(shard, Solution) if one.problem_id in wanted]
     section = completers(recipe)[name]
-    completer = Watched(engine_of(section, completer_field(recipe, name)))
+    completer = ObservedGenerator(make_engine(section, completer_field(recipe, name)))
     before = completer.meter.copy()
     draw = _grow_trees if asked.search == "tree" else _draw_rollouts
-    named = Named(completer, name) if name else completer
-    counted = draw(unit, layout, recipe, problems, solutions, named, sampling_of(section), seed_of(recipe.seed, name))
+    named = NamedEngine(completer, name) if name else completer
+    counted = draw(
+        unit, layout, recipe, problems, solutions, named, build_sampling(section), derive_seed(recipe.seed, name)
+    )
     path = layout.shard("rollouts", unit)
     write_shard(path, counted, StepRollouts)
     sampled = [prefix for prefix in counted if not prefix.complete]
@@ -98,7 +100,7 @@ def roll_out(unit: str, folder: Path, recipe: Recipe) -> Facts:
         "problems": len(problems),
         "prefixes": len(counted),
         "sampled": len(sampled),
-        "asked": len(prefixes_of(solutions).open()),
+        "asked": len(prefixes_of(solutions).unresolved()),
         "passed": sum(len(solution.steps) - 1 for solution in solutions),
         "completions": sum(prefix.drawn for prefix in sampled),
         "right": sum(prefix.right for prefix in sampled),
@@ -117,8 +119,9 @@ def _draw_rollouts(
 ) -> list[StepRollouts]:  # fmt: skip
     asked, path = recipe.rollouts, layout.shard("rollouts", unit)
     return draw_rollouts(
-        problems, solutions, completer, right_by(recipe.grader),
-        stopping=stopping_of(asked.stop, asked.completions, asked.error, asked.level), search=search_of(asked.search),
+        problems, solutions, completer, is_correct_fn(recipe.grader),
+        stopping=make_stopping(asked.stop, asked.completions, asked.error, asked.level),
+        search=make_search(asked.search),
         sampling=sampling, seed=seed, before=read_shard(path, StepRollouts) if path.exists() else (),
     )  # fmt: skip
 
@@ -130,7 +133,7 @@ def _grow_trees(
     """OmegaPRM's trees, kept whole beside the counts of their states."""
     path = layout.shard(TREES, unit)
     states = grow_trees(
-        problems, solutions, completer, right_by(recipe.grader),
+        problems, solutions, completer, is_correct_fn(recipe.grader),
         settings=TreeSettings(recipe.rollouts.completions, recipe.rollouts.budget), sampling=sampling, seed=seed,
         before=read_shard(path, TreeState) if path.exists() else (),
     )  # fmt: skip
@@ -138,7 +141,7 @@ def _grow_trees(
     return [*records_of(prefixes_of(solutions), {}, completer.name), *tree_rollouts(states)]
 
 
-def _metered(meter: Meter) -> Facts:
+def _metered(meter: Usage) -> Facts:
     """What an engine did for a unit this time: less than its records hold, where the unit went on from some."""
     return {name: value for name, value in asdict(meter).items() if value and name != "completions"}
 
@@ -184,7 +187,7 @@ def judge(unit: str, folder: Path, recipe: Recipe) -> Facts:
     _, problems = layout.batch(unit, recipe.solutions.unit)
     scorer = load_scorer(Layout(layout.other(of)).finished("rewards", model))
     scored = scorer.score_solutions(problems, read_shard(layout.finished("solutions", unit), Solution), named)
-    path = layout.shard(JUDGED, unit)
+    path = layout.shard(TEACHER_SCORES, unit)
     write_shard(path, scored, Scores)
     return {"path": path, "solutions": len(scored), "seconds": round(time.monotonic() - start, 3)}
 
@@ -197,7 +200,7 @@ def score(unit: str, folder: Path, recipe: Recipe) -> Facts:
     layout = Layout(folder)
     scorer = load_scorer(layout.finished("rewards", unit), device=None)
     scored: list[Scores] = []
-    lender = lender_of(folder, recipe)
+    lender = source_run(folder, recipe)
     for split in ("validation", "test"):
         if split == "validation" and lender != folder:
             # Its scores are there, and what was chosen by them shall be chosen again to the last digit.
@@ -227,7 +230,7 @@ def parse_model(unit: str) -> tuple[str, int]:
     return kind, int(seed)
 
 
-def right_by(name: str) -> Callable[[str, str | None], bool]:
+def is_correct_fn(name: str) -> Callable[[str, str | None], bool]:
     """Whether an answer equals its reference (reference first), as the named grader says."""
     grader = load_grader(name)
     return lambda reference, answer: grader(reference, answer).equal

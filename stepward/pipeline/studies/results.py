@@ -8,8 +8,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stepward.evaluation.best_of_n import io as evaluation_folder
-from stepward.evaluation.best_of_n.evaluate import Evaluation, Row
-from stepward.pipeline.reuse.other_run import lender_of
+from stepward.evaluation.best_of_n.evaluate import Evaluation, MetricRow
+from stepward.pipeline.reuse.other_run import source_run
 from stepward.recipes.study.cells import Cell
 from stepward.recipes.study.plan import Selection
 from stepward.recipes.study.schema import OVERALL, WITHOUT_MODEL
@@ -41,7 +41,7 @@ class Finished:
     @cached_property
     def trained_in(self) -> Path:
         """The folder of the run that trained its reward models."""
-        return lender_of(self.folder, self.cell.recipe).resolve()
+        return source_run(self.folder, self.cell.recipe).resolve()
 
     def accuracies(self, selection: Selection) -> tuple[list[str], NDArray[np.float64]]:
         """The problems' ids, in their order, and the accuracies on them [seed, problem] of what is selected."""
@@ -57,7 +57,7 @@ class Finished:
         choice = self.evaluation.choice(selection.method, None if selection.voting == OVERALL else selection.voting)
         return selection.method, choice.voting, choice.aggregation, selection.n
 
-    def figure(self, selection: Selection) -> Row:
+    def figure(self, selection: Selection) -> MetricRow:
         """The accuracy that is selected."""
         method, voting, aggregation, n = self.key(selection)
         return self.evaluation.row(method, n, voting, aggregation)

@@ -10,22 +10,22 @@ from rich.console import Console
 from rich.markup import escape
 
 from stepward.errors import StepwardError
-from stepward.evaluation.best_of_n.records import Row
+from stepward.evaluation.best_of_n.records import MetricRow
 from stepward.evaluation.stats.paired_test import direction, holm, paired
-from stepward.pipeline.reuse.fingerprints import Shelf
-from stepward.pipeline.reuse.other_run import lender_of
-from stepward.pipeline.runner import Ways, run_recipe
+from stepward.pipeline.reuse.fingerprints import ShardCache
+from stepward.pipeline.reuse.other_run import source_run
+from stepward.pipeline.runner import RunOptions, run_recipe
 from stepward.pipeline.stages.inputs import check_models
 from stepward.pipeline.studies.results import Finished, is_finished
 from stepward.pipeline.workers.local import Workers
-from stepward.recipes.loading import of_run
+from stepward.recipes.loading import load_run_recipe
 from stepward.recipes.run import Recipe
 from stepward.recipes.study.cells import Cell
-from stepward.recipes.study.plan import Claim, Frame, Plan, Selection
+from stepward.recipes.study.plan import Hypothesis, Plan, Selection, TablePlan
 from stepward.recipes.study.schema import WITHOUT_MODEL
 from stepward.report.study.tables import CellFacts, CheckResult, StudyReport, StudyTable, Verdict, markdown
 from stepward.storage.manifest import Manifest, differences
-from stepward.storage.parquet import atomic, locked, write_json
+from stepward.storage.parquet import atomic_write, lock_dir, write_json
 from stepward.storage.run_dir import Layout
 from stepward.storage.spreadsheet import csv_text
 
@@ -52,7 +52,7 @@ def run_study(
         StepwardError: Anything the user can mend; names the cell, and what is finished is kept.
     """
     folder = runs / plan.study.name
-    ways, shelf = Ways(workers=workers, until=None if pages else "evaluation"), _shelf(plan, folder)
+    ways, shelf = RunOptions(workers=workers, until=None if pages else "evaluation"), _shelf(plan, folder)
     _check_models(plan, folder)
     with Workers(workers, otherwise=WORKERS) as pool:
         for number, cell in enumerate(plan.cells, 1):
@@ -68,9 +68,9 @@ def run_study(
     return tabulate_study(plan, folder)
 
 
-def _shelf(plan: Plan, folder: Path) -> Shelf:
+def _shelf(plan: Plan, folder: Path) -> ShardCache:
     """What the study's cells have done before, and what runs outside it have that its file names."""
-    shelf = Shelf()
+    shelf = ShardCache()
     for cell in plan.cells:
         if (folder / cell.name / "manifest.json").is_file():
             shelf.add(folder / cell.name)
@@ -109,16 +109,16 @@ def _of_cell(cell: Cell, error: StepwardError, advice: str = "") -> StepwardErro
 def _take_title(folder: Path, recipe: Recipe) -> None:
     """Lets a run go on under another title, which decides no record."""
     if (folder / "manifest.json").is_file():
-        with locked(folder):
+        with lock_dir(folder):
             manifest = Manifest.read(folder)
             if manifest.content["recipe"]["about"] != recipe.about and not _changed(manifest, recipe):
-                manifest.replace_recipe(recipe.decisive())
+                manifest.replace_recipe(recipe.fingerprint_fields())
                 manifest.save()
 
 
 def _changed(manifest: Manifest, recipe: Recipe) -> list[str]:
     """In what a run's recipe differs from a cell's, but for the title."""
-    return differences({**manifest.content["recipe"], "about": recipe.about}, recipe.decisive())
+    return differences({**manifest.content["recipe"], "about": recipe.about}, recipe.fingerprint_fields())
 
 
 def _check_recipe(folder: Path, cell: Cell) -> None:
@@ -167,7 +167,7 @@ def tabulate_study(plan: Plan, folder: Path) -> StudyReport:
     for chart in filter(None, map(chart_of, report.tables)):
         files |= {f"plots/{chart.name}.png": as_png(chart), f"plots/{chart.name}.csv": as_csv(chart).encode("utf-8")}
     for name, content in files.items():
-        with atomic(folder / name) as file:
+        with atomic_write(folder / name) as file:
             file.write(content)
     return report
 
@@ -177,8 +177,8 @@ def _facts(cell: Cell, folder: Path) -> CellFacts:
     where = folder / cell.name
     if not (where / "manifest.json").is_file():
         return CellFacts(cell.name, cell.title, cell.name, finished=False, values=cell.values)
-    lender = Manifest.read(lender_of(where, cell.recipe))
-    trained = of_run(lender.folder)
+    lender = Manifest.read(source_run(where, cell.recipe))
+    trained = load_run_recipe(lender.folder)
     models = [facts["parameters"] for facts in lender.units("rewards").values() if "parameters" in facts]
     return CellFacts(
         cell.name,
@@ -194,7 +194,7 @@ def _facts(cell: Cell, folder: Path) -> CellFacts:
     )
 
 
-def _table(frame: Frame, finished: dict[str, Finished], folder: Path) -> StudyTable:
+def _table(frame: TablePlan, finished: dict[str, Finished], folder: Path) -> StudyTable:
     said = frame.table
     figures = [
         [finished[one.cell.name].figure(one) if one.cell.name in finished else None for one in row]
@@ -210,7 +210,7 @@ def _table(frame: Frame, finished: dict[str, Finished], folder: Path) -> StudyTa
 _X_NAMES = {"n": "candidates N", "parameters": "parameters", "problems": "problems that train the reward model"}
 
 
-def _places(frame: Frame, folder: Path) -> list[float | None]:
+def _places(frame: TablePlan, folder: Path) -> list[float | None]:
     """Where each column of a curve stands."""
     first, x = frame.figures[0], frame.table.x
     if x is None:
@@ -232,7 +232,7 @@ def _number(value: object, place: int) -> float:
     return number if math.isfinite(number) else float(place)
 
 
-def _checks(claims: Sequence[Claim], finished: dict[str, Finished]) -> list[CheckResult]:
+def _checks(claims: Sequence[Hypothesis], finished: dict[str, Finished]) -> list[CheckResult]:
     """What the runs say to each claim; p is corrected for all that are tested."""
     found = [_check(claim, finished) for claim in claims]
     return [
@@ -245,7 +245,7 @@ def _checks(claims: Sequence[Claim], finished: dict[str, Finished]) -> list[Chec
 _VERDICTS: dict[int, Verdict] = {1: "agrees", -1: "does not agree", 0: "can't tell"}
 
 
-def _check(claim: Claim, finished: dict[str, Finished]) -> CheckResult:
+def _check(claim: Hypothesis, finished: dict[str, Finished]) -> CheckResult:
     better, than = _words(claim.better), _words(claim.than)
     if claim.better.cell.name not in finished or claim.than.cell.name not in finished:
         return CheckResult(claim.says, "not run yet", better, than)
@@ -289,7 +289,7 @@ def as_json(report: StudyReport) -> dict[str, object]:
     }
 
 
-def _apart(row: Row) -> dict[str, object]:
+def _apart(row: MetricRow) -> dict[str, object]:
     """A row whose problems can't be taken for those that trained the cell's reward models."""
     return {"test_problems" if name == "problems" else name: value for name, value in asdict(row).items()}
 

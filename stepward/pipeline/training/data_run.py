@@ -7,16 +7,16 @@ from typing import Any
 from rich.console import Console
 
 from stepward.grading.graders import load_grader
-from stepward.pipeline.reuse.extend import begun
+from stepward.pipeline.reuse.extend import start_run
 from stepward.pipeline.runner import Run
 from stepward.pipeline.workers.local import Facts, Workers
 from stepward.recipes.run import Recipe
-from stepward.storage.parquet import locked
+from stepward.storage.parquet import lock_dir
 
 STAGES = (Run.problems, Run.solutions, Run.rollouts, Run.labels)
 
 
-class Here(Workers):
+class InProcessPool(Workers):
     """Does the work in this process, one unit after another, in one thread, as a worker does."""
 
     def run(self, task: Callable[..., Facts], units: Sequence[str], *arguments: Any) -> Iterator[tuple[str, Facts]]:
@@ -43,9 +43,9 @@ def make_run(recipe: Recipe, folder: Path, console: Console) -> None:
         StepwardError: Anything the user can mend; what is finished is kept.
     """
     load_grader(recipe.grader)
-    with locked(folder):
-        manifest = begun(folder, recipe)
-        run = Run(recipe, folder, manifest, Here(1), console, training=False)
+    with lock_dir(folder):
+        manifest = start_run(folder, recipe)
+        run = Run(recipe, folder, manifest, InProcessPool(1), console, training=False)
         run.remove_leftovers()
         for stage in STAGES:
             stage(run)

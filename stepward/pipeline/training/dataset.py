@@ -15,15 +15,15 @@ from typing import Any
 import orjson
 
 from stepward.errors import StepwardError
-from stepward.formats import FORMATS, Choices, NotWritable, paths, read
-from stepward.formats.chat import is_plain, parted
+from stepward.formats import FORMATS, UnsupportedRecord, WriteOptions, iter_branches, read
+from stepward.formats.chat import is_plain, split_system
 from stepward.formats.step_labels.stepward_run import is_run
 from stepward.pipeline.stages.labels import labels_by_batch
 from stepward.pipeline.training.synthetic import world_preferences, world_solutions
-from stepward.recipes.loading import of_run
+from stepward.recipes.loading import load_run_recipe
 from stepward.recipes.training import Data, TrainingRecipe
 from stepward.records import LabelledSolution, Message, Preference, question_id
-from stepward.rows import BadRows, Fault, find_rows
+from stepward.rows import ErrorCollector, RowError, iter_rows
 from stepward.storage.manifest import Manifest
 from stepward.storage.run_dir import ARITHMETIC, Layout
 
@@ -73,7 +73,7 @@ class Source:
             self.read += 1
             try:
                 yield from self._made(where, record)
-            except (_Unusable, NotWritable) as reason:
+            except (_Unusable, UnsupportedRecord) as reason:
                 self._leave_out(str(reason), where)
 
     def sentences(self) -> list[str]:
@@ -93,7 +93,7 @@ class Source:
         elif data.labels is not None and is_run(name):
             yield from relabelled(Path(name.partition("#")[0]), data.labels, data.eta)
         elif data.format == COLUMNS or (data.format is None and self._has_columns()):
-            for row in find_rows(name, BadRows(name, self._fault)):
+            for row in iter_rows(name, ErrorCollector(name, self._fault)):
                 yield f"{row.file.name} row {row.number}", row.fields
         else:
             reading = read(name, data.format, on_fault=self._fault)
@@ -105,7 +105,7 @@ class Source:
         """Whether the first row has columns that only the trainers know."""
         if is_run(self.name):
             return False
-        row = next(find_rows(self.name, BadRows(self.name)), None)
+        row = next(iter_rows(self.name, ErrorCollector(self.name)), None)
         names = set() if row is None else set(row.fields)
         if self.kind == "bt":
             return {"chosen_ids", "rejected_ids"} <= names
@@ -131,7 +131,7 @@ class Source:
         self.left_out[reason] += 1
         self.first.setdefault(reason, where)
 
-    def _fault(self, fault: Fault) -> None:
+    def _fault(self, fault: RowError) -> None:
         self.read += 1
         reason = f"can't be read ({f'field {fault.field!r}: ' if fault.field else ''}{fault.reason})"
         self._leave_out(reason, f"{Path(fault.file).name} row {fault.row}")
@@ -199,7 +199,7 @@ def load_rows(recipe: TrainingRecipe, run: Path) -> Loaded:
 def _eta(name: str, data: Data) -> float | None:
     """The inverse temperature of the labels that are trained on: the one asked for, or a run's own."""
     if data.labels == "er":
-        return of_run(Path(name.partition("#")[0])).labels.eta if data.eta is None else data.eta
+        return load_run_recipe(Path(name.partition("#")[0])).labels.eta if data.eta is None else data.eta
     if data.labels is not None or not is_run(name):
         return None
     first = next(iter(read(name)), None)
@@ -226,7 +226,7 @@ def relabelled(folder: Path, labels: str, eta: float | None) -> Iterator[tuple[s
             file=folder,
             field="data.labels",
         )
-    recipe = of_run(folder)
+    recipe = load_run_recipe(folder)
     eta = recipe.labels.eta if eta is None else eta
     questions = {problem.id: problem.question for problem in layout.problems("reward")}
     for solutions, batch in labels_by_batch(recipe, layout, labels, eta):
@@ -247,7 +247,7 @@ def step_rows(where: str, record: LabelledSolution) -> list[Row]:
             "neutral": list(path.neutral),
             "correct": path.correct,
         }
-        for path in paths(record, once=True)
+        for path in iter_branches(record, once=True)
     ]
 
 
@@ -278,7 +278,7 @@ def preference_row(where: str, record: Preference, chat: bool | None) -> Row:
         # A dialogue is one text in the way of hh-rlhf: a mark before each turn.
         write = FORMATS["hh-rlhf"].write
         assert write is not None
-        return {**write(record, Choices())[0], "id": where, **margin}
+        return {**write(record, WriteOptions())[0], "id": where, **margin}
     said = {"prompt": record.prompt, "chosen": record.chosen, "rejected": record.rejected}
     return {"id": where, **{name: _said(turns, plain) for name, turns in said.items() if turns}, **margin}
 
@@ -330,7 +330,7 @@ def _problem(row: Row, name: str) -> str:
     chosen, rejected = row.get("chosen"), row.get("rejected")
     if isinstance(chosen, list) and isinstance(rejected, list):
         turns = [tuple(Message(turn["role"], turn["content"]) for turn in said) for said in (chosen, rejected)]
-        return str(parted(Preference("", (), turns[0], turns[1])).prompt)
+        return str(split_system(Preference("", (), turns[0], turns[1])).prompt)
     if isinstance(chosen, str) and isinstance(rejected, str):
         return chosen[: next((at for at, (a, b) in enumerate(zip(chosen, rejected, strict=False)) if a != b), None)]
     raise StepwardError(

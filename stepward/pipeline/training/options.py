@@ -15,7 +15,7 @@ from stepward.errors import StepwardError
 from stepward.recipes.training import TrainingRecipe
 
 if TYPE_CHECKING:
-    from stepward.reward_models.configs import RewardConfig
+    from stepward.reward_models.configs import BaseRewardConfig
 
 RENAMED = {
     "evaluation_strategy": "eval_strategy",
@@ -29,19 +29,19 @@ RENAMED = {
 """Names that other versions and people use, and what to say instead."""
 
 
-def config_class(kind: str) -> "type[RewardConfig]":
+def config_class(kind: str) -> "type[BaseRewardConfig]":
     """The config class of a kind of reward model."""
-    from stepward.reward_models.configs import ORMConfig, PreferenceConfig, PRMConfig
+    from stepward.reward_models.configs import ORMConfig, PRMConfig, RewardConfig
 
-    return {"prm": PRMConfig, "orm": ORMConfig, "bt": PreferenceConfig}[kind]
+    return {"prm": PRMConfig, "orm": ORMConfig, "bt": RewardConfig}[kind]
 
 
 def trainer_class(kind: str) -> Callable[..., Any]:
     """The trainer of a kind of reward model."""
-    from stepward.reward_models.training.reward_trainer import PreferenceTrainer
+    from stepward.reward_models.training.reward_trainer import RewardTrainer
     from stepward.reward_models.training.step_trainers import ORMTrainer, PRMTrainer
 
-    return {"prm": PRMTrainer, "orm": ORMTrainer, "bt": PreferenceTrainer}[kind]
+    return {"prm": PRMTrainer, "orm": ORMTrainer, "bt": RewardTrainer}[kind]
 
 
 def checked(recipe: TrainingRecipe) -> TrainingRecipe:
@@ -70,7 +70,7 @@ def checked_options(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _typed(name, value, _known(name, known)) for name, value in options.items()}
 
 
-def make_config(recipe: TrainingRecipe, folder: Path, evaluates: bool, **changes: Any) -> "RewardConfig":
+def make_config(recipe: TrainingRecipe, folder: Path, evaluates: bool, **changes: Any) -> "BaseRewardConfig":
     """The trainer's config, writing its checkpoints into a folder.
 
     Where the recipe doesn't say otherwise there are no reports to anyone, no bars of tqdm's, and an evaluation each

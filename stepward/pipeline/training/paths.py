@@ -3,7 +3,7 @@
 from stepward import hub, models
 from stepward.formats.step_labels.stepward_run import is_run
 from stepward.recipes.training import TrainingRecipe
-from stepward.rows import files_of
+from stepward.rows import expand_source
 from stepward.storage.run_dir import ARITHMETIC, EMBEDDED, Layout
 
 
@@ -32,4 +32,4 @@ def check_places(recipe: TrainingRecipe) -> None:
     held = recipe.data.eval
     for source in (recipe.data.train, *(held.values() if isinstance(held, dict) else (held,))):
         if source not in (None, ARITHMETIC) and not is_run(str(source)):
-            files_of(str(source))
+            expand_source(str(source))

@@ -24,7 +24,7 @@ from stepward.pipeline.training.train import Facts, finished, train
 from stepward.pipeline.workers.local import Workers, cores
 from stepward.recipes.training import TrainingRecipe
 from stepward.storage.manifest import Manifest
-from stepward.storage.parquet import locked, write_json
+from stepward.storage.parquet import lock_dir, write_json
 
 SEED = "seed"
 """The field whose values are repetitions: the table says mean and deviation over them."""
@@ -37,7 +37,7 @@ Runner = Callable[..., Iterator[tuple[str, Facts]]]
 
 
 @dataclass(frozen=True)
-class Line:
+class SweepRow:
     """One line of a grid's table.
 
     Attributes:
@@ -51,7 +51,7 @@ class Line:
     metrics: dict[str, tuple[float, float | None]]
 
 
-def cells(recipe: TrainingRecipe) -> dict[str, Values]:
+def runs(recipe: TrainingRecipe) -> dict[str, Values]:
     """Every combination of the grid's values, by its folder's name.
 
     Raises:
@@ -76,7 +76,7 @@ def train_grid(
     gpus: float | None = None,
     ray: bool = False,
     overwrite: bool,
-) -> list[Line]:
+) -> list[SweepRow]:
     """Trains every cell of a recipe's grid.
 
     Args:
@@ -95,9 +95,9 @@ def train_grid(
         StepwardError: As `train`; or Ray is asked for and not installed.
     """
     runner = _runner(workers, gpus, ray, console)
-    wanted = cells(recipe)
+    wanted = runs(recipe)
     main = _keeps(recipe)
-    with locked(folder) if main else nullcontext():
+    with lock_dir(folder) if main else nullcontext():
         done = {} if overwrite else _finished(recipe, folder, wanted)
         missing = [name for name in wanted if name not in done]
         console.print(f"{recipe.name}: {len(wanted)} cells, {len(done)} of them finished before", highlight=False)
@@ -116,14 +116,14 @@ def train_cell(
     name: str, folder: str, recipe: TrainingRecipe, overwrite: bool, console: Console | None = None
 ) -> Facts:
     """Trains one cell; without a console it is a worker's, which shows nothing."""
-    values = cells(recipe)[name]
+    values = runs(recipe)[name]
     return train(
         recipe.with_values(values), Path(folder) / name, console or Console(quiet=True), run=Path(folder) / "run",
         resume=True, overwrite=overwrite,
     )  # fmt: skip
 
 
-def tabulate(done: Mapping[str, tuple[Values, Facts]]) -> list[Line]:
+def tabulate(done: Mapping[str, tuple[Values, Facts]]) -> list[SweepRow]:
     """A line for each combination of values but the seed, in the cells' order."""
     groups: dict[str, list[tuple[Values, dict[str, float]]]] = {}
     for values, facts in done.values():
@@ -133,11 +133,11 @@ def tabulate(done: Mapping[str, tuple[Values, Facts]]) -> list[Line]:
     for members in groups.values():
         names = [name for name in members[0][1] if all(name in figures for _, figures in members)]
         metrics = {name: _spread([figures[name] for _, figures in members]) for name in names}
-        lines.append(Line(members[0][0], len(members), metrics))
+        lines.append(SweepRow(members[0][0], len(members), metrics))
     return lines
 
 
-def grid_table(lines: Sequence[Line], title: str) -> Table:
+def grid_table(lines: Sequence[SweepRow], title: str) -> Table:
     """The lines for a terminal: the fields, then each figure with its deviation."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     fields = list(lines[0].values)
@@ -199,12 +199,12 @@ def _finished(recipe: TrainingRecipe, folder: Path, wanted: Mapping[str, Values]
     found = {}
     for name, values in wanted.items():
         if (facts := finished(folder / name)) is not None:
-            Manifest.start(folder / name, recipe.with_values(values).decisive())
+            Manifest.start(folder / name, recipe.with_values(values).fingerprint_fields())
             found[name] = facts
     return found
 
 
-def _write(folder: Path, wanted: Mapping[str, Values], done: Mapping[str, Facts], lines: Sequence[Line]) -> None:
+def _write(folder: Path, wanted: Mapping[str, Values], done: Mapping[str, Facts], lines: Sequence[SweepRow]) -> None:
     table = [
         {
             "values": line.values,

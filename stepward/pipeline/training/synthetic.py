@@ -6,11 +6,10 @@ It is what the small twins of the training recipes learn from, so that they need
 from collections.abc import Iterator
 from random import Random
 
-from stepward import steps as one_text
 from stepward.problems.arithmetic.checker import first_error
 from stepward.problems.arithmetic.dataset import stories
 from stepward.problems.arithmetic.story import Story, careless_solution
-from stepward.records import LabelledSolution, Message, Preference, preference_id
+from stepward.records import LabelledSolution, Message, Preference, join_steps, preference_id
 
 SOLUTIONS = 4
 """Solutions of one problem."""
@@ -42,7 +41,7 @@ def world_preferences() -> Iterator[Preference]:
                 wrong = wrong or written
         if right and wrong:
             prompt, chosen, rejected = (
-                (Message("", text),) for text in (story.text + "\n", one_text.join(right), one_text.join(wrong))
+                (Message("", text),) for text in (story.text + "\n", join_steps(right), join_steps(wrong))
             )
             yield Preference(preference_id(prompt, chosen, rejected), prompt, chosen, rejected)
 

@@ -35,7 +35,7 @@ from stepward.pipeline.training.paths import model_folder
 from stepward.recipes.training import TrainingRecipe
 from stepward.rows import pinned_source
 from stepward.storage.manifest import Manifest
-from stepward.storage.parquet import locked
+from stepward.storage.parquet import lock_dir
 from stepward.storage.run_dir import EMBEDDED
 
 STAGE, UNIT = "training", "model"
@@ -105,7 +105,7 @@ def train(
             if not main:
                 _need_seen(folder)
             if main:
-                held.enter_context(locked(folder))
+                held.enter_context(lock_dir(folder))
                 manifest = _opened(folder, recipe, resume, overwrite)
                 if data.run is not None and run is None:
                     make_run(data.run, folder / "run", console)
@@ -158,7 +158,7 @@ def _opened(folder: Path, recipe: TrainingRecipe, resume: bool, overwrite: bool)
         )
     elif not resume:
         _clear(folder)  # stopped before its first checkpoint: nothing is lost
-    return Manifest.start(folder, recipe.decisive())
+    return Manifest.start(folder, recipe.fingerprint_fields())
 
 
 def _need_seen(folder: Path) -> None:
@@ -316,7 +316,7 @@ def _mean_of_last_tenth(losses: list[float]) -> float | None:
 def _save(trainer: Any, recipe: TrainingRecipe, folder: Path, main: bool) -> None:
     """Saves the reward model whole; of an adapter both it and the model that it makes."""
     from stepward.models import quiet
-    from stepward.reward_models.model_dir import write_description
+    from stepward.reward_models.model_dir import write_metadata
     from stepward.reward_models.training.peft import merged
 
     target = folder / "model"
@@ -325,7 +325,7 @@ def _save(trainer: Any, recipe: TrainingRecipe, folder: Path, main: bool) -> Non
         if recipe.adapter is not None and main:
             merged(trainer.accelerator.unwrap_model(trainer.model)).save_pretrained(target)
             trainer.processing_class.save_pretrained(target)
-            write_description(trainer.description, target)
+            write_metadata(trainer.description, target)
     if main:
         (target / "training_args.bin").unlink(missing_ok=True)  # a pickle; the manifest says what is in it
 

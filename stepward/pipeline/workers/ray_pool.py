@@ -14,21 +14,21 @@ from typing import Any
 
 from stepward.errors import StepwardError
 from stepward.pipeline.workers.local import Facts, prepare
-from stepward.pipeline.workers.scheduler import Ended, Stamp, stamp_of
+from stepward.pipeline.workers.scheduler import FileVersion, TaskResult, file_version
 
 TOKEN = ".ray-token.tmp"
 """The file by which workers tell that they see the run's folder and not another; what a killed run left is removed."""
 
-PATIENCE = 60.0
+SHARED_FS_TIMEOUT = 60.0
 """Seconds that a shared folder may take to show what another machine wrote."""
 
-ROOM = 600.0
+START_TIMEOUT = 600.0
 """Seconds without any worker after which a cluster is said to have no room."""
 
-LOOK = 10.0
+HEALTH_INTERVAL = 10.0
 """Seconds between two looks at whether the cluster is still the one that was joined."""
 
-STARTS = 3
+MAX_START_FAILURES = 3
 """How many workers may die before they did anything."""
 
 NO_RAY = "--ray: Ray is not installed; pip install 'stepward[ray]'"
@@ -36,7 +36,7 @@ _SAME = ("stepward", "torch", "transformers")
 
 
 @dataclass(frozen=True)
-class Team:
+class RayConfig:
     """Who works, and where.
 
     Attributes:
@@ -56,7 +56,7 @@ class Team:
 
 
 @dataclass(frozen=True)
-class Sight:
+class WorkerEnv:
     """What a worker must see before it begins.
 
     Attributes:
@@ -72,25 +72,25 @@ class Sight:
     versions: dict[str, str]
 
 
-class RunGone(Exception):
+class RunClosed(Exception):
     """The run ended or was killed: its side of the link is closed."""
 
 
-def joined() -> Any:
+def import_ray() -> Any:
     """The module `ray`, which only those who use it need."""
     return importlib.import_module("ray")
 
 
-class RayCrew:
+class RayPool:
     """Actors by number; one that starts is not free until it said that it sees what it needs."""
 
-    def __init__(self, link: Connection, team: Team, sight: Sight) -> None:
+    def __init__(self, link: Connection, team: RayConfig, sight: WorkerEnv) -> None:
         self.link = link
         self.team = team
         self.sight = sight
         self.ray = join(team.address)
         self.node = self.ray.get_runtime_context().get_node_id()
-        self._kind = self.ray.remote(Hand).options(
+        self._kind = self.ray.remote(RayActor).options(
             num_cpus=team.threads, num_gpus=team.gpus, max_restarts=0, max_task_retries=0
         )
         self._actors: dict[int, Any] = {}
@@ -116,7 +116,7 @@ class RayCrew:
         """Lets a free worker do a unit."""
         self._calls[self._actors[worker].do.remote(unit, self._task)] = worker
 
-    def wait(self, seconds: float) -> list[Ended]:
+    def wait(self, seconds: float) -> list[TaskResult]:
         """Who is through; the dead are replaced.
 
         Raises:
@@ -135,7 +135,7 @@ class RayCrew:
         for call in [call for call, other in self._calls.items() if other == worker]:
             del self._calls[call]
             with suppress(self.ray.exceptions.RayError):
-                self.ray.get(call, timeout=PATIENCE)
+                self.ray.get(call, timeout=SHARED_FS_TIMEOUT)
         time.sleep(1)  # Ray says that an actor is dead when it has asked for its end; that takes its machine a moment
         self._hire(worker)
 
@@ -149,7 +149,7 @@ class RayCrew:
         self._starting.add(worker)
         self._calls[actor.begin.remote(self.sight)] = worker
 
-    def _ended(self, call: Any) -> Ended | None:
+    def _ended(self, call: Any) -> TaskResult | None:
         """What became of a call; None where it only began or ended a worker that had no unit."""
         if call not in self._calls:  # it was stopped a moment ago
             return None
@@ -163,17 +163,17 @@ class RayCrew:
             if starting:
                 self._died_early(error)
             self._hire(worker)
-            return None if starting else Ended(worker, None)
+            return None if starting else TaskResult(worker, None)
         self._starting.discard(worker)
         if not starting:
-            return Ended(worker, outcome)
+            return TaskResult(worker, outcome)
         if isinstance(outcome, StepwardError):
             raise outcome
         return None
 
     def _died_early(self, error: Exception) -> None:
         self._deaths += 1
-        if self._deaths >= STARTS:
+        if self._deaths >= MAX_START_FAILURES:
             raise StepwardError(
                 f"Ray: {self._deaths} workers died before they began; every machine needs the same Python and Stepward "
                 f"as this one. Ray says: {error}",
@@ -183,9 +183,9 @@ class RayCrew:
     def _look(self) -> None:
         """Sees to it that someone is there: the run, the cluster, and a worker."""
         if self.link.poll():
-            raise RunGone  # nothing is sent while units are done, so this is the link's end
+            raise RunClosed  # nothing is sent while units are done, so this is the link's end
         now = time.monotonic()
-        if now - self._looked > LOOK:
+        if now - self._looked > HEALTH_INTERVAL:
             self._looked = now
             # Ends this process where the head stays away. One that came back without its memory knows no such node.
             if not any(node["NodeID"] == self.node and node["Alive"] for node in self.ray.nodes()):
@@ -196,16 +196,16 @@ class RayCrew:
                 )
         if len(self._starting) < len(self._actors):
             self._lively = now
-        elif now - self._lively > ROOM:
+        elif now - self._lively > START_TIMEOUT:
             raise StepwardError(
-                f"Ray: no worker could start in {ROOM:.0f} s; each needs {self.team.threads} CPUs and "
+                f"Ray: no worker could start in {START_TIMEOUT:.0f} s; each needs {self.team.threads} CPUs and "
                 f"{self.team.gpus:g} GPUs, and the cluster has {_said(self.ray.cluster_resources())} in all",
                 code="too_few",
                 field="--gpus-a-worker",
             )
 
 
-class Hand:
+class RayActor:
     """The actor: a process on some machine of the cluster that does one unit after another.
 
     Args:
@@ -216,9 +216,9 @@ class Hand:
     def __init__(self, threads: int, gpus: float = 0.0) -> None:
         self.threads, self.gpus = threads, gpus
 
-    def begin(self, sight: Sight) -> StepwardError | None:
+    def begin(self, sight: WorkerEnv) -> StepwardError | None:
         """Makes ready, and gives what is wrong with this machine, if anything."""
-        where = f"Ray node {socket.gethostname()} ({joined().util.get_node_ip_address()})"
+        where = f"Ray node {socket.gethostname()} ({import_ray().util.get_node_ip_address()})"
         if (own := versions()) != sight.versions:
             return StepwardError(
                 f"{where} has {_said(own)}, and this machine {_said(sight.versions)}: records may depend on it. "
@@ -227,7 +227,7 @@ class Hand:
             )
         if sight.cwd.is_dir():
             os.chdir(sight.cwd)
-        if not _within(PATIENCE, lambda: _text(sight.folder / TOKEN) == sight.token):
+        if not _within(SHARED_FS_TIMEOUT, lambda: _text(sight.folder / TOKEN) == sight.token):
             return StepwardError(
                 f"{where} does not see {sight.folder} as this machine does; put runs on a folder that all machines "
                 "share, at the same path, and name it with --runs",
@@ -239,12 +239,15 @@ class Hand:
 
     def do(
         self, unit: str, asked: tuple[Callable[..., Facts], tuple[Any, ...], Path, int]
-    ) -> tuple[Facts, Stamp | None] | StepwardError:
+    ) -> tuple[Facts, FileVersion | None] | StepwardError:
         """Does a unit; gives its facts with its file's stamp, or the user's mistake that it met."""
         task, arguments, manifest, written = asked
-        if written and not _within(PATIENCE, lambda: manifest.exists() and manifest.stat().st_mtime_ns >= written):
+        if written and not _within(
+            SHARED_FS_TIMEOUT, lambda: manifest.exists() and manifest.stat().st_mtime_ns >= written
+        ):
             return StepwardError(
-                f"Ray node {socket.gethostname()} sees an old {manifest}: the shared folder is {PATIENCE:.0f} s behind",
+                f"Ray node {socket.gethostname()} sees an old {manifest}: the shared folder is "
+                f"{SHARED_FS_TIMEOUT:.0f} s behind",
                 code="mismatch",
                 file=manifest,
             )
@@ -252,7 +255,7 @@ class Hand:
             facts = task(unit, *arguments)
         except StepwardError as error:
             return error
-        return facts, stamp_of(facts.get("path"))
+        return facts, file_version(facts.get("path"))
 
 
 def join(address: str) -> Any:
@@ -263,7 +266,7 @@ def join(address: str) -> Any:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
-        ray = joined()
+        ray = import_ray()
     except ImportError as error:
         raise StepwardError(NO_RAY, code="missing_dependency") from error
     if address not in ("auto", "local"):
@@ -305,7 +308,7 @@ def _check(address: str) -> None:
         ) from error
 
 
-def fitting(resources: dict[str, float], team: Team) -> int:
+def fitting(resources: dict[str, float], team: RayConfig) -> int:
     """How many of a team's workers a cluster has room for; at least one, since machines may still join."""
     room = resources.get("CPU", 0) // team.threads
     if team.gpus:

@@ -17,8 +17,17 @@ from typing import Any, Self
 
 from stepward.errors import StepwardError
 from stepward.pipeline.workers.local import Facts, without_interrupts
-from stepward.pipeline.workers.ray_pool import NO_RAY, TOKEN, RayCrew, RunGone, Sight, Team, joined, versions
-from stepward.pipeline.workers.scheduler import Schedule, share_out
+from stepward.pipeline.workers.ray_pool import (
+    NO_RAY,
+    TOKEN,
+    RayConfig,
+    RayPool,
+    RunClosed,
+    WorkerEnv,
+    import_ray,
+    versions,
+)
+from stepward.pipeline.workers.scheduler import Schedule, run_schedule
 
 GRACE = 30.0
 """Seconds that the child has for leaving the cluster."""
@@ -31,7 +40,7 @@ class RayWorkers:
         team: Who works, and where.
     """
 
-    def __init__(self, team: Team) -> None:
+    def __init__(self, team: RayConfig) -> None:
         self.team = team
         self._process: multiprocessing.process.BaseProcess | None = None
         self._link: Connection | None = None
@@ -75,7 +84,7 @@ class RayWorkers:
         token = secrets.token_hex(8)
         self.team.folder.mkdir(parents=True, exist_ok=True)
         (self.team.folder / TOKEN).write_text(token)
-        sight = Sight(Path.cwd(), self.team.folder.absolute(), token, versions())
+        sight = WorkerEnv(Path.cwd(), self.team.folder.absolute(), token, versions())
         context = multiprocessing.get_context("spawn")
         self._link, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, self.team, sight), name="ray", daemon=True)
@@ -103,25 +112,25 @@ def _receive(process: multiprocessing.process.BaseProcess, link: Connection) -> 
     )
 
 
-def _serve(link: Connection, team: Team, sight: Sight) -> None:
+def _serve(link: Connection, team: RayConfig, sight: WorkerEnv) -> None:
     """The child's life: joins the cluster, does what the run asks for, and ends with it."""
-    crew: RayCrew | None = None
-    with suppress(RunGone, EOFError, BrokenPipeError):
+    crew: RayPool | None = None
+    with suppress(RunClosed, EOFError, BrokenPipeError):
         while True:
             task, units, arguments = link.recv()
             try:
-                crew = crew or RayCrew(link, team, sight)
+                crew = crew or RayPool(link, team, sight)
                 crew.begin(task, arguments)
-                for ended in share_out(crew, Schedule(units)):
+                for ended in run_schedule(crew, Schedule(units)):
                     link.send(ended)
                 link.send(None)
             except StepwardError as error:
                 link.send(error)
-            except joined().exceptions.RayTaskError as error:
+            except import_ray().exceptions.RayTaskError as error:
                 link.send(RuntimeError(str(error)))  # it holds the worker's traceback
             else:
                 continue
             if crew is not None:
                 crew.end()
                 crew = None
-    joined().shutdown()
+    import_ray().shutdown()

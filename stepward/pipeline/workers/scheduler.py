@@ -35,11 +35,11 @@ RETRIES = 3
 TICK = 1.0
 """Seconds between two looks at who is slow."""
 
-Stamp = tuple[int, int]
+FileVersion = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Ended:
+class TaskResult:
     """A worker is through with its unit.
 
     Attributes:
@@ -49,10 +49,10 @@ class Ended:
     """
 
     worker: int
-    outcome: tuple[Facts, Stamp | None] | StepwardError | None
+    outcome: tuple[Facts, FileVersion | None] | StepwardError | None
 
 
-class Crew(Protocol):
+class WorkerPool(Protocol):
     """Workers somewhere, by number."""
 
     def free(self) -> list[int]:
@@ -63,7 +63,7 @@ class Crew(Protocol):
         """Lets a free worker do a unit."""
         ...
 
-    def wait(self, seconds: float) -> list[Ended]:
+    def wait(self, seconds: float) -> list[TaskResult]:
         """Who is through, as soon as there is someone, or nobody after these seconds. The dead are replaced."""
         ...
 
@@ -97,7 +97,7 @@ class Schedule:
         """What a worker does."""
         return next((unit for unit, starts in self._running.items() if worker in starts), None)
 
-    def take(self, worker: int, now: float) -> str | None:
+    def next(self, worker: int, now: float) -> str | None:
         """The unit that a free worker begins: one that waits, or the slowest that another does; or none."""
         unit = self._waiting.popleft() if self._waiting else self._slowest(now)
         if unit is not None:
@@ -129,9 +129,9 @@ class Schedule:
                 code="worker_died",
                 field=unit,
             )
-        self.again(unit)
+        self.requeue(unit)
 
-    def again(self, unit: str) -> None:
+    def requeue(self, unit: str) -> None:
         """Lets a unit be done once more, next."""
         self._running.pop(unit, None)
         self._waiting.appendleft(unit)
@@ -145,8 +145,8 @@ class Schedule:
         return max(slow, key=alone.__getitem__, default=None)
 
 
-def share_out(
-    crew: Crew, schedule: Schedule, clock: Callable[[], float] = time.monotonic
+def run_schedule(
+    crew: WorkerPool, schedule: Schedule, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[tuple[str, Facts]]:
     """Has every unit done once, and gives its facts as it ends.
 
@@ -155,7 +155,7 @@ def share_out(
     """
     while schedule.unfinished:
         for worker in crew.free():
-            unit = schedule.take(worker, clock())
+            unit = schedule.next(worker, clock())
             if unit is not None:
                 crew.give(worker, unit)
         for ended in crew.wait(TICK):
@@ -171,13 +171,13 @@ def share_out(
             others = schedule.ended(unit, ended.worker, clock(), folder=stamp is None)
             for other in others:
                 crew.stop(other)
-            if others and stamp_of(facts.get("path")) != stamp:
-                schedule.again(unit)
+            if others and file_version(facts.get("path")) != stamp:
+                schedule.requeue(unit)
             else:
                 yield unit, facts
 
 
-def stamp_of(path: Any) -> Stamp | None:
+def file_version(path: Any) -> FileVersion | None:
     """What tells a file from another that took its place; None for a folder, or where there is none."""
     if not isinstance(path, Path) or not path.is_file():
         return None

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from stepward.errors import StepwardError
 from stepward.recipes.loading import misfit, read_fields, set_field, shipped
 from stepward.recipes.run import Recipe
-from stepward.recipes.study.schema import Study, flat
+from stepward.recipes.study.schema import Study, flatten
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Cell:
 
 def cells_of(study: Study) -> list[Cell]:
     """Every run: each cell with every combination of the grid's values."""
-    base = flat(study.base)
+    base = flatten(study.base)
     start = _start(base.pop("recipe", None))
     found: dict[str, Cell] = {}
     for of, said in (study.cells or {"": None}).items():
@@ -53,7 +53,7 @@ def cells_of(study: Study) -> list[Cell]:
                     code="duplicate",
                     field="grid",
                 )
-            fields = base | flat(own) | values
+            fields = base | flatten(own) | values
             recipe = _recipe(f"cells.{of}" if of else "base", start, name, str(title or study.about), fields)
             label = ", ".join(filter(None, (title or of, *(f"{one}={value_text(v)}" for one, v in values.items()))))
             found[name] = Cell(name, recipe, label, of, values, None if source is None else str(source))
@@ -67,7 +67,7 @@ def _start(source: Any) -> dict[str, Any]:
 
 def _recipe(where: str, start: Mapping[str, Any], name: str, about: str, fields: Mapping[str, Any]) -> Recipe:
     content: dict[str, Any] = {}
-    for path, value in (flat(start) | dict(fields) | {"name": name, "about": about}).items():
+    for path, value in (flatten(start) | dict(fields) | {"name": name, "about": about}).items():
         try:
             set_field(content, path, value)
         except StepwardError as error:

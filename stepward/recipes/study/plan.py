@@ -8,9 +8,9 @@ from stepward.errors import StepwardError
 from stepward.evaluation.best_of_n.accuracy import VOTINGS
 from stepward.evaluation.best_of_n.aggregation import AGGREGATIONS
 from stepward.evaluation.best_of_n.evaluate import CHOSEN_VOTINGS
-from stepward.recipes.loading import nearest
+from stepward.recipes.loading import did_you_mean
 from stepward.recipes.study.cells import Cell, cells_of, check_order, value_text
-from stepward.recipes.study.schema import FIGURES, OVERALL, WITHOUT_MODEL, Check, Study, Table, read_study
+from stepward.recipes.study.schema import FIGURES, OVERALL, WITHOUT_MODEL, HypothesisSpec, Study, Table, read_study
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Frame:
+class TablePlan:
     """A table before it is filled.
 
     Attributes:
@@ -54,7 +54,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Claim:
+class Hypothesis:
     """A check before it is made."""
 
     says: str
@@ -75,8 +75,8 @@ class Plan:
 
     study: Study
     cells: list[Cell]
-    frames: list[Frame]
-    claims: list[Claim]
+    frames: list[TablePlan]
+    claims: list[Hypothesis]
 
 
 def load_study(source: str, overrides: Sequence[str] = ()) -> Plan:
@@ -119,7 +119,7 @@ class _Chooser:
         kinds = [kind for cell in cells for kind in cell.recipe.labels.kinds]
         self.methods = list(dict.fromkeys([*WITHOUT_MODEL, *kinds]))
 
-    def frame(self, name: str, table: Table) -> Frame:
+    def frame(self, name: str, table: Table) -> TablePlan:
         """A table's rows and columns, and what stands where they meet."""
         where = f"tables.{name}"
         rows, columns = (self._axis(f"{where}.{side}", getattr(table, side)) for side in ("rows", "columns"))
@@ -130,14 +130,14 @@ class _Chooser:
         ]
         if table.x is not None and table.x not in ("n", *FIGURES, *self.study.grid):
             raise StepwardError(
-                f"{where}.x: {table.x}{nearest(table.x, ['n', *FIGURES, *self.study.grid])}",
+                f"{where}.x: {table.x}{did_you_mean(table.x, ['n', *FIGURES, *self.study.grid])}",
                 code="unknown_name",
                 field=f"{where}.x",
             )
         published = _published(where, table, list(rows), list(columns))
-        return Frame(name, table, list(rows), list(columns), figures, published)
+        return TablePlan(name, table, list(rows), list(columns), figures, published)
 
-    def claim(self, where: str, check: Check) -> Claim:
+    def claim(self, where: str, check: HypothesisSpec) -> Hypothesis:
         """The two selections of a check."""
         better, than = (
             self._selection(f"{where}.{side}", _stated(check) | self._short(f"{where}.{side}", getattr(check, side)))
@@ -145,14 +145,14 @@ class _Chooser:
         )
         if better == than:
             raise StepwardError(f"{where}: better and than are the same", code="conflict", field=where)
-        return Claim(check.says, better, than)
+        return Hypothesis(check.says, better, than)
 
     def _axis(self, where: str, said: Any) -> dict[str, dict[str, Any]]:
         """By label what a table's rows or columns select."""
         if isinstance(said, str):
             if said not in self.study.grid:
                 raise StepwardError(
-                    f"{where}: {said} is no field of the grid{nearest(said, list(self.study.grid))}",
+                    f"{where}: {said} is no field of the grid{did_you_mean(said, list(self.study.grid))}",
                     code="unknown_name",
                     field=where,
                 )
@@ -179,7 +179,9 @@ class _Chooser:
             return {"method": said}
         names = [*self.by_name, *self.methods]
         raise StepwardError(
-            f"{where}: {said!r} is no cell, method or N{nearest(str(said), names)}", code="unknown_name", field=where
+            f"{where}: {said!r} is no cell, method or N{did_you_mean(str(said), names)}",
+            code="unknown_name",
+            field=where,
         )
 
     def _selection(self, where: str, said: Mapping[str, Any]) -> Selection:
@@ -187,7 +189,7 @@ class _Chooser:
         for key in said:
             if key not in known:
                 raise StepwardError(
-                    f"{where}: unknown field {key}{nearest(str(key), known)}", code="unknown_name", field=where
+                    f"{where}: unknown field {key}{did_you_mean(str(key), known)}", code="unknown_name", field=where
                 )
         for key in ("cell", "method", "voting", "aggregation"):
             if not isinstance(said.get(key), str | None):
@@ -200,7 +202,7 @@ class _Chooser:
         voting, aggregation = said.get("voting", OVERALL), said.get("aggregation")
         if method not in methods:
             raise StepwardError(
-                f"{where}: method {method} is none of cell {cell.name}{nearest(str(method), methods)}",
+                f"{where}: method {method} is none of cell {cell.name}{did_you_mean(str(method), methods)}",
                 code="unknown_name",
                 field=where,
             )
@@ -213,11 +215,13 @@ class _Chooser:
             )
         if voting not in (OVERALL, *VOTINGS):
             raise StepwardError(
-                f"{where}: voting {voting}{nearest(str(voting), [OVERALL, *VOTINGS])}", code="unknown_name", field=where
+                f"{where}: voting {voting}{did_you_mean(str(voting), [OVERALL, *VOTINGS])}",
+                code="unknown_name",
+                field=where,
             )
         if aggregation is not None and aggregation not in AGGREGATIONS:
             raise StepwardError(
-                f"{where}: aggregation {aggregation}{nearest(str(aggregation), list(AGGREGATIONS))}",
+                f"{where}: aggregation {aggregation}{did_you_mean(str(aggregation), list(AGGREGATIONS))}",
                 code="unknown_name",
                 field=where,
             )
@@ -242,7 +246,9 @@ class _Chooser:
         name, values = said.get("cell"), {key: value for key, value in said.items() if key in self.study.grid}
         if name is not None and name not in self.by_name and name not in self.study.cells:
             raise StepwardError(
-                f"{where}: no cell {name}{nearest(str(name), list(self.by_name))}", code="unknown_name", field=where
+                f"{where}: no cell {name}{did_you_mean(str(name), list(self.by_name))}",
+                code="unknown_name",
+                field=where,
             )
         found = [
             cell
@@ -259,7 +265,7 @@ class _Chooser:
         return found[0]
 
 
-def _stated(said: Table | Check) -> dict[str, Any]:
+def _stated(said: Table | HypothesisSpec) -> dict[str, Any]:
     """What a table or check selects for all its parts."""
     stated = said.model_dump(include={"cell", "method", "n", "voting", "aggregation"}, exclude_none=True)
     return dict(stated)
@@ -272,7 +278,7 @@ def _published(where: str, table: Table, rows: Sequence[str], columns: Sequence[
     for label in table.published:
         if label not in rows:
             raise StepwardError(
-                f"{where}.published: no row {label}{nearest(label, rows)}",
+                f"{where}.published: no row {label}{did_you_mean(label, rows)}",
                 code="unknown_name",
                 field=f"{where}.published",
             )

@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from stepward.recipes.loading import (
     misfit,
     parse_value,
-    parted,
     read_fields,
     recipe_value,
     set_field,
     shipped,
+    split_overrides,
 )
 from stepward.recipes.run import Recipe
 
@@ -71,7 +71,7 @@ class Table(BaseModel):
     note: str = ""
 
 
-class Check(BaseModel):
+class HypothesisSpec(BaseModel):
     """A claim that the runs are asked about: the first of two selections is more accurate than the second.
 
     Attributes:
@@ -123,7 +123,7 @@ class Study(BaseModel):
     cells: dict[Name, dict[str, Any] | None] = {}
     grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     tables: Annotated[dict[Name, Table], Field(min_length=1)]
-    checks: list[Check] = []
+    checks: list[HypothesisSpec] = []
 
     @model_validator(mode="after")
     def _consistent(self) -> "Study":
@@ -150,7 +150,7 @@ def read_study(source: str, overrides: Sequence[str] = ()) -> Study:
     """
     content = read_fields(source, shipped("studies"), "study")
     content.setdefault("name", Path(source).stem)
-    for name, text in parted(overrides, "problems.test=60"):
+    for name, text in split_overrides(overrides, "problems.test=60"):
         _assign(content, name, text)
     try:
         return Study.model_validate(content)
@@ -172,7 +172,7 @@ def _assign(content: dict[str, Any], name: str, text: str) -> None:
     elif section in Study.model_fields or section == "recipe":
         set_field(content, "base.recipe" if name == "recipe" else name, parse_value(name, text, several=False))
     else:
-        content["base"] = flat(content.get("base") or {}) | {name: recipe_value(name, text)}
+        content["base"] = flatten(content.get("base") or {}) | {name: recipe_value(name, text)}
 
 
 def _cell_of(content: Mapping[str, Any], path: str) -> str | None:
@@ -181,12 +181,12 @@ def _cell_of(content: Mapping[str, Any], path: str) -> str | None:
     return max(names, key=len, default=None)
 
 
-def flat(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+def flatten(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Fields by their dotted names, whether they were written so or in sections."""
     found: dict[str, Any] = {}
     for name, value in content.items():
         path = f"{above}.{name}" if above else str(name)
         section = Recipe.model_fields.get(path.split(".")[0])
         inner = "." not in path and section is not None and isinstance(value, dict)
-        found |= flat(value, path) if inner else {path: value}
+        found |= flatten(value, path) if inner else {path: value}
     return found

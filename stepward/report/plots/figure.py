@@ -107,7 +107,7 @@ def as_csv(chart: Chart) -> str:
     return csv_text(chart.columns, chart.rows)
 
 
-def drawn(text: str) -> str:
+def escape_mathtext(text: str) -> str:
     """Foreign text as a figure can show it: one short line, without what XML and fonts have no sign for."""
     line = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in " ".join(text.split()))
     line = line if len(line) <= _MOST_LETTERS else f"{line[: _MOST_LETTERS - 1]}…"

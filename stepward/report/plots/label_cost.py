@@ -13,11 +13,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from stepward.errors import StepwardError
 from stepward.evaluation.labels.cost import LabelCost
 from stepward.report.plots.figure import INK, STYLE, svg
-from stepward.report.plots.run import COLOURS, SPARE_COLOURS
-from stepward.storage.parquet import atomic
+from stepward.report.plots.run import COLORS, SPARE_COLORS
+from stepward.storage.parquet import atomic_write
 
 SUFFIXES = (".svg", ".png")
-_COLOURS = (COLOURS["hard"], COLOURS["orm"], COLOURS["soft"], COLOURS["er"], *SPARE_COLOURS)
+_COLOURS = (COLORS["hard"], COLORS["orm"], COLORS["soft"], COLORS["er"], *SPARE_COLORS)
 _MARKERS = "osD^vPX"
 
 
@@ -55,10 +55,10 @@ def draw_label_costs(costs: Sequence[LabelCost], path: Path) -> None:
         figure.legend(handles, names, loc="outside lower center", ncols=1)
         if path.suffix == ".svg":
             content = svg(figure, "label-costs").encode()
-            with atomic(path) as file:
+            with atomic_write(path) as file:
                 file.write(content)
             return
-        with atomic(path) as file:
+        with atomic_write(path) as file:
             figure.savefig(file, format="png", dpi=150, facecolor="white", metadata={"Software": None})
 
 

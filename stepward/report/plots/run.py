@@ -9,16 +9,16 @@ from itertools import pairwise
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from stepward.evaluation.best_of_n.evaluate import Evaluation, Row
+from stepward.evaluation.best_of_n.evaluate import Evaluation, MetricRow
 from stepward.evaluation.best_of_n.slices import QuintileRow, SliceRow
 from stepward.evaluation.calibration import Reliability
 from stepward.evaluation.labels.agreement import Agreement
 from stepward.report.data import StageCost
-from stepward.report.plots.figure import INK, Chart, as_svg, drawn
-from stepward.report.run.text import VOTING_TITLES, name, percent
+from stepward.report.plots.figure import INK, Chart, as_svg, escape_mathtext
+from stepward.report.run.text import VOTING_TITLES, method_label, percent
 
-COLOURS = {"orm": "#d98200", "hard": "#3b8fd4", "soft": "#1aa179", "er": "#d1478f", "majority": INK, "pass": INK}
-SPARE_COLOURS = ("#8a6fd1", "#9a7b3f", "#5f8f2f", "#7f7f7f")
+COLORS = {"orm": "#d98200", "hard": "#3b8fd4", "soft": "#1aa179", "er": "#d1478f", "majority": INK, "pass": INK}
+SPARE_COLORS = ("#8a6fd1", "#9a7b3f", "#5f8f2f", "#7f7f7f")
 MARKERS = {"orm": "s", "hard": "o", "soft": "^", "er": "D", "majority": "", "pass": ""}
 DASHES = {"majority": "--", "pass": ":"}
 _SLICINGS = {"steps": "number of steps", "length": "length in characters"}
@@ -51,8 +51,10 @@ def curves(evaluation: Evaluation, voting: str) -> Chart:
             if rows and all(row.std is not None for row in rows):
                 low = [100 * (row.mean - (row.std or 0)) for row in rows]
                 high = [100 * (row.mean + (row.std or 0)) for row in rows]
-                axes.fill_between([row.n for row in rows], low, high, color=colour(method), alpha=0.2, linewidth=0)
-        powers(axes, sorted({row.n for row in evaluation.rows}))
+                axes.fill_between(
+                    [row.n for row in rows], low, high, color=method_color(method), alpha=0.2, linewidth=0
+                )
+        log2_axis(axes, sorted({row.n for row in evaluation.rows}))
 
     rows = [row for rows in found.values() for row in rows]
     fields = ("method", "voting", "aggregation", "n", "mean", "std", "low", "high", "seeds", "problems")
@@ -60,9 +62,9 @@ def curves(evaluation: Evaluation, voting: str) -> Chart:
     return Chart(f"curves-{voting}", title, _ends(title, found), fields, numbers, draw)
 
 
-def _ends(title: str, found: dict[str, list[Row]]) -> str:
+def _ends(title: str, found: dict[str, list[MetricRow]]) -> str:
     ends = [
-        f"{name(method)} from {percent(rows[0].mean)} to {percent(rows[-1].mean)}"
+        f"{method_label(method)} from {percent(rows[0].mean)} to {percent(rows[-1].mean)}"
         for method, rows in found.items()
         if rows
     ]
@@ -113,7 +115,7 @@ def slice_plot(slicing: str, rows: Sequence[SliceRow]) -> Chart:
     def draw(axes: Axes) -> None:
         own = {method: [(slices.index(one), row) for one, row in rows.items()] for method, rows in found.items()}
         lines = _with_intervals(axes, own)
-        labels = [f"{drawn(one)}\n({sizes[one]:,})" for one in slices]
+        labels = [f"{escape_mathtext(one)}\n({sizes[one]:,})" for one in slices]
         # Subjects have no order that a line could follow.
         _by_place(axes, lines, list(range(len(slices))), labels, f"{slicing} (problems)", joined=slicing != "subject")
 
@@ -137,7 +139,7 @@ def _with_intervals(
         own = [(place + shift, row) for place, row in rows]
         lines[method] = [(place, 100 * row.accuracy) for place, row in own]
         ends = ([place for place, _ in own], [100 * row.low for _, row in own], [100 * row.high for _, row in own])
-        axes.vlines(*ends, color=colour(method), alpha=0.35, linewidth=2.2)
+        axes.vlines(*ends, color=method_color(method), alpha=0.35, linewidth=2.2)
     return lines
 
 
@@ -164,10 +166,10 @@ def agreement_plot(rows: Sequence[Agreement]) -> Chart:
 
     def draw(axes: Axes) -> None:
         name_axes(axes, "completions K", "share of prefixes, %")
-        axes.plot(*_columns(line), marker="o", color=COLOURS["hard"])
+        axes.plot(*_columns(line), marker="o", color=COLORS["hard"])
         for x, y in line:
             axes.annotate(f"{y:.1f}", (x, y), (-5, 4), textcoords="offset points", ha="right")
-        powers(axes, [row.k or 0 for row in rows])
+        log2_axis(axes, [row.k or 0 for row in rows])
         axes.margins(x=0.12, y=0.15)  # room for the numbers beside the points
 
     title = "Hard labels that agree with the oracle"
@@ -183,9 +185,9 @@ def label_error_plot(rows: Sequence[Agreement]) -> Chart:
 
     def draw(axes: Axes) -> None:
         name_axes(axes, "completions K", "share of prefixes, %")
-        axes.plot(*_columns(positives), marker="s", color=COLOURS["orm"], label="false positives: wrong, label 1")
-        axes.plot(*_columns(negatives), marker="^", color=COLOURS["soft"], label="false negatives: right, label 0")
-        powers(axes, [row.k or 0 for row in rows])
+        axes.plot(*_columns(positives), marker="s", color=COLORS["orm"], label="false positives: wrong, label 1")
+        axes.plot(*_columns(negatives), marker="^", color=COLORS["soft"], label="false negatives: right, label 0")
+        log2_axis(axes, [row.k or 0 for row in rows])
         axes.set_ylim(bottom=0)
 
     lines: dict[str, list[Point]] = {"false positives": positives, "false negatives": negatives}
@@ -205,13 +207,13 @@ def reliability_plot(found: Mapping[str, Reliability]) -> Chart:
             places = [(bin.mean_score, bin.mean_target) for bin in one.bins]
             line = [(x, y) for x, y in places if x is not None and y is not None]
             counts = [bin.count for bin in one.bins if bin.count]
-            axes.plot(*_columns(line), color=colour(method), label=drawn(name(method)))
+            axes.plot(*_columns(line), color=method_color(method), label=escape_mathtext(method_label(method)))
             areas = [8 + 70 * count / max(counts) for count in counts]
-            axes.scatter(*_columns(line), s=areas, color=colour(method), marker=lone_marker(method))
+            axes.scatter(*_columns(line), s=areas, color=method_color(method), marker=single_point_marker(method))
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
 
-    told = "; ".join(f"{name(method)} is off by {percent(one.ece)} points" for method, one in found.items())
+    told = "; ".join(f"{method_label(method)} is off by {percent(one.ece)} points" for method, one in found.items())
     fields = ("low", "high", "count", "mean_score", "mean_target")
     every = [(method, bin) for method, one in found.items() for bin in one.bins]
     numbers = [[method, *(getattr(bin, field) for field in fields)] for method, bin in every]
@@ -225,7 +227,7 @@ def cost_plot(costs: Sequence[StageCost]) -> Chart:
 
     def draw(axes: Axes) -> None:
         seconds = [one.seconds for one in shown]
-        axes.barh(range(len(shown)), seconds, color=COLOURS["hard"], height=0.62)
+        axes.barh(range(len(shown)), seconds, color=COLORS["hard"], height=0.62)
         axes.set_yticks(range(len(shown)), [one.stage for one in shown])
         axes.invert_yaxis()
         axes.set_xlabel("worker time, s")
@@ -241,9 +243,9 @@ def cost_plot(costs: Sequence[StageCost]) -> Chart:
     return Chart("cost", "Worker time by stage", f"{told}.", fields, numbers, draw, size, legend=0)
 
 
-def colour(method: str) -> str:
+def method_color(method: str) -> str:
     """A method's colour, the same in every figure; a kind that is not known here has a spare one by its name."""
-    return COLOURS.get(method) or SPARE_COLOURS[sum(method.encode(errors="replace")) % len(SPARE_COLOURS)]
+    return COLORS.get(method) or SPARE_COLORS[sum(method.encode(errors="replace")) % len(SPARE_COLORS)]
 
 
 def name_axes(axes: Axes, x: str, y: str) -> None:
@@ -254,7 +256,7 @@ def name_axes(axes: Axes, x: str, y: str) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def powers(axes: Axes, ticks: Sequence[int]) -> None:
+def log2_axis(axes: Axes, ticks: Sequence[int]) -> None:
     """A scale by doublings; a tick that would stand on the one before it is left out."""
     kept = [tick for before, tick in pairwise([0, *ticks]) if tick >= 1.4 * before]
     axes.set_xscale("log", base=2)
@@ -267,21 +269,21 @@ def _ordered(methods: Iterable[str]) -> list[str]:
 
 
 def _told(what: str, lines: dict[str, list[Point]]) -> str:
-    told = [f"{name(method)} {', '.join(f'{y:.1f}' for _, y in line)}" for method, line in lines.items()]
+    told = [f"{method_label(method)} {', '.join(f'{y:.1f}' for _, y in line)}" for method, line in lines.items()]
     return f"{what}: {'; '.join(told)}."
 
 
 def _line(axes: Axes, method: str, points: Sequence[Point], joined: bool = True) -> None:
     axes.plot(
         *_columns(points),
-        label=drawn(name(method)),
-        color=colour(method),
-        marker=MARKERS.get(method, "v") if joined else lone_marker(method),
+        label=escape_mathtext(method_label(method)),
+        color=method_color(method),
+        marker=MARKERS.get(method, "v") if joined else single_point_marker(method),
         linestyle=DASHES.get(method, "-") if joined else "",
     )
 
 
-def lone_marker(method: str) -> str:
+def single_point_marker(method: str) -> str:
     """A method's marker where no line joins its points; the baselines have one too."""
     return {"pass": "*", "majority": "X"}.get(method) or MARKERS.get(method, "v")
 

@@ -15,8 +15,8 @@ from typing import Any
 import orjson
 
 from stepward.report.data import Candidate, ProblemView, RunReport
-from stepward.report.run.examples import Verdict, judge
-from stepward.storage.parquet import atomic
+from stepward.report.run.examples import ProblemExample, judge
+from stepward.storage.parquet import atomic_write
 
 BUDGET = 2_200_000
 """Most bytes of packed problems in a page, before base64 makes four of three; a page is to stay below 5 MB."""
@@ -29,7 +29,7 @@ _RUN = re.compile(r"run-([1-9]\d*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class EmbeddedProblems:
     """A run's problems for the browser.
 
     Attributes:
@@ -47,7 +47,7 @@ class Packed:
     files: int
 
 
-def pack(run: RunReport, views: Sequence[ProblemView], folder: Path, *, inside: bool) -> Packed:
+def pack(run: RunReport, views: Sequence[ProblemView], folder: Path, *, inside: bool) -> EmbeddedProblems:
     """Packs a run's problems, and writes what the page loads on demand.
 
     Args:
@@ -79,7 +79,7 @@ def pack(run: RunReport, views: Sequence[ProblemView], folder: Path, *, inside: 
     if not inside:
         _write(folder / "index.js", f'stepwardIndex({int(folder.name.rpartition("-")[2])}, "{text}");\n')
     _remove_others(folder, files, index=not inside)
-    return Packed(text, len(heads), len(views) - len(heads) + run.unshown, most, files)
+    return EmbeddedProblems(text, len(heads), len(views) - len(heads) + run.unshown, most, files)
 
 
 def _page(run: RunReport, heads: Sequence[dict[str, Any]], rows: Iterable[Sequence[Any]], more: bool) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _page(run: RunReport, heads: Sequence[dict[str, Any]], rows: Iterable[Sequen
     }
 
 
-def _problem(view: ProblemView, verdict: Verdict) -> dict[str, Any]:
+def _problem(view: ProblemView, verdict: ProblemExample) -> dict[str, Any]:
     """A problem without its candidates.
 
     Its short keys: `i` id, `q` question, `r` reference, `l` level, `s` subject, `n` distinct candidates, `d` draws, `k`
@@ -111,7 +111,7 @@ def _problem(view: ProblemView, verdict: Verdict) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _candidates(view: ProblemView, verdict: Verdict) -> list[list[Any]]:
+def _candidates(view: ProblemView, verdict: ProblemExample) -> list[list[Any]]:
     """Each candidate as a list; candidates.js names what stands where, and the id is last."""
     return [
         _candidate(one, ranks, number == verdict.usual)
@@ -167,7 +167,7 @@ def _write_files(folder: Path, rows: Sequence[list[list[Any]]]) -> int:
 
 
 def _write(path: Path, text: str) -> None:
-    with atomic(path) as file:
+    with atomic_write(path) as file:
         file.write(text.encode())
 
 

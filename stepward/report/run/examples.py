@@ -8,7 +8,7 @@ from stepward.report.data import Candidate, ProblemView
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ProblemExample:
     """Who chose what of one problem's candidates.
 
     Attributes:
@@ -24,7 +24,7 @@ class Verdict:
     usual: int
 
 
-def judge(view: ProblemView, models: int) -> Verdict:
+def judge(view: ProblemView, models: int) -> ProblemExample:
     """Ranks a problem's candidates by each of the first `models` models, and counts their votes."""
     candidates = view.candidates
     columns: list[list[int]] = []
@@ -37,10 +37,10 @@ def judge(view: ProblemView, models: int) -> Verdict:
         columns.append(places)
         favourites.append(order[0])
     ranks = tuple(zip(*columns, strict=True)) if columns else tuple(() for _ in candidates)
-    return Verdict(ranks, tuple(favourites), _usual(candidates))
+    return ProblemExample(ranks, tuple(favourites), _majority_answer(candidates))
 
 
-def _usual(candidates: Sequence[Candidate]) -> int:
+def _majority_answer(candidates: Sequence[Candidate]) -> int:
     votes: Counter[int] = Counter()
     for one in candidates:
         votes[one.group] += one.solution.copies

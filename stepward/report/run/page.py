@@ -20,12 +20,12 @@ from stepward.report.comparison import tables as beside
 from stepward.report.comparison.plots import beside_charts
 from stepward.report.data import Report, RunReport
 from stepward.report.plots.figure import Chart, as_csv, as_png, as_svg
-from stepward.report.run import text as wording
-from stepward.report.run.browser import Packed, pack, remove_runs
+from stepward.report.run import text as phrases
+from stepward.report.run.browser import EmbeddedProblems, pack, remove_runs
 from stepward.report.run.examples import Example, examples
 from stepward.report.run.sections import Sections, sections
 from stepward.storage.files import claim
-from stepward.storage.parquet import atomic
+from stepward.storage.parquet import atomic_write
 
 MARKER = ".stepward-report"
 """What says that the folder beside a page is a page's, and that its files may be replaced and removed."""
@@ -43,7 +43,7 @@ _OURS = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class PlotMarkup:
     """A chart in the page: its picture, its words, its numbers to save, and where its PNG lies beside the page."""
 
     svg: Markup
@@ -61,7 +61,7 @@ class RunPart:
     number: int
     run: RunReport
     sections: Sections
-    figures: dict[str, list[Figure]]
+    figures: dict[str, list[PlotMarkup]]
 
 
 def write_report(report: Report, path: Path, data: Path | None = None) -> None:
@@ -85,12 +85,14 @@ def write_report(report: Report, path: Path, data: Path | None = None) -> None:
         if number == 1:
             shown = examples(views, len(run.models))
     html = _render(report, packed, shown, folder / "plots", link)
-    with atomic(path) as file:
+    with atomic_write(path) as file:
         file.write(html.encode("utf-8", "replace"))
     remove_runs(folder, len(report.runs))
 
 
-def _render(report: Report, packed: Sequence[Packed], shown: Sequence[Example], plots: Path, link: str) -> str:
+def _render(
+    report: Report, packed: Sequence[EmbeddedProblems], shown: Sequence[Example], plots: Path, link: str
+) -> str:
     several = len(report.runs) > 1
     parts = []
     for number, run in enumerate(report.runs[:_MOST_FULL] if several else report.runs, start=1):
@@ -112,11 +114,11 @@ def _render(report: Report, packed: Sequence[Packed], shown: Sequence[Example], 
         several=several,
         title=f"{len(report.runs)} runs beside one another" if several else report.runs[0].name,
         differences=found_differences,
-        told=beside.told,
+        told=beside.format_value,
         side=beside.side_by_side(report.runs) if several else None,
-        answer=beside.answer(report.runs, report.same_problems) if several else None,
+        answer=beside.headline_sentence(report.runs, report.same_problems) if several else None,
         beside_figures=beside_figures,
-        deviates=any(wording.deviates(run.evaluation.rows) for run in report.runs),
+        deviates=any(phrases.deviates(run.evaluation.rows) for run in report.runs),
         most_full=_MOST_FULL,
         packed=packed,
         examples=shown,
@@ -138,13 +140,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "percent": wording.percent,
-        "points": wording.points,
-        "p_value": wording.p_value,
-        "needed": wording.needed,
-        "method_name": wording.name,
+        "percent": phrases.percent,
+        "points": phrases.format_points,
+        "p_value": phrases.p_value,
+        "needed": phrases.needed,
+        "method_name": phrases.method_label,
         "background": _background,
-        "colour": score_colour,
+        "colour": score_color,
     }
     return environment
 
@@ -160,17 +162,17 @@ def _policy(*scripts: str) -> str:
     return f"default-src 'none'; script-src {allowed} 'self' file:; style-src 'unsafe-inline'; img-src data:"
 
 
-def _figure(chart: Chart, plots: Path, link: str, prefix: str = "") -> Figure:
+def _figure(chart: Chart, plots: Path, link: str, prefix: str = "") -> PlotMarkup:
     """Draws a chart for the page, and beside it as a PNG with its numbers."""
     # A slicing or a voting that a file names is no path, and no part of the page's markup.
     chart = replace(chart, name=prefix + re.sub(r"[^A-Za-z0-9_-]", "-", chart.name))
     numbers = as_csv(chart).encode("utf-8", "replace")
     for ending, content in (("png", as_png(chart)), ("csv", numbers)):
-        with atomic(plots / f"{chart.name}.{ending}") as file:
+        with atomic_write(plots / f"{chart.name}.{ending}") as file:
             file.write(content)
     uri = f"data:text/csv;charset=utf-8;base64,{base64.b64encode(numbers).decode()}"
     png = f"{link}/plots/{chart.name}.png"
-    return Figure(Markup(as_svg(chart)), chart.title, chart.description, chart.name, uri, png)
+    return PlotMarkup(Markup(as_svg(chart)), chart.title, chart.description, chart.name, uri, png)
 
 
 def _remove_other_plots(plots: Path, kept: Collection[str]) -> None:
@@ -182,10 +184,10 @@ def _remove_other_plots(plots: Path, kept: Collection[str]) -> None:
 
 def _background(score: float | None) -> Markup:
     """The attribute that colours a cell by its score; nothing without one."""
-    return Markup("" if score is None else f' style="background: {score_colour(score)}"')
+    return Markup("" if score is None else f' style="background: {score_color(score)}"')
 
 
-def score_colour(score: float) -> str:
+def score_color(score: float) -> str:
     """A background for a score in [0, 1]: orange below a half, blue above, fainter towards it.
 
     Orange and blue differ for every common kind of colour-blindness, and lie over a light or a dark page alike.

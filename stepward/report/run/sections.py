@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 from itertools import groupby
 
-from stepward.evaluation.best_of_n.evaluate import Evaluation, Margin
+from stepward.evaluation.best_of_n.evaluate import Evaluation, PairedDifference
 from stepward.report.data import RunReport
 from stepward.report.plots import run as plots
 from stepward.report.plots.figure import Chart
-from stepward.report.run import text as wording
+from stepward.report.run import text as phrases
 from stepward.report.run.tables import TableRow, all_rows, table_rows
 
 _MAIN_VOTINGS = ("best", "weighted")
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
+class HeadlineNumber:
     """A large figure at the top of the page."""
 
     title: str
@@ -64,7 +64,7 @@ class Sections:
 
     problems: int
     n: int
-    tiles: list[Tile]
+    tiles: list[HeadlineNumber]
     answers: list[str]
     comparisons: list[str]
     over_optimisation: list[str]
@@ -89,60 +89,60 @@ def sections(run: RunReport) -> Sections:
     ns = sorted({row.n for row in evaluation.rows})
     shown = sorted({evaluation.n, ns[-1]})
     chosen = [choice for choice in evaluation.chosen if choice.overall]
-    choices = [f"{wording.name(one.method)}: {wording.how(one, evaluation.n)}" for one in chosen]
+    choices = [f"{phrases.method_label(one.method)}: {phrases.describe_config(one, evaluation.n)}" for one in chosen]
     return Sections(
         problems=evaluation.rows[0].problems,
         n=evaluation.n,
         tiles=_tiles(evaluation, run.rewards),
-        answers=wording.answers(evaluation),
-        comparisons=wording.comparisons(evaluation),
-        over_optimisation=wording.over_optimisation(evaluation),
-        counts=wording.counts(evaluation.facts),
+        answers=phrases.answers(evaluation),
+        comparisons=phrases.comparisons(evaluation),
+        over_optimisation=phrases.over_optimisation(evaluation),
+        counts=phrases.counts(evaluation.facts),
         table=table_rows(evaluation, shown),
         table_ns=shown,
         every_row=all_rows(evaluation, ns),
         every_n=ns,
         validated=all(choice.validation is not None for choice in chosen),
-        choosing=wording.choosing(evaluation, choices),
+        choosing=phrases.choosing(evaluation, choices),
         choices=choices,
         margins=[_comparison(evaluation, margin) for margin in evaluation.margins],
-        tested=wording.comparing(evaluation),
-        deviates=wording.deviates(evaluation.rows),
+        tested=phrases.comparing(evaluation),
+        deviates=phrases.deviates(evaluation.rows),
         by=evaluation.quintiles[0].by,
         charts=_charts(run),
     )
 
 
-def _tiles(evaluation: Evaluation, rewards: bool) -> list[Tile]:
+def _tiles(evaluation: Evaluation, rewards: bool) -> list[HeadlineNumber]:
     n, tiles = evaluation.n, []
-    leading = wording.leading(evaluation)
+    leading = phrases.lead_method(evaluation)
     if leading is not None:
         for choice in (evaluation.choice(leading, voting) for voting in _MAIN_VOTINGS):
             row = evaluation.row(leading, n, choice.voting, choice.aggregation)
-            note = f"{wording.aggregation_name(choice.aggregation)} of the step scores"
+            note = f"{phrases.aggregation_name(choice.aggregation)} of the step scores"
             note = "score of the last step" if choice.aggregation == "last" else note
             note = "by its rewards" if rewards else note
-            title = f"{wording.name(leading)}, {wording.voting_at(choice.voting, n)}"
-            tiles.append(Tile(title, wording.with_spread(row), note))
-    majority = wording.percent(evaluation.row("majority", n).mean)
-    tiles.append(Tile(f"Majority voting at {n}", majority, "no reward model"))
-    tiles.append(Tile(f"pass@{n}", wording.percent(evaluation.row("pass", n).mean), "an oracle would choose"))
+            title = f"{phrases.method_label(leading)}, {phrases.voting_at(choice.voting, n)}"
+            tiles.append(HeadlineNumber(title, phrases.with_spread(row), note))
+    majority = phrases.percent(evaluation.row("majority", n).mean)
+    tiles.append(HeadlineNumber(f"Majority voting at {n}", majority, "no reward model"))
+    tiles.append(HeadlineNumber(f"pass@{n}", phrases.percent(evaluation.row("pass", n).mean), "an oracle would choose"))
     return tiles
 
 
-def _comparison(evaluation: Evaluation, margin: Margin) -> Comparison:
-    method, against = wording.name(margin.method), wording.name(margin.against)
+def _comparison(evaluation: Evaluation, margin: PairedDifference) -> Comparison:
+    method, against = phrases.method_label(margin.method), phrases.method_label(margin.against)
     if margin.method == margin.against:
         method, against = f"{method}, best-of-{margin.n}", f"best-of-{margin.against_n}"
     return Comparison(
         method=method,
         against=against,
-        difference=wording.points(margin.mean),
-        interval=f"{wording.points(margin.low)} to {wording.points(margin.high)}",
-        p=wording.p_value(margin.p),
-        p_holm=wording.p_value(margin.p_holm),
-        needed=wording.needed(margin.mean, margin.needed),
-        verdict=wording.verdict(margin),
+        difference=phrases.format_points(margin.mean),
+        interval=f"{phrases.format_points(margin.low)} to {phrases.format_points(margin.high)}",
+        p=phrases.p_value(margin.p),
+        p_holm=phrases.p_value(margin.p_holm),
+        needed=phrases.needed(margin.mean, margin.needed),
+        verdict=phrases.verdict(margin),
     )
 
 

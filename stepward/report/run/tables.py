@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stepward.evaluation.best_of_n.evaluate import Evaluation, Row
-from stepward.report.run.text import VOTING_NAMES, aggregation_name, name, percent, with_spread
+from stepward.evaluation.best_of_n.evaluate import Evaluation, MetricRow
+from stepward.report.run.text import VOTING_NAMES, aggregation_name, method_label, percent, with_spread
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class MetricCell:
     """One accuracy in percent, with its spread over seeds, and its 95% interval."""
 
     accuracy: str
@@ -33,7 +33,7 @@ class TableRow:
     voting: str
     aggregation: str
     overall: bool
-    figures: tuple[Figure, ...]
+    figures: tuple[MetricCell, ...]
 
 
 def table_rows(evaluation: Evaluation, ns: Sequence[int]) -> list[TableRow]:
@@ -62,8 +62,8 @@ def _row(
     how = VOTING_NAMES.get(voting, voting) if voting else ""
     figures = tuple(_figure(evaluation.row(method, n, voting, aggregation)) for n in ns)
     aggregated = aggregation_name(aggregation) if aggregation else ""
-    return TableRow(method, name(method), how, aggregated, overall, figures)
+    return TableRow(method, method_label(method), how, aggregated, overall, figures)
 
 
-def _figure(row: Row) -> Figure:
-    return Figure(with_spread(row), f"{percent(row.low)} to {percent(row.high)}")
+def _figure(row: MetricRow) -> MetricCell:
+    return MetricCell(with_spread(row), f"{percent(row.low)} to {percent(row.high)}")

@@ -6,7 +6,7 @@ does not win is said not to win.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from stepward.evaluation.best_of_n.evaluate import Choice, Evaluation, Margin, Row
+from stepward.evaluation.best_of_n.evaluate import Evaluation, MetricRow, PairedDifference, SelectedConfig
 from stepward.evaluation.stats.paired_test import is_counted
 
 NAMES = {
@@ -41,7 +41,7 @@ VOTING_TITLES = {
 MINUS = "\N{MINUS SIGN}"
 
 
-def name(method: str) -> str:
+def method_label(method: str) -> str:
     """A method's name; of a model `<kind>/seed-<seed>`, the kind's name and the seed."""
     kind, found, seed = method.rpartition("/seed-")
     if not (found and kind and seed.isdecimal()):
@@ -55,23 +55,23 @@ def percent(share: float) -> str:
     return f"{round(100 * share, 1) + 0.0:.1f}"
 
 
-def points(difference: float) -> str:
+def format_points(difference: float) -> str:
     """A difference of shares in percentage points with one decimal and its sign, a true minus; 0.0 has none."""
     rounded = round(100 * difference, 1)
     return "0.0" if rounded == 0 else f"{'+' if rounded > 0 else MINUS}{abs(rounded):.1f}"
 
 
-def with_spread(row: Row) -> str:
+def with_spread(row: MetricRow) -> str:
     """A row's mean with its standard deviation over seeds where there is one: `71.2 ± 0.8`."""
     return percent(row.mean) if row.std is None else f"{percent(row.mean)} ± {percent(row.std)}"
 
 
-def deviates(rows: Iterable[Row]) -> bool:
+def deviates(rows: Iterable[MetricRow]) -> bool:
     """Whether any figure is a mean over several seeds, and so has a deviation over them."""
     return any(row.std is not None for row in rows)
 
 
-def how(choice: Choice, n: int) -> str:
+def describe_config(choice: SelectedConfig, n: int) -> str:
     """How a choice uses its scores: `best-of-16, minimum`."""
     return f"{voting_at(choice.voting, n)}, {aggregation_name(choice.aggregation)}"
 
@@ -107,7 +107,7 @@ def needed(mean: float, problems: int | None) -> str:
     return "more seeds" if round(mean, 9) else ""
 
 
-def verdict(margin: Margin) -> str:
+def verdict(margin: PairedDifference) -> str:
     """Whether a method differs beyond chance, all comparisons considered: `wins`, `loses` or `can't tell`."""
     return "wins" if margin.wins else "loses" if margin.loses else "can't tell"
 
@@ -117,7 +117,7 @@ def comparing(evaluation: Evaluation) -> str:
     count = sum(is_counted(margin) for margin in evaluation.margins)
     if not count:
         return ""
-    single = [name(one.method) for one in evaluation.chosen if one.overall and len(one.seeds) == 1]
+    single = [method_label(one.method) for one in evaluation.chosen if one.overall and len(one.seeds) == 1]
     text = f"Intervals and p are over problems{' and seeds' if len(single) < len(evaluation.methods) else ''}. "
     if single:
         have, these = ("has one model", "this model") if len(single) == 1 else ("have one model each", "these models")
@@ -175,7 +175,7 @@ def choosing(evaluation: Evaluation, choices: Sequence[str]) -> str:
     )
 
 
-def leading(evaluation: Evaluation) -> str | None:
+def lead_method(evaluation: Evaluation) -> str | None:
     """The method that a report opens with: ER where it was run, else the last kind listed; None without a model."""
     methods = evaluation.methods
     return None if not methods else "er" if "er" in methods else methods[-1]
@@ -191,7 +191,7 @@ def answers(evaluation: Evaluation) -> list[str]:
     n = evaluation.n
     plain = f"majority voting {percent(evaluation.row('majority', n).mean)}"
     plain += f", pass@{n} {percent(evaluation.row('pass', n).mean)}."
-    first = leading(evaluation)
+    first = lead_method(evaluation)
     if first is None:
         return [plain[0].upper() + plain[1:]]
     others = [method for method in evaluation.methods if method != first]
@@ -202,24 +202,27 @@ def answers(evaluation: Evaluation) -> list[str]:
 def _answer(evaluation: Evaluation, method: str) -> str:
     rows = {voting: _chosen_row(evaluation, method, voting, evaluation.n) for voting in ("best", "weighted")}
     best, weighted = with_spread(rows["best"]), with_spread(rows["weighted"])
-    return f"{name(method)} best-of-{evaluation.n}: {best}, weighted voting {weighted}"
+    return f"{method_label(method)} best-of-{evaluation.n}: {best}, weighted voting {weighted}"
 
 
-def _chosen_row(evaluation: Evaluation, method: str, voting: str, n: int) -> Row:
+def _chosen_row(evaluation: Evaluation, method: str, voting: str, n: int) -> MetricRow:
     return evaluation.row(method, n, voting, evaluation.choice(method, voting).aggregation)
 
 
 def comparisons(evaluation: Evaluation) -> list[str]:
     """What the leading kind wins and loses, then every other kind against majority voting."""
-    first = leading(evaluation)
+    first = lead_method(evaluation)
     between = [m for m in evaluation.margins if m.method != m.against]
     between = [m for m in between if m.against == "majority" or first in (m.method, m.against)]
     return [_comparison(evaluation, margin) for margin in sorted(between, key=lambda m: m.method != first)]
 
 
-def _comparison(evaluation: Evaluation, margin: Margin) -> str:
+def _comparison(evaluation: Evaluation, margin: PairedDifference) -> str:
     choice = evaluation.choice(margin.method)
-    who, whom = f"{name(margin.method)} ({how(choice, margin.n)}{_one_model(margin)})", name(margin.against)
+    who, whom = (
+        f"{method_label(margin.method)} ({describe_config(choice, margin.n)}{_one_model(margin)})",
+        method_label(margin.against),
+    )
     low, high = margin.low, margin.high
     if margin.wins:
         return f"{who} beats {whom} by {percent(margin.mean)} points (95% interval {percent(low)} to {percent(high)})."
@@ -227,15 +230,14 @@ def _comparison(evaluation: Evaluation, margin: Margin) -> str:
         interval = f"95% interval {percent(-high)} to {percent(-low)}"
         return f"{who} loses to {whom} by {percent(-margin.mean)} points ({interval})."
     if low == high:
-        return (
-            f"{who} does not differ from {whom}: {points(margin.mean)} points on every problem, which has no interval."
-        )
-    interval = f"95% interval {points(low)} to {points(high)}"
+        points = format_points(margin.mean)
+        return f"{who} does not differ from {whom}: {points} points on every problem, which has no interval."
+    interval = f"95% interval {format_points(low)} to {format_points(high)}"
     why = "which includes 0" if low <= 0 <= high else p_values(margin.p, margin.p_holm)
-    return f"{who} does not differ from {whom} beyond chance: {points(margin.mean)} points ({interval}, {why})."
+    return f"{who} does not differ from {whom} beyond chance: {format_points(margin.mean)} points ({interval}, {why})."
 
 
-def _one_model(margin: Margin) -> str:
+def _one_model(margin: PairedDifference) -> str:
     """That a side is a single model, whose seed nothing is told of."""
     return ", one model" if margin.seeds == 1 else ""
 
@@ -249,7 +251,7 @@ def over_optimisation(evaluation: Evaluation) -> list[str]:
     falls = [margin for margin in growth if margin.loses]
     if not falls:
         return [f"Best-of-N does not fall {span} for any kind, beyond chance."]
-    listed = ", ".join(f"{name(m.method)} {points(m.mean)} points" for m in falls)
-    kept = [name(margin.method) for margin in growth if not margin.loses]
+    listed = ", ".join(f"{method_label(m.method)} {format_points(m.mean)} points" for m in falls)
+    kept = [method_label(margin.method) for margin in growth if not margin.loses]
     rest = f" It does not, beyond chance, for {', '.join(kept)}." if kept else ""
     return [f"Over-optimisation: best-of-N falls {span} for {listed}; every 95% interval lies below 0.{rest}"]

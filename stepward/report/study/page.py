@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from stepward.report.plots.figure import as_svg
-from stepward.report.run import text as wording
+from stepward.report.run import text as phrases
 from stepward.report.study.plots import chart_of
 from stepward.report.study.tables import (
     CheckResult,
@@ -47,7 +47,7 @@ def render_study(report: StudyReport) -> str:
         order=order,
         difference=difference,
         tested=tested,
-        deviates=lambda table: wording.deviates(one for line in table.figures for one in line if one is not None),
+        deviates=lambda table: phrases.deviates(one for line in table.figures for one in line if one is not None),
         plot=_plot,
     )
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from stepward.evaluation.best_of_n.records import Row
-from stepward.report.plots.figure import INK, Chart, drawn
-from stepward.report.plots.run import COLOURS, DASHES, MARKERS
+from stepward.evaluation.best_of_n.records import MetricRow
+from stepward.report.plots.figure import INK, Chart, escape_mathtext
+from stepward.report.plots.run import COLORS, DASHES, MARKERS
 from stepward.report.run.text import percent
 from stepward.report.study.tables import StudyTable, ours
 
@@ -41,13 +41,13 @@ def _curves(table: StudyTable) -> Chart | None:
     def draw(axes: Axes) -> None:
         for label, figures, style in zip(table.rows, table.figures, _styles(table), strict=True):
             _curve(axes, style, label, [(x, figures[column]) for x, column in placed])
-        ticks = {x: drawn(table.columns[column]) for x, column in placed}
+        ticks = {x: escape_mathtext(table.columns[column]) for x, column in placed}
         if placed[0][0] > 0 and placed[-1][0] / placed[0][0] >= _WIDE:
             axes.set_xscale("log")
         axes.set_xticks(list(ticks), list(ticks.values()))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel(drawn(table.x_name))
+        axes.set_xlabel(escape_mathtext(table.x_name))
         axes.set_ylabel("accuracy, %")
 
     rows = [
@@ -74,20 +74,20 @@ def _styles(table: StudyTable) -> list[Style]:
         if len(found) == 1 and method in DASHES:
             styles.append((INK, "", DASHES[method]))
             continue
-        if alone and method in COLOURS:
-            styles.append((COLOURS[method], MARKERS[method], "-"))
+        if alone and method in COLORS:
+            styles.append((COLORS[method], MARKERS[method], "-"))
         else:
             styles.append((_COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)], "-"))
         number += 1
     return styles
 
 
-def _curve(axes: Axes, style: Style, label: str, points: Sequence[tuple[float, Row | None]]) -> None:
+def _curve(axes: Axes, style: Style, label: str, points: Sequence[tuple[float, MetricRow | None]]) -> None:
     """A row's line, with a band of one deviation over seeds."""
     known = [(x, figure) for x, figure in points if figure is not None]
     xs, ys = [x for x, _ in known], [100 * figure.mean for _, figure in known]
     colour, marker, dashes = style
-    axes.plot(xs, ys, label=drawn(label), color=colour, marker=marker, linestyle=dashes)
+    axes.plot(xs, ys, label=escape_mathtext(label), color=colour, marker=marker, linestyle=dashes)
     spread = [100 * (figure.std or 0) for _, figure in known]
     if any(spread):
         low = [y - s for y, s in zip(ys, spread, strict=True)]
@@ -106,10 +106,10 @@ def _heat(table: StudyTable) -> Chart:
                 text = "" if figure is None else percent(figure.mean)
                 colour = "#111111" if figure is not None and 100 * figure.mean > middle else "#ffffff"
                 axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
-        axes.set_xticks(range(len(table.columns)), [drawn(label) for label in table.columns])
-        axes.set_yticks(range(len(table.rows)), [drawn(label) for label in table.rows])
-        axes.set_xlabel(drawn(table.column_name))
-        axes.set_ylabel(drawn(table.row_name))
+        axes.set_xticks(range(len(table.columns)), [escape_mathtext(label) for label in table.columns])
+        axes.set_yticks(range(len(table.rows)), [escape_mathtext(label) for label in table.rows])
+        axes.set_xlabel(escape_mathtext(table.column_name))
+        axes.set_ylabel(escape_mathtext(table.row_name))
         axes.grid(visible=False)
         axes.figure.colorbar(image, ax=axes, label="accuracy, %")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Literal
 
-from stepward.evaluation.best_of_n.records import Row
+from stepward.evaluation.best_of_n.records import MetricRow
 from stepward.evaluation.stats.paired_test import is_counted
-from stepward.report.run.text import deviates, p_values, points, with_spread
+from stepward.report.run.text import deviates, format_points, p_values, with_spread
 
 NOT_YET = "not run yet"
 
@@ -43,7 +43,7 @@ class StudyTable:
     title: str
     rows: Sequence[str]
     columns: Sequence[str]
-    figures: Sequence[Sequence[Row | None]]
+    figures: Sequence[Sequence[MetricRow | None]]
     published: Sequence[Sequence[float | None]] = ()
     published_columns: Sequence[str] = ()
     note: str = ""
@@ -135,7 +135,7 @@ class StudyReport:
     about: str
     source: str
     cells: Sequence[CellFacts]
-    rows: Sequence[tuple[str, Row]]
+    rows: Sequence[tuple[str, MetricRow]]
     tables: Sequence[StudyTable]
     checks: Sequence[CheckResult]
 
@@ -145,7 +145,7 @@ class StudyReport:
         return sum(cell.seconds for cell in self.cells)
 
 
-def ours(figure: Row | None) -> str:
+def ours(figure: MetricRow | None) -> str:
     """Our accuracy in percent with its deviation over seeds."""
     return NOT_YET if figure is None else with_spread(figure)
 
@@ -202,9 +202,8 @@ def difference(check: CheckResult) -> str:
     if check.mean is None or check.low is None or check.high is None or check.p is None:
         return check.why
     p = p_values(check.p, check.p if check.p_holm is None else check.p_holm)
-    text = (
-        f"{points(check.mean)} points ({points(check.low)} to {points(check.high)}), {p}, {check.problems:,} problems"
-    )
+    mean, low, high = map(format_points, (check.mean, check.low, check.high))
+    text = f"{mean} points ({low} to {high}), {p}, {check.problems:,} problems"
     if check.verdict != "can't tell" or not check.mean:
         return text
     if check.needed is None:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from stepward.errors import StepwardError
-from stepward.formats.base import NotWritable
+from stepward.formats.base import UnsupportedRecord
 from stepward.formats.chat import ASSISTANT, USER
 from stepward.formats.preferences.hh_rlhf import STARTS, dialogue
 from stepward.records import Message
@@ -117,7 +117,7 @@ def _as_turns(prompt: Any, answer: Any, form: Form) -> tuple[Any, Any]:
     _check(said, "answer")
     try:
         return None, dialogue(tuple(Message(one["role"], one["content"]) for one in said))
-    except NotWritable as error:
+    except UnsupportedRecord as error:
         raise StepwardError(f"as this model was trained: {error}", code="not_writable", field="answer") from None
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from stepward.reward_models.heads import class_targets
-from stepward.reward_models.losses import mark_weights
-from stepward.reward_models.packing.layout import Laid, Layout, lay_out
+from stepward.reward_models.losses import position_weights
+from stepward.reward_models.packing.layout import Layout, PackedBatch, pack_batch
 
 Batch = dict[str, Any]
 
@@ -28,9 +28,9 @@ class Collator:
     share: bool
     max_tokens: int = 512
 
-    def lay_out(self, sequences: Sequence[Sequence[int]]) -> Laid:
+    def pack(self, sequences: Sequence[Sequence[int]]) -> PackedBatch:
         """The sequences in this layout."""
-        return lay_out(sequences, self.layout, self.share, self.max_tokens)
+        return pack_batch(sequences, self.layout, self.share, self.max_tokens)
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class StepCollator(Collator):
 
         A mark's owner is its row's place in `rows`; marks of an owner are in the order of its steps.
         """
-        laid = self.lay_out([row["input_ids"] for row in rows])
+        laid = self.pack([row["input_ids"] for row in rows])
         marks = [laid.places[owner][np.asarray(row["marks"], dtype=np.int64)] for owner, row in enumerate(rows)]
         labels = torch.tensor([label for row in rows for label in row["labels"]], dtype=torch.float32)
         owners = torch.repeat_interleave(torch.tensor([len(row["marks"]) for row in rows]))
         weights = torch.ones_like(labels)
         if self.of_class is not None:
-            weights = mark_weights(class_targets(labels, len(self.of_class)), weights, torch.tensor(self.of_class))
+            weights = position_weights(class_targets(labels, len(self.of_class)), weights, torch.tensor(self.of_class))
         return {
             **laid.inputs,
             "marks": torch.from_numpy(np.concatenate(marks)),
@@ -71,7 +71,7 @@ class PairCollator(Collator):
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> Batch:
         """The batch: the model's inputs, `marks` `[2 x pair]`, chosen first, and `margins` and `weights` `[pair]`."""
-        laid = self.lay_out([row["chosen_ids"] for row in rows] + [row["rejected_ids"] for row in rows])
+        laid = self.pack([row["chosen_ids"] for row in rows] + [row["rejected_ids"] for row in rows])
         return {
             **laid.inputs,
             "marks": torch.tensor([int(places[-1]) for places in laid.places]),

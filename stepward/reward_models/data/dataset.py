@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepward.errors import StepwardError
-from stepward.reward_models.data.tokenization import CUT, KEPT, Features
+from stepward.reward_models.data.tokenization import CUT, KEPT, RowTokenizer
 
 _NAMED = 5
 
@@ -70,7 +70,7 @@ class Counts:
         return f" (row{'s' if self.fates[fate] > 1 else ''} {', '.join(map(str, rows))}{more})"
 
 
-def make_features(rows: Any, make: Features, name: str, processes: int | None) -> tuple[Any, Counts]:
+def tokenize_dataset(rows: Any, make: RowTokenizer, name: str, processes: int | None) -> tuple[Any, Counts]:
     """The rows as features, and what became of them.
 
     Args:
@@ -121,7 +121,7 @@ def make_features(rows: Any, make: Features, name: str, processes: int | None) -
     return made.remove_columns("fate"), counts
 
 
-def all_read(rows: Any, counts: Counts) -> Any:
+def materialize(rows: Any, counts: Counts) -> Any:
     """Streamed features as a data set that is read.
 
     Raises:
@@ -157,11 +157,11 @@ def columns_of(rows: Any) -> list[str]:
     return list(first) if isinstance(first, Mapping) else []
 
 
-def as_features(rows: Any, names: Sequence[str]) -> Any:
+def already_tokenized(rows: Any, names: Sequence[str]) -> Any:
     """Rows that are features already, as a data set; None for other rows.
 
     Args:
-        rows: As `make_features` takes them.
+        rows: As `tokenize_dataset` takes them.
         names: The columns that features are made with, their fate last.
     """
     if not set(names[:-1]) <= set(columns_of(rows)):
@@ -173,6 +173,6 @@ def as_features(rows: Any, names: Sequence[str]) -> Any:
     return rows
 
 
-def _streamed(rows: Any, make: Features, counts: Counts) -> Any:
+def _streamed(rows: Any, make: RowTokenizer, counts: Counts) -> Any:
     made = rows.map(make, batched=True, with_indices=True, remove_columns=columns_of(rows))
     return made.filter(counts.take, with_indices=True, input_columns="fate").remove_columns("fate")

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stepward import steps as one_text
 from stepward.errors import StepwardError
-from stepward.records import question_id
+from stepward.records import join_steps, question_id, split_steps
 
 IGNORED = -100
 """The label of a token that has none, in tokenised rows."""
@@ -14,10 +13,10 @@ IGNORED = -100
 def outcome(row: Mapping[str, Any], whole: bool | None) -> tuple[str, list[str], list[float | None]]:
     """An outcome row's question, steps and its label at each; `completion` is one step, if it is not to be split."""
     if "completion" in row:
-        steps = [text(row, "completion")] if whole is not False else list(one_text.split(text(row, "completion")))
+        steps = [text(row, "completion")] if whole is not False else list(split_steps(text(row, "completion")))
     else:
         steps = list(listed(row, "completions"))
-        steps = [one_text.join(steps)] if whole and steps else steps
+        steps = [join_steps(steps)] if whole and steps else steps
     if not steps:
         raise StepwardError("no completions: expected at least one step", code="empty", field="completions")
     name = "label" if "label" in row else "correct"
@@ -25,7 +24,7 @@ def outcome(row: Mapping[str, Any], whole: bool | None) -> tuple[str, list[str],
     return text(row, "prompt"), steps, [label] * len(steps)
 
 
-def tokenised(row: Mapping[str, Any]) -> tuple[list[int], list[int], list[float | None], list[int]]:
+def is_tokenized(row: Mapping[str, Any]) -> tuple[list[int], list[int], list[float | None], list[int]]:
     """A row that is tokenised already: `labels` has one a token, `IGNORED` where there is none."""
     ids, labels = token_ids(row, "input_ids"), listed(row, "labels")
     if len(ids) != len(labels):

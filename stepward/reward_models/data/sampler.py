@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 
-class BatchOrder(Sampler[int]):
+class PromptGroupedSampler(Sampler[int]):
     """Row indices, epoch by epoch.
 
     Args:

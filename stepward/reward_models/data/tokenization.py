@@ -12,9 +12,9 @@ from typing import Any
 
 from stepward.errors import StepwardError
 from stepward.rendering import Renderer
-from stepward.reward_models.configs import ORMConfig, PreferenceConfig, PRMConfig, StepConfig
+from stepward.reward_models.configs import ORMConfig, PRMConfig, RewardConfig, StepConfig
 from stepward.reward_models.data.answer_tokens import Form, answer_tokens, form_of
-from stepward.reward_models.data.row_fields import group_of, label_of, listed, outcome, text, token_ids, tokenised
+from stepward.reward_models.data.row_fields import group_of, is_tokenized, label_of, listed, outcome, text, token_ids
 from stepward.reward_models.losses import up_to_first_error
 
 NEUTRAL_LABEL = -1.0
@@ -27,7 +27,7 @@ Columns = Mapping[str, Sequence[Any]]
 Made = dict[str, list[Any]]
 
 
-class Features:
+class RowTokenizer:
     """What turns a batch of columns into columns of features; each kind of row says how one of it is made.
 
     Attributes:
@@ -82,7 +82,7 @@ class Features:
         raise NotImplementedError
 
 
-class StepFeatures(Features):
+class StepRowTokenizer(RowTokenizer):
     """Rows with labelled steps to ids, marks and labels.
 
     Args:
@@ -109,7 +109,7 @@ class StepFeatures(Features):
 
     def _add(self, made: Made, row: Mapping[str, Any]) -> None:
         if "input_ids" in row:
-            ids, marks, labels, prompt = tokenised(row)
+            ids, marks, labels, prompt = is_tokenized(row)
             bound = self.longest
         else:
             ids, marks, labels, prompt = self._rendered(row)
@@ -199,7 +199,7 @@ class StepFeatures(Features):
         return labels
 
 
-class PreferenceFeatures(Features):
+class PreferenceRowTokenizer(RowTokenizer):
     """Preferences to the ids of what was chosen and what was rejected.
 
     Args:
@@ -211,7 +211,7 @@ class PreferenceFeatures(Features):
 
     names = ("chosen_ids", "rejected_ids", "margin", "weight", "group", "fate")
 
-    def __init__(self, tokenizer: Any, config: PreferenceConfig, longest: int, form: Form | None = None) -> None:
+    def __init__(self, tokenizer: Any, config: RewardConfig, longest: int, form: Form | None = None) -> None:
         self.form = form
         self.tokenizer = tokenizer
         self.config = config

@@ -18,12 +18,12 @@ from stepward.model_config import config_fields, without_code
 from stepward.models import quiet
 from stepward.reward_models.heads import Head
 from stepward.reward_models.model_dir import load_model
-from stepward.storage.parquet import digest
+from stepward.storage.parquet import json_hash
 
 _HEADS = ("score.weight", "classifier.weight")
 
 
-class Reader(Protocol):
+class LogitModel(Protocol):
     """A model ready to be read."""
 
     device: torch.device
@@ -38,7 +38,7 @@ def _known_tokens(model: Any) -> int:
     return int(model.get_input_embeddings().weight.shape[0])
 
 
-class StateReader:
+class HiddenStateModel:
     """Reads marked states: a decoder, and a head that takes its last states `[mark, hidden]`."""
 
     def __init__(self, decoder: nn.Module, head: nn.Module, device: torch.device) -> None:
@@ -47,13 +47,13 @@ class StateReader:
         self._decoder, self._head = decoder.to(device).eval(), head.to(device).eval()
 
     def __call__(self, input_ids: Tensor, attention_mask: Tensor, marks: Tensor) -> Tensor:
-        """As `Reader`."""
+        """As `CachedForward`."""
         states = self._decoder(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
         logits: Tensor = self._head(states.flatten(0, 1).index_select(0, marks))
         return logits
 
 
-class ClassReader:
+class ClassifierModel:
     """Reads marked tokens' classes off a token classifier of any architecture."""
 
     def __init__(self, model: nn.Module, device: torch.device) -> None:
@@ -62,7 +62,7 @@ class ClassReader:
         self._model = model.to(device).eval()
 
     def __call__(self, input_ids: Tensor, attention_mask: Tensor, marks: Tensor) -> Tensor:
-        """As `Reader`."""
+        """As `CachedForward`."""
         logits: Tensor = self._model(input_ids=input_ids, attention_mask=attention_mask).logits
         return logits.flatten(0, 1).index_select(0, marks)
 
@@ -113,13 +113,15 @@ def weight_names(folder: Path) -> dict[str, Path]:
     return found
 
 
-def weights_mark(folder: Path) -> str:
+def weights_hash(folder: Path) -> str:
     """A hash that is another once a model's files are: of their names, sizes and times."""
     files = sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors", ".jinja", ".model"))
-    return digest([[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files])
+    return json_hash([[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files])
 
 
-def sign_reader(folder: Path, wrong: int, right: int, device: torch.device, dtype: torch.dtype) -> StateReader:
+def label_token_model(
+    folder: Path, wrong: int, right: int, device: torch.device, dtype: torch.dtype
+) -> HiddenStateModel:
     """A language model that is read by the logits of two tokens.
 
     Args:
@@ -135,12 +137,12 @@ def sign_reader(folder: Path, wrong: int, right: int, device: torch.device, dtyp
     weight_names(folder)
     model = load_model(folder, Head("label_tokens", 2, ("+", "-")), dtype=dtype)
     decoder, head = getattr(model, model.base_model_prefix), _Signs(model, wrong, right)
-    _check_signs(model.eval(), StateReader(decoder, head, model.device), (wrong, right), folder)
-    return StateReader(decoder, head, device)
+    _check_signs(model.eval(), HiddenStateModel(decoder, head, model.device), (wrong, right), folder)
+    return HiddenStateModel(decoder, head, device)
 
 
 @torch.inference_mode()
-def _check_signs(model: Any, reader: Reader, signs: tuple[int, int], folder: Path) -> None:
+def _check_signs(model: Any, reader: LogitModel, signs: tuple[int, int], folder: Path) -> None:
     """Refuses an architecture that does more to its states than multiply them, such as to scale its logits."""
     ids = torch.tensor([[signs[1], signs[0], signs[1]]])
     whole = model(input_ids=ids, use_cache=False).logits[0, -1, list(signs)].float()
@@ -155,17 +157,17 @@ def _check_signs(model: Any, reader: Reader, signs: tuple[int, int], folder: Pat
         )
 
 
-def class_reader(folder: Path, device: torch.device, dtype: torch.dtype) -> ClassReader:
+def classifier_model(folder: Path, device: torch.device, dtype: torch.dtype) -> ClassifierModel:
     """A token classifier of two classes, wrong before right.
 
     Raises:
         StepwardError: The folder holds none.
     """
     _need_classes(folder, 2, "ForTokenClassification")
-    return ClassReader(load_model(folder, Head("linear", 2), dtype=dtype), device)
+    return ClassifierModel(load_model(folder, Head("linear", 2), dtype=dtype), device)
 
 
-def number_reader(folder: Path, device: torch.device, dtype: torch.dtype) -> StateReader:
+def scalar_model(folder: Path, device: torch.device, dtype: torch.dtype) -> HiddenStateModel:
     """A sequence classifier of one class, read where its caller marks.
 
     Raises:
@@ -181,10 +183,10 @@ def number_reader(folder: Path, device: torch.device, dtype: torch.dtype) -> Sta
             file=folder,
             field="score",
         )
-    return StateReader(getattr(model, model.base_model_prefix), head, device)
+    return HiddenStateModel(getattr(model, model.base_model_prefix), head, device)
 
 
-def qwen_reader(folder: Path, device: torch.device, dtype: torch.dtype) -> StateReader:
+def qwen_model(folder: Path, device: torch.device, dtype: torch.dtype) -> HiddenStateModel:
     """Qwen2.5-Math-PRM: Qwen2, and linear, relu, linear on its last states.
 
     Raises:
@@ -199,10 +201,10 @@ def qwen_reader(folder: Path, device: torch.device, dtype: torch.dtype) -> State
             field="score.2.weight",
         )
     head = nn.Sequential(_linear(parts[0], parts[1]), nn.ReLU(), _linear(parts[2], parts[3]))
-    return StateReader(_qwen(folder, dtype), head.to(dtype), device)
+    return HiddenStateModel(_qwen(folder, dtype), head.to(dtype), device)
 
 
-def skywork_reader(folder: Path, device: torch.device, dtype: torch.dtype) -> StateReader:
+def skywork_model(folder: Path, device: torch.device, dtype: torch.dtype) -> HiddenStateModel:
     """Skywork-o1-Open-PRM: Qwen2, and one number a token, whose logistic function is the score.
 
     Raises:
@@ -216,7 +218,7 @@ def skywork_reader(folder: Path, device: torch.device, dtype: torch.dtype) -> St
             file=folder,
             field="v_head.summary.weight",
         )
-    return StateReader(_qwen(folder, dtype), _linear(weight, bias).to(dtype), device)
+    return HiddenStateModel(_qwen(folder, dtype), _linear(weight, bias).to(dtype), device)
 
 
 def _qwen(folder: Path, dtype: torch.dtype) -> nn.Module:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from stepward.errors import Code, StepwardError
+from stepward.records import join_steps
 from stepward.rendering import Rendered, Renderer, Rendering, apply_template
-from stepward.steps import join
 
 QWEN_SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 """The system message of Qwen2.5-Math-PRM's model card."""
@@ -24,7 +24,7 @@ _DATE = "26 Jul 2024"
 _HERE = "\ue0b5"
 
 
-class Asking(Protocol):
+class PromptFormat(Protocol):
     """Renders one question and the steps of one solution."""
 
     def __call__(self, question: str, steps: Sequence[str]) -> Rendered:
@@ -74,7 +74,7 @@ def _at(offsets: Sequence[tuple[int, int]], character: int, after: int) -> int:
     return found
 
 
-class Tagged(_WholeText):
+class MathShepherdFormat(_WholeText):
     """Math-Shepherd: one text, `QUESTION STEP ки`, a line end, `STEP ки`; the state at each tag is read.
 
     Args:
@@ -108,7 +108,7 @@ class Tagged(_WholeText):
         return Rendered(tuple(ids), (), tuple(ends))
 
 
-class SignTurns(_WholeText):
+class RLHFlowFormat(_WholeText):
     """RLHFlow: each step is a user's turn, each answered by `+`; the state before each `+` is read.
 
     One reading of the whole conversation gives what the authors' code reads off one conversation a step, since all
@@ -133,7 +133,7 @@ class SignTurns(_WholeText):
 
     def __call__(self, question: str, steps: Sequence[str]) -> Rendered:
         """As `Asking`."""
-        said = [join(list(steps))] if self._whole else [step.strip() for step in steps]
+        said = [join_steps(list(steps))] if self._whole else [step.strip() for step in steps]
         said[0] = f"{question} {said[0]}"
         if any(_HERE in text for text in said):
             raise StepwardError(
@@ -179,7 +179,7 @@ class SignTurns(_WholeText):
         ]
 
 
-class Separated(_WholeText):
+class QwenPRMFormat(_WholeText):
     """Qwen2.5-Math-PRM: a chat whose answer has `<extra_0>` after each step; the state at each is read."""
 
     def __init__(self, tokenizer: Any, separator: str = "<extra_0>") -> None:
@@ -210,7 +210,7 @@ class Separated(_WholeText):
         return Rendered(tuple(ids), (), ends)
 
 
-class Lines(_WholeText):
+class SkyworkFormat(_WholeText):
     """Skywork-o1-Open-PRM: the opening token, the question and a line end, then each step and a line end's token.
 
     The state at a step's line end is read. A step of several lines is read line by line, as the authors' code would,
@@ -236,7 +236,7 @@ class Lines(_WholeText):
         return Rendered(tuple(ids), (), tuple(ends))
 
 
-class Stepwise:
+class TRLFormat:
     """TRL's PRMTrainer: question and steps encoded apart, the separator after each step, whose last token is read."""
 
     def __init__(self, tokenizer: Any, separator: str = "\n") -> None:
@@ -247,7 +247,7 @@ class Stepwise:
         return self._renderer.solution(question, steps)
 
 
-class WholeChat(_WholeText):
+class ChatFormat(_WholeText):
     """A sequence classifier: question and answer as a chat; the state at its last token that is no padding is read.
 
     Args:
@@ -263,13 +263,13 @@ class WholeChat(_WholeText):
 
     def __call__(self, question: str, steps: Sequence[str]) -> Rendered:
         """As `Asking`."""
-        said = (("user", question), ("assistant", join(list(steps))))
+        said = (("user", question), ("assistant", join_steps(list(steps))))
         ids, _ = self._encode(self._template([{"role": r, "content": self._plain(text)} for r, text in said]), False)
         last = max((index for index, id_ in enumerate(ids) if id_ != self._pad), default=len(ids) - 1)
         return Rendered(tuple(ids), (), (last,))
 
 
-def sign_ids(tokenizer: Any) -> tuple[int, int]:
+def plus_minus_ids(tokenizer: Any) -> tuple[int, int]:
     """The ids of `-` and `+` after a space within a text, where a tag stands in a model's own data.
 
     Alone, a sign may be another token: to Mistral's tokenizer `+` is 648 in a text, and 28806 alone where the

@@ -12,17 +12,17 @@ from stepward.hub import PREFIX
 from stepward.model_config import config_fields
 from stepward.models import load_tokenizer, model_folder, pinned
 from stepward.rendering import Rendered
-from stepward.reward_models.hub.loading import Reader, device_named
-from stepward.reward_models.hub.prompts import Asking
-from stepward.reward_models.hub.registry import OWN, Convention, Place, convention_named, detect
-from stepward.reward_models.model_dir import Description
+from stepward.reward_models.hub.loading import LogitModel, device_named
+from stepward.reward_models.hub.prompts import PromptFormat
+from stepward.reward_models.hub.registry import NATIVE, LoadContext, ScorerSpec, detect, scorer_spec
+from stepward.reward_models.model_dir import ModelMetadata
 from stepward.reward_models.score_files.rows import split_solution
 from stepward.reward_models.scorer import BATCH_TOKENS, DTYPES, Dtype, Scorer
 from stepward.reward_models.scorer import load_scorer as load_own_scorer
 
 
 @dataclass(frozen=True, slots=True)
-class HubDescription(Description):
+class HubMetadata(ModelMetadata):
     """What a reward model of others is: its convention as `kind`, its own name as `base`."""
 
     @property
@@ -41,10 +41,16 @@ class HubScorer(Scorer):
     """
 
     def __init__(
-        self, reader: Reader, asking: Asking, convention: Convention, name: str, positions: int | None, pad: int
+        self,
+        reader: LogitModel,
+        asking: PromptFormat,
+        convention: ScorerSpec,
+        name: str,
+        positions: int | None,
+        pad: int,
     ) -> None:
         """Takes a model, how it is asked, its name, the most tokens it reads, and its tokenizer's padding."""
-        self.description = HubDescription(convention.name, 0, name)
+        self.description = HubMetadata(convention.name, 0, name)
         self.convention = convention
         self.batch_tokens = BATCH_TOKENS
         self._reader, self._asking = reader, asking
@@ -141,7 +147,7 @@ def load_hub_scorer(
 
     Args:
         model: Its folder, or its name on the hub (`owner/name`), from which it is then fetched.
-        convention: One of `stepward.reward_models.hub.registry.CONVENTIONS`; told from the model where it can be, if
+        convention: One of `stepward.reward_models.hub.registry.SCORERS`; told from the model where it can be, if
             not given.
         device: As torch names devices; a GPU where there is one, if not given.
         dtype: Of the weights; bfloat16 halves the memory.
@@ -151,7 +157,7 @@ def load_hub_scorer(
         StepwardError: There is no such model, it is not of this convention, or its convention can't be told.
     """
     folder = model_folder(model)
-    chosen = convention_named(convention or detect(model, folder))
+    chosen = scorer_spec(convention or detect(model, folder))
     if separator is not None and (not chosen.separable or not separator):
         raise StepwardError(
             f"a separator of {separator!r} can't be had with {chosen.name}: leave it out",
@@ -164,7 +170,7 @@ def load_hub_scorer(
     tokenizer = load_tokenizer(folder)
     where = device_named(device)
     try:
-        reader, asking = chosen.load(Place(folder, tokenizer, where, DTYPES[dtype], separator))
+        reader, asking = chosen.load(LoadContext(folder, tokenizer, where, DTYPES[dtype], separator))
     except StepwardError as error:
         named = "" if str(folder) in str(error) else f"{model}: "
         raise StepwardError(
@@ -200,7 +206,7 @@ def load_scorer(
     Raises:
         StepwardError: There is no such model, it is not of this convention, or its convention can't be told.
     """
-    if (scorer or detect(path, model_folder(path))) != OWN:
+    if (scorer or detect(path, model_folder(path))) != NATIVE:
         return load_hub_scorer(path, scorer, device=device, dtype=dtype, separator=separator)
     if separator is not None:
         raise StepwardError(

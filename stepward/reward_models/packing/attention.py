@@ -17,7 +17,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
 from stepward.errors import StepwardError
-from stepward.reward_models.packing.prefix_tree import Tree
+from stepward.reward_models.packing.prefix_tree import PrefixTree
 
 NAME = "stepward_branches"
 """The attention's name, for `attn_implementation`."""
@@ -27,7 +27,7 @@ _UNKNOWN = ("softcap", "s_aux", "position_bias", "cache")
 
 
 @dataclass(frozen=True, slots=True)
-class Branches:
+class BranchLayout:
     """Which keys of a row each branch of its tree sees.
 
     Attributes:
@@ -43,13 +43,13 @@ class Branches:
     gather: Tensor
     masks: list[Tensor | None]
 
-    def to(self, device: torch.device | str) -> "Branches":
+    def to(self, device: torch.device | str) -> "BranchLayout":
         """The same on another device; accelerate moves a batch by this."""
         masks = [None if mask is None else mask.to(device) for mask in self.masks]
-        return Branches(self.queries, self.keys, self.gather.to(device), masks)
+        return BranchLayout(self.queries, self.keys, self.gather.to(device), masks)
 
 
-def branches(tree: Tree) -> Branches:
+def branch_layout(tree: PrefixTree) -> BranchLayout:
     """The branches of a tree: for each of its sequences the tokens that no earlier one has."""
     queries: list[int] = []
     keys: list[int] = []
@@ -63,7 +63,7 @@ def branches(tree: Tree) -> Branches:
         keys.append(len(path))
         paths.append(torch.from_numpy(path))
         masks.append(_mask(own, len(path)) if shared else None)
-    return Branches(queries, keys, torch.cat(paths), masks)
+    return BranchLayout(queries, keys, torch.cat(paths), masks)
 
 
 def attend(
@@ -74,7 +74,7 @@ def attend(
     attention_mask: Tensor | None,
     dropout: float = 0.0,
     scaling: float | None = None,
-    branches: Branches | None = None,
+    branches: BranchLayout | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
     """Attention as transformers calls it; with `branches`, over one row that is a tree.
@@ -145,7 +145,7 @@ def _mask(queries: int, keys: int) -> Tensor:
     return torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)
 
 
-def _windowed(branches: Branches, window: int) -> list[Tensor | None]:
+def _windowed(branches: BranchLayout, window: int) -> list[Tensor | None]:
     """The masks of a layer that sees so many tokens back, the asking one counted."""
     device = branches.gather.device
     return [

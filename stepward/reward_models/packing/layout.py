@@ -7,8 +7,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from stepward.reward_models.packing.attention import branches
-from stepward.reward_models.packing.prefix_tree import Ints, Tree, attention, grow, pad, pad_reach
+from stepward.reward_models.packing.attention import branch_layout
+from stepward.reward_models.packing.prefix_tree import Ints, PrefixTree, attention, build_trees, pad, pad_reach
 
 Layout = Literal["branches", "mask", "restarts", "padded"]
 """How sequences are laid out in rows:
@@ -22,7 +22,7 @@ Layout = Literal["branches", "mask", "restarts", "padded"]
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
+class PackedBatch:
     """Sequences laid out.
 
     Attributes:
@@ -40,7 +40,9 @@ class Laid:
         return {"rows": rows, "tokens": self.tokens, "useful": sum(map(len, self.places))}
 
 
-def lay_out(sequences: Sequence[Sequence[int]], layout: Layout, share: bool = True, max_tokens: int = 512) -> Laid:
+def pack_batch(
+    sequences: Sequence[Sequence[int]], layout: Layout, share: bool = True, max_tokens: int = 512
+) -> PackedBatch:
     """Lays sequences out as one batch.
 
     Args:
@@ -50,21 +52,21 @@ def lay_out(sequences: Sequence[Sequence[int]], layout: Layout, share: bool = Tr
         max_tokens: The longest row of `mask`, where no one sequence is longer: attention's cost is the row's square.
     """
     if layout in ("branches", "restarts"):
-        trees = grow(sequences, None, share and layout == "branches")
+        trees = build_trees(sequences, None, share and layout == "branches")
     else:
-        trees = grow(sequences, max_tokens if layout == "mask" else 0, share and layout == "mask")
+        trees = build_trees(sequences, max_tokens if layout == "mask" else 0, share and layout == "mask")
     width = max(len(tree.ids) for tree in trees)
     inputs: dict[str, Any] = {"input_ids": torch.from_numpy(pad([tree.ids for tree in trees], width))}
     if layout != "padded":
         inputs["position_ids"] = torch.from_numpy(pad([tree.depths for tree in trees], width))
     if layout == "branches":
-        inputs["branches"] = branches(trees[0])
+        inputs["branches"] = branch_layout(trees[0])
     if layout == "mask":
         inputs["attention_mask"] = torch.from_numpy(attention(pad_reach(trees, width))[:, None])
-    return Laid(inputs, _places(trees, width, len(sequences)), sum(len(tree.ids) for tree in trees))
+    return PackedBatch(inputs, _places(trees, width, len(sequences)), sum(len(tree.ids) for tree in trees))
 
 
-def _places(trees: Sequence[Tree], width: int, count: int) -> list[Ints]:
+def _places(trees: Sequence[PrefixTree], width: int, count: int) -> list[Ints]:
     """Where each sequence's tokens are in the flattened rows."""
     places: list[Ints] = [np.empty(0, dtype=np.int64)] * count
     for row, tree in enumerate(trees):

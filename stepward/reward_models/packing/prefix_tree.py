@@ -20,7 +20,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class PrefixTree:
     """Some sequences as a tree of tokens in depth-first order; it may have several roots.
 
     Attributes:
@@ -40,7 +40,9 @@ class Tree:
     shared: tuple[int, ...]
 
 
-def grow(sequences: Sequence[Sequence[int]], max_tokens: int | None = None, share: bool = True) -> list[Tree]:
+def build_trees(
+    sequences: Sequence[Sequence[int]], max_tokens: int | None = None, share: bool = True
+) -> list[PrefixTree]:
     """Grows the trees that hold the sequences.
 
     Args:
@@ -56,19 +58,19 @@ def grow(sequences: Sequence[Sequence[int]], max_tokens: int | None = None, shar
     tokens = [tuple(ids) for ids in sequences]
     # Neighbours in sorted order share the longest prefixes, and adding them in that order is depth-first.
     order = sorted(range(len(tokens)), key=lambda index: tokens[index]) if share else range(len(tokens))
-    trees: list[Tree] = []
-    growing = _Growing(share)
+    trees: list[PrefixTree] = []
+    growing = _TreeBuilder(share)
     for index in order:
         ids = tokens[index]
         full = max_tokens is not None and len(growing.ids) + len(ids) - growing.shared(ids) > max_tokens
         if growing.members and full:
             trees.append(growing.tree())
-            growing = _Growing(share)
+            growing = _TreeBuilder(share)
         growing.add(index, ids)
     return [*trees, growing.tree()] if growing.members else trees
 
 
-class _Growing:
+class _TreeBuilder:
     """A tree to which sequences are added in sorted order."""
 
     def __init__(self, share: bool) -> None:
@@ -104,12 +106,12 @@ class _Growing:
         self._shared.append(depth)
         self._last = ids
 
-    def tree(self) -> Tree:
+    def tree(self) -> PrefixTree:
         """The finished tree."""
         for token in self._branch:
             self._reach[token] = len(self.ids)
         arrays = [np.array(values, dtype=np.int64) for values in (self.ids, self._depths, self._reach)]
-        return Tree(arrays[0], arrays[1], arrays[2], tuple(self.members), tuple(self._paths), tuple(self._shared))
+        return PrefixTree(arrays[0], arrays[1], arrays[2], tuple(self.members), tuple(self._paths), tuple(self._shared))
 
 
 def attention(reach: Ints) -> NDArray[np.bool_]:
@@ -131,7 +133,7 @@ def pad(values: Sequence[NDArray[np.generic]], width: int) -> NDArray[np.generic
     return padded
 
 
-def pad_reach(trees: Sequence[Tree], width: int) -> Ints:
+def pad_reach(trees: Sequence[PrefixTree], width: int) -> Ints:
     """Stacks the trees' `reach` into `[row, width]`; a padding token reaches itself only, so none sees nothing."""
     padded = np.tile(np.arange(1, width + 1, dtype=np.int64), (len(trees), 1))
     for row, tree in enumerate(trees):

@@ -15,7 +15,7 @@ from typing import IO
 import orjson
 
 from stepward.errors import StepwardError
-from stepward.storage.parquet import unwritable, write_json
+from stepward.storage.parquet import write_error, write_json
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ def hold(to: Path, scoring: str) -> Iterator[Journal]:
                 if not _size(part):
                     path.unlink(missing_ok=True)
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise write_error(path, error) from error
 
 
 def _lock(part: IO[bytes], path: Path) -> None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from stepward import steps as lines
 from stepward.errors import StepwardError
 from stepward.formats.checks import text, texts
+from stepward.records import split_steps
 from stepward.reward_models.scorer import Scorer
-from stepward.rows import BadRows, Fault, Row, RowFault, kind, read_rows
+from stepward.rows import ErrorCollector, InvalidRow, RowError, SourceRow, json_type, read_rows
 
 Split = Literal["lines", "paragraphs"]
 
@@ -19,7 +19,7 @@ _WRITTEN = ("step_scores", "score", "model")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ScoreRequest:
     """One thing to be scored for a row.
 
     Attributes:
@@ -45,11 +45,11 @@ class Task:
 
     kept: dict[str, Any]
     candidate: bool
-    asked: tuple[Asked, ...]
+    asked: tuple[ScoreRequest, ...]
 
 
 @dataclass(slots=True)
-class Checked:
+class RowCounts:
     """What a reading of the whole file found.
 
     Attributes:
@@ -66,7 +66,7 @@ class Checked:
 def split_solution(solution: str, by: Split) -> tuple[str, ...]:
     """The steps of a solution's text: its lines, or its paragraphs, which empty lines part."""
     if by == "lines":
-        return lines.split(solution)
+        return split_steps(solution)
     return tuple(part for part in _PARAGRAPHS.split(solution.strip()) if part.strip())
 
 
@@ -84,7 +84,7 @@ class TaskReader:
         self._scorer, self._source = scorer, source
         self._whole, self._split = whole, split
 
-    def check(self, sink: Callable[[Fault], None] | None, told: Callable[[int], None]) -> Checked:
+    def check(self, sink: Callable[[RowError], None] | None, told: Callable[[int], None]) -> RowCounts:
         """Reads and renders every row.
 
         Args:
@@ -94,22 +94,22 @@ class TaskReader:
         Raises:
             StepwardError: There are bad rows and no sink, or no good ones.
         """
-        found = Checked()
-        bad = BadRows(self._source, sink)
+        found = RowCounts()
+        bad = ErrorCollector(self._source, sink)
         for row in read_rows(self._source, bad):
             try:
                 for asked in self._task(row).asked:
                     self._fits(asked)
-            except RowFault as fault:
-                bad.at(row.file, row.number, row.fields)
-                bad.add(row.number, fault.field, fault.reason, fault.code)
+            except InvalidRow as fault:
+                bad.set_position(row.file, row.number, row.fields)
+                bad.record(row.number, fault.field, fault.reason, fault.code)
                 found.bad.add(row.number)
                 continue
             found.good += 1
             if found.good % 100 == 0:
                 told(found.good)
         if sink is None:
-            bad.refuse()
+            bad.raise_if_any()
         if not found.good:
             raise StepwardError(
                 "\n".join([f"{self._source}: no row can be scored", *bad.summary()]),
@@ -122,24 +122,24 @@ class TaskReader:
 
     def tasks(self, bad: set[int]) -> Iterator[Task]:
         """The good rows, in their order."""
-        for row in read_rows(self._source, BadRows(self._source)):
+        for row in read_rows(self._source, ErrorCollector(self._source)):
             if row.number not in bad:
                 yield self._task(row)
 
-    def _task(self, row: Row) -> Task:
+    def _task(self, row: SourceRow) -> Task:
         fields = row.fields
         if {"problem_id", "solution_id"} & fields.keys() or not _of_benchmark(fields):
             for name in ("problem_id", "solution_id"):
                 _name_of(fields, name)
             for name in _WRITTEN:
                 if name in fields:
-                    raise RowFault(
+                    raise InvalidRow(
                         name, "is there already, and would stand twice; rename or remove it", code="conflict"
                     )
-            asked = Asked("score" if self._whole else "step_scores", _question(fields), self._steps(fields))
+            asked = ScoreRequest("score" if self._whole else "step_scores", _question(fields), self._steps(fields))
             return Task(fields, True, (asked,))
         if self._whole:
-            raise RowFault(
+            raise InvalidRow(
                 "", "asks for scores of steps, and this model gives one score a solution", code="unsupported"
             )
         return _benchmark_task(row)
@@ -147,18 +147,18 @@ class TaskReader:
     def _steps(self, fields: dict[str, Any]) -> tuple[str, ...]:
         if "steps" in fields:
             if "solution" in fields:
-                raise RowFault("solution", "stands beside steps; keep one of them", code="conflict")
+                raise InvalidRow("solution", "stands beside steps; keep one of them", code="conflict")
             return texts(fields, "steps")
         if "solution" not in fields:
-            raise RowFault("steps", f"missing, and no solution; found {', '.join(fields)}", code="missing")
+            raise InvalidRow("steps", f"missing, and no solution; found {', '.join(fields)}", code="missing")
         solution = text(fields, "solution")
         return (solution,) if self._whole else split_solution(solution, self._split)
 
-    def _fits(self, asked: Asked) -> None:
+    def _fits(self, asked: ScoreRequest) -> None:
         try:
             self._scorer.tokens(asked.question, asked.steps)
         except StepwardError as error:
-            raise RowFault(
+            raise InvalidRow(
                 "original_process" if asked.field.startswith("original") else "", str(error), code=error.code
             ) from None
 
@@ -167,23 +167,23 @@ def _of_benchmark(fields: dict[str, Any]) -> bool:
     return "id" in fields or "modified_process" in fields or ("mistake_index" in fields and "input" in fields)
 
 
-def _benchmark_task(row: Row) -> Task:
+def _benchmark_task(row: SourceRow) -> Task:
     """A row of ProcessBench, PRMBench or BIG-Bench-Mistake, named as `stepward evaluate first-error` names it."""
     fields = row.fields
     if "modified_process" in fields:
-        asked = [Asked("step_scores", text(fields, "modified_question"), texts(fields, "modified_process"))]
+        asked = [ScoreRequest("step_scores", text(fields, "modified_question"), texts(fields, "modified_process"))]
         if "original_process" in fields and "original_question" in fields:
             original = text(fields, "original_question"), texts(fields, "original_process")
-            asked.append(Asked("original_step_scores", *original))
+            asked.append(ScoreRequest("original_step_scores", *original))
         return Task({"id": _prmbench_id(row)}, False, tuple(asked))
     if "mistake_index" in fields and "input" in fields:
         name = row.number if fields.get("id") is None else fields["id"]
-        return Task({"id": name}, False, (Asked("step_scores", text(fields, "input"), texts(fields, "steps")),))
+        return Task({"id": name}, False, (ScoreRequest("step_scores", text(fields, "input"), texts(fields, "steps")),))
     _name_of(fields, "id")
-    return Task({"id": fields["id"]}, False, (Asked("step_scores", _question(fields), texts(fields, "steps")),))
+    return Task({"id": fields["id"]}, False, (ScoreRequest("step_scores", _question(fields), texts(fields, "steps")),))
 
 
-def _prmbench_id(row: Row) -> str | int:
+def _prmbench_id(row: SourceRow) -> str | int:
     """The public script's `<classification>_<idx>`, since `idx` repeats between categories; or the row's number."""
     field = "idx" if "idx" in row.fields else "id"
     if row.fields.get(field) is None:
@@ -194,15 +194,15 @@ def _prmbench_id(row: Row) -> str | int:
 
 
 def _name_of(fields: dict[str, Any], name: str) -> None:
-    """RowFault where an id is no text and no whole number."""
+    """InvalidRow where an id is no text and no whole number."""
     if name not in fields:
-        raise RowFault(name, f"missing; found {', '.join(fields) or 'no fields'}", code="missing")
+        raise InvalidRow(name, f"missing; found {', '.join(fields) or 'no fields'}", code="missing")
     value = fields[name]
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise RowFault(name, f"expected a name or a whole number, found {kind(value)}", code="wrong_type")
+        raise InvalidRow(name, f"expected a name or a whole number, found {json_type(value)}", code="wrong_type")
 
 
 def _question(fields: dict[str, Any]) -> str:
     if "problem" in fields and "question" in fields and fields["problem"] != fields["question"]:
-        raise RowFault("question", "differs from problem; keep one of them", code="conflict")
+        raise InvalidRow("question", "differs from problem; keep one of them", code="conflict")
     return text(fields, "question" if "question" in fields and "problem" not in fields else "problem")

@@ -20,7 +20,7 @@ from stepward.reward_models.score_files.journal import Journal, hold
 from stepward.reward_models.score_files.rows import Split, Task, TaskReader
 from stepward.reward_models.scorer import Scorer
 from stepward.rows import json_line
-from stepward.storage.parquet import digest
+from stepward.storage.parquet import json_hash
 
 Progress = Callable[[str, int, int | None], None]
 """Told what is being done, how many rows are done, and how many there are; None where that is not known yet."""
@@ -82,7 +82,7 @@ def score_file(
     whole = gives_one_score(scorer)
     read = TaskReader(scorer, source, whole, split)
     rejected = Rejected(rejected_path(to))
-    with hold(to, digest([_content(source), name, weights, whole, split, set_aside])) as journal:
+    with hold(to, json_hash([_content(source), name, weights, whole, split, set_aside])) as journal:
         before = journal.state.rows
         with rejected if set_aside else contextlib.nullcontext():
             found = read.check(rejected.add if set_aside else None, lambda good: told("checking", good, None))

@@ -19,15 +19,15 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, PredictionOutput
 
 from stepward.errors import StepwardError
 from stepward.models import pinned
-from stepward.reward_models.configs import RewardConfig
+from stepward.reward_models.configs import BaseRewardConfig
 from stepward.reward_models.data.collators import Batch
-from stepward.reward_models.data.dataset import Counts, all_read, as_features, is_streamed, make_features
-from stepward.reward_models.data.sampler import BatchOrder
-from stepward.reward_models.data.tokenization import Features
+from stepward.reward_models.data.dataset import Counts, already_tokenized, is_streamed, materialize, tokenize_dataset
+from stepward.reward_models.data.sampler import PromptGroupedSampler
+from stepward.reward_models.data.tokenization import RowTokenizer
 from stepward.reward_models.heads import Head, attach
-from stepward.reward_models.model_dir import Description, check_same, load_model, write_description
+from stepward.reward_models.model_dir import ModelMetadata, check_compatible, load_model, write_metadata
 from stepward.reward_models.training.checkpoints import checkpoint_of, read_losses, write_losses
-from stepward.reward_models.training.degenerate import Watch
+from stepward.reward_models.training.degenerate import WeightChangeCallback
 from stepward.reward_models.training.layout_check import collator_settings
 from stepward.reward_models.training.model_setup import disable_dropout, loaded_from, longest_of, tokenizer_of
 from stepward.reward_models.training.peft import base_of, with_adapter
@@ -37,7 +37,7 @@ Rows = Any
 
 
 @dataclass
-class Tokens:
+class TokenCounts:
     """Tokens that were trained on.
 
     Attributes:
@@ -49,8 +49,8 @@ class Tokens:
     useful: int = 0
 
 
-class RewardTrainer(Trainer):
-    """The base of `PRMTrainer`, `ORMTrainer` and `PreferenceTrainer`: not to be used alone.
+class BaseRewardTrainer(Trainer):
+    """The base of `PRMTrainer`, `ORMTrainer` and `RewardTrainer`: not to be used alone.
 
     Attributes:
         config: The class of its settings.
@@ -60,8 +60,8 @@ class RewardTrainer(Trainer):
         tokens: Tokens trained on so far, by this process, and since it began.
     """
 
-    args: RewardConfig
-    config: type[RewardConfig]
+    args: BaseRewardConfig
+    config: type[BaseRewardConfig]
     # Of many types to transformers, of one to us.
     processing_class: Any
     train_dataset: Any
@@ -71,7 +71,7 @@ class RewardTrainer(Trainer):
     def __init__(
         self,
         model: str | Path | PreTrainedModel | torch.nn.Module,
-        args: RewardConfig | None = None,
+        args: BaseRewardConfig | None = None,
         data_collator: Callable[[Sequence[Mapping[str, Any]]], Batch] | None = None,
         train_dataset: Rows | None = None,
         eval_dataset: Rows | dict[str, Rows] | None = None,
@@ -132,7 +132,7 @@ class RewardTrainer(Trainer):
         self.description = self._describe(args, head, called, shown if train_dataset is None else train_dataset)
         self.counts: dict[str, Counts] = {}
         self.losses: list[float] = []
-        self.tokens = Tokens()
+        self.tokens = TokenCounts()
         self._longest = longest_of(plain, args.max_length)
         self._known_tokens = int(plain.get_input_embeddings().weight.shape[0])  # type: ignore[index]
         train = None if train_dataset is None else self._features(train_dataset, "train", evaluating=False)
@@ -155,7 +155,7 @@ class RewardTrainer(Trainer):
         self.loss_is_scaled_for_ga = True
         self.model_accepts_loss_kwargs = True
         self.label_names = []
-        self._watch = Watch()
+        self._watch = WeightChangeCallback()
         self.add_callback(self._watch)
 
     # What each trainer says for itself.
@@ -167,11 +167,11 @@ class RewardTrainer(Trainer):
     def _prepare_tokenizer(self, args: Any, model: PreTrainedModel) -> None:
         """Adds what the tokenizer lacks."""
 
-    def _describe(self, args: Any, head: Head, base: str, rows: Rows) -> Description:
+    def _describe(self, args: Any, head: Head, base: str, rows: Rows) -> ModelMetadata:
         """What is saved beside the weights; the rows tell how they are written."""
         raise NotImplementedError
 
-    def _make(self, args: Any, longest: int, evaluating: bool) -> Features:
+    def _make(self, args: Any, longest: int, evaluating: bool) -> RowTokenizer:
         """What turns a batch of columns into features."""
         raise NotImplementedError
 
@@ -204,17 +204,17 @@ class RewardTrainer(Trainer):
         make = self._make(self.args, self._longest, evaluating)
         make.known_tokens = self._known_tokens
         with self.args.main_process_first(desc=f"tokenising the {name} data"):
-            made, self.counts[name] = make_features(rows, make, name, self.args.dataset_num_proc)
+            made, self.counts[name] = tokenize_dataset(rows, make, name, self.args.dataset_num_proc)
         if evaluating and is_streamed(made) and self.args.world_size > 1:
             # As a stream it would be filled up to whole batches, with rows that would count twice.
-            made = all_read(made, self.counts[name])
+            made = materialize(made, self.counts[name])
         if not is_streamed(made) and not evaluating:
             self._check_varied(made)
         return made
 
     def _as_features(self, rows: Rows, name: str) -> Rows:
         """Rows to evaluate as features; what are features already, as they are."""
-        found = as_features(rows, self._make(self.args, self._longest, evaluating=True).names)
+        found = already_tokenized(rows, self._make(self.args, self._longest, evaluating=True).names)
         return self._features(rows, name, evaluating=True) if found is None else found
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int] | None:
@@ -227,7 +227,7 @@ class RewardTrainer(Trainer):
         groups = rows["group"] if self.args.group_by_prompt and "group" in rows.column_names else None
         batch = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         seed = self.args.data_seed if self.args.data_seed is not None else self.args.seed
-        return BatchOrder(lengths, groups, batch, seed)
+        return PromptGroupedSampler(lengths, groups, batch, seed)
 
     # The loss.
 
@@ -310,7 +310,7 @@ class RewardTrainer(Trainer):
         """
         checkpoint = checkpoint_of(resume_from_checkpoint, str(self.args.output_dir))
         if checkpoint is not None:
-            check_same(checkpoint, self.description)
+            check_compatible(checkpoint, self.description)
         self.losses = [] if checkpoint is None else read_losses(checkpoint)
         found = super().train(None if checkpoint is None else str(checkpoint), *arguments, **named)
         if self.state.global_step == 0:
@@ -377,7 +377,7 @@ class RewardTrainer(Trainer):
         (folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, which says no more than this:
         said = self.args.to_json_string()  # type: ignore[no-untyped-call]
         (folder / "training_args.json").write_text(said + "\n", encoding="utf-8")
-        write_description(self.description, folder)
+        write_metadata(self.description, folder)
 
 
 def _each(rows: Any, make: Callable[[Rows, str], Rows]) -> Any:

@@ -41,7 +41,7 @@ def check_pairs(chosen: Iterable[Sequence[int]], rejected: Iterable[Sequence[int
         )
 
 
-class Watch(TrainerCallback):
+class WeightChangeCallback(TrainerCallback):
     """Remembers the weights that a training begins with, as one number each, and how far the labels reach.
 
     Labels are watched where they are streamed and can't be looked at before.

@@ -14,7 +14,7 @@ from stepward.models import load_tokenizer, quiet
 from stepward.records import Problem, Solution, StepLabels
 from stepward.reward_models.data.from_records import OUTCOME_KINDS, labelled_rows
 from stepward.reward_models.data.tokenization import NO_LABEL, TOO_LONG
-from stepward.reward_models.model_dir import written_whole
+from stepward.reward_models.model_dir import atomic_dir
 from stepward.reward_models.training.settings import TrainingReport, TrainingSettings
 from stepward.reward_models.training.step_trainers import ORMTrainer, PRMTrainer, StepTrainer
 
@@ -53,7 +53,7 @@ def train_reward_model(
     """
     rows = labelled_rows(problems, solutions, labels, settings.kind)
     tokenizer = load_tokenizer(base)
-    with written_whole(folder) as partial_folder:
+    with atomic_dir(folder) as partial_folder:
         kind = ORMTrainer if settings.kind in OUTCOME_KINDS else PRMTrainer
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the report says what was left out

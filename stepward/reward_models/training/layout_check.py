@@ -11,16 +11,16 @@ import torch
 from transformers import PreTrainedModel
 
 from stepward.errors import StepwardError
-from stepward.reward_models.configs import RewardConfig
+from stepward.reward_models.configs import BaseRewardConfig
 from stepward.reward_models.packing import attention
-from stepward.reward_models.packing.layout import Layout, lay_out
+from stepward.reward_models.packing.layout import Layout, pack_batch
 from stepward.reward_models.training.model_setup import longest_of
 
 _PROBE = ((1, 2, 3, 4, 5, 6), (1, 2, 3, 7, 8, 9), (2, 3, 1))
 _TOLERANCES = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 6e-2}
 
 
-def collator_settings(model: PreTrainedModel, args: RewardConfig) -> dict[str, Any]:
+def collator_settings(model: PreTrainedModel, args: BaseRewardConfig) -> dict[str, Any]:
     """The layout of a model's rows, as a `Collator` takes it; the model's attention is set to read it.
 
     Raises:
@@ -59,7 +59,7 @@ def check_layout(model: PreTrainedModel, layout: Layout, share: bool) -> None:
         return  # its weights lie on other processes (ZeRO-3, FSDP): nothing can be asked yet
     was_training = model.training
     model.train(False)
-    laid = lay_out(_PROBE, layout, share)
+    laid = pack_batch(_PROBE, layout, share)
     inputs = {name: value.to(model.device) for name, value in laid.inputs.items()}
     together = model(**inputs).logits.float().cpu()
     alone = [model(input_ids=torch.tensor([ids], device=model.device)).logits.float().cpu() for ids in _PROBE]

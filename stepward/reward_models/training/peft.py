@@ -5,7 +5,7 @@ from typing import Any, cast
 from transformers import PreTrainedModel
 
 from stepward.errors import StepwardError
-from stepward.reward_models.configs import RewardConfig
+from stepward.reward_models.configs import BaseRewardConfig
 from stepward.reward_models.heads import Head, head_name
 
 
@@ -14,7 +14,7 @@ def base_of(model: Any) -> PreTrainedModel:
     return cast(PreTrainedModel, model.get_base_model() if hasattr(model, "get_base_model") else model)
 
 
-def with_adapter(model: Any, peft_config: Any, head: Head, args: RewardConfig) -> Any:
+def with_adapter(model: Any, peft_config: Any, head: Head, args: BaseRewardConfig) -> Any:
     """The model with a new adapter around it, or as it is where none is asked for.
 
     A new head is trained whole: an adapter around a head that was drawn at random would keep it random.

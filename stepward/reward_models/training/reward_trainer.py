@@ -12,19 +12,19 @@ from transformers import PreTrainedModel
 from stepward.errors import StepwardError
 from stepward.metrics import pair_metrics
 from stepward.rendering import Rendering
-from stepward.reward_models.configs import PreferenceConfig
+from stepward.reward_models.configs import RewardConfig
 from stepward.reward_models.data.answer_tokens import form_of_rows
 from stepward.reward_models.data.collators import Batch, PairCollator
 from stepward.reward_models.data.dataset import is_streamed
-from stepward.reward_models.data.tokenization import Features, PreferenceFeatures
+from stepward.reward_models.data.tokenization import PreferenceRowTokenizer, RowTokenizer
 from stepward.reward_models.heads import Head, head_of, one_token_id
 from stepward.reward_models.losses import bradley_terry
-from stepward.reward_models.model_dir import Description
-from stepward.reward_models.training.base_trainer import RewardTrainer, Rows
+from stepward.reward_models.model_dir import ModelMetadata
+from stepward.reward_models.training.base_trainer import BaseRewardTrainer, Rows
 from stepward.reward_models.training.degenerate import check_pairs
 
 
-class PreferenceTrainer(RewardTrainer):
+class RewardTrainer(BaseRewardTrainer):
     """Trains a Bradley-Terry reward model: one number for an answer.
 
     Rows have `chosen` and `rejected`, text or chat messages, and may have `prompt`, of the same kind, which both
@@ -34,26 +34,26 @@ class PreferenceTrainer(RewardTrainer):
     `[pair, 2]`: margin and weight.
     """
 
-    args: PreferenceConfig
-    config = PreferenceConfig
+    args: RewardConfig
+    config = RewardConfig
     kind = "bt"
     _length_columns = ("chosen_ids", "rejected_ids")
 
-    def _asked_head(self, args: PreferenceConfig, model: PreTrainedModel | None) -> Head:
+    def _asked_head(self, args: RewardConfig, model: PreTrainedModel | None) -> Head:
         return args.asked_head if model is None else head_of(model, args.asked_head, 1)
 
-    def _prepare_tokenizer(self, args: PreferenceConfig, model: PreTrainedModel) -> None:
+    def _prepare_tokenizer(self, args: RewardConfig, model: PreTrainedModel) -> None:
         if args.eos_token is not None:
             one_token_id(self.processing_class, args.eos_token)
             self.processing_class.eos_token = args.eos_token
         model.config.problem_type = "regression"  # tells vLLM to give the reward itself, not its logistic function
 
-    def _describe(self, args: PreferenceConfig, head: Head, base: str, rows: Rows) -> Description:
+    def _describe(self, args: RewardConfig, head: Head, base: str, rows: Rows) -> ModelMetadata:
         form, gap = form_of_rows(rows)
-        return Description(self.kind, args.seed, base, None, Rendering(gap, "\n"), args.pack == "tree", head, form)
+        return ModelMetadata(self.kind, args.seed, base, None, Rendering(gap, "\n"), args.pack == "tree", head, form)
 
-    def _make(self, args: PreferenceConfig, longest: int, evaluating: bool) -> Features:
-        return PreferenceFeatures(self.processing_class, args, longest, self.description.form)
+    def _make(self, args: RewardConfig, longest: int, evaluating: bool) -> RowTokenizer:
+        return PreferenceRowTokenizer(self.processing_class, args, longest, self.description.form)
 
     def _features(self, rows: Rows, name: str, evaluating: bool) -> Rows:
         made = super()._features(rows, name, evaluating)
@@ -68,7 +68,7 @@ class PreferenceTrainer(RewardTrainer):
         pairs = Counter(made["group"])
         return made.remove_columns("weight").add_column("weight", [1 / pairs[group] for group in made["group"]])
 
-    def _collator(self, args: PreferenceConfig, settings: dict[str, Any], train: Rows | None) -> Callable[..., Batch]:
+    def _collator(self, args: RewardConfig, settings: dict[str, Any], train: Rows | None) -> Callable[..., Batch]:
         return PairCollator(**settings)
 
     def _check_varied(self, rows: Rows) -> None:

@@ -16,15 +16,15 @@ from stepward.reward_models.data.answer_tokens import Form
 from stepward.reward_models.data.collators import Batch, StepCollator
 from stepward.reward_models.data.dataset import columns_of, is_streamed
 from stepward.reward_models.data.row_fields import IGNORED
-from stepward.reward_models.data.tokenization import Features, StepFeatures
+from stepward.reward_models.data.tokenization import RowTokenizer, StepRowTokenizer
 from stepward.reward_models.heads import Head, head_of, probabilities
-from stepward.reward_models.model_dir import Description
-from stepward.reward_models.training.base_trainer import RewardTrainer, Rows
+from stepward.reward_models.model_dir import ModelMetadata
+from stepward.reward_models.training.base_trainer import BaseRewardTrainer, Rows
 from stepward.reward_models.training.degenerate import check_labels
 from stepward.reward_models.training.objective import step_loss, step_units, weights_of_classes
 
 
-class StepTrainer(RewardTrainer):
+class StepTrainer(BaseRewardTrainer):
     """What `PRMTrainer` and `ORMTrainer` share.
 
     `compute_metrics` takes `predictions` `[row, mark, class]` and `label_ids` `[row, mark]`, padded with -100.
@@ -45,15 +45,15 @@ class StepTrainer(RewardTrainer):
             known = int(model.get_input_embeddings().weight.shape[0])  # type: ignore[index]
             model.resize_token_embeddings(max(len(self.processing_class), known))
 
-    def _describe(self, args: StepConfig, head: Head, base: str, rows: Rows) -> Description:
+    def _describe(self, args: StepConfig, head: Head, base: str, rows: Rows) -> ModelMetadata:
         form: Form | None = "solution" if self.kind == "orm" and "completion" in columns_of(rows) else None
-        return Description(self.kind, args.seed, base, None, args.rendering, args.pack == "tree", head, form)
+        return ModelMetadata(self.kind, args.seed, base, None, args.rendering, args.pack == "tree", head, form)
 
-    def _make(self, args: StepConfig, longest: int, evaluating: bool) -> Features:
+    def _make(self, args: StepConfig, longest: int, evaluating: bool) -> RowTokenizer:
         if args.rendering.step_token and args.step_token is not None and not args.add_step_token:
             _check_step_token(self.processing_class, args.step_token)
         whole = self.description.form == "solution"
-        return StepFeatures(Renderer(self.processing_class, args.rendering), args, longest, evaluating, whole)
+        return StepRowTokenizer(Renderer(self.processing_class, args.rendering), args, longest, evaluating, whole)
 
     def _collator(self, args: StepConfig, settings: dict[str, Any], train: Rows | None) -> Callable[..., Batch]:
         return StepCollator(**settings, of_class=weights_of_classes(args.class_weight, args.classes, train))

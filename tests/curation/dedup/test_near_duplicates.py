@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raising import refused
 
-from stepward.curation.dedup.near_duplicates import KINDS, Asked, QuestionIndex, bands
-from stepward.curation.dedup.normalize import jaccard, normal, shingles, word_grams
+from stepward.curation.dedup.near_duplicates import KINDS, QueryQuestion, QuestionIndex, bands
+from stepward.curation.dedup.normalize import jaccard, normalize_question, shingles, word_grams
 
 WORDS = [f"{start}{end}" for start in "bcdfghklmnprst" for end in ("ano", "elu", "ire", "oma", "uks", "yte")]
 
@@ -22,7 +22,7 @@ def _question(seed: int, words: int = 40) -> str:
 def _index(*texts: str, **settings: Any) -> QuestionIndex:
     index = QuestionIndex(**settings)
     for number, text in enumerate(texts):
-        index.add(Asked(f"p{number}", "file", number + 1, text))
+        index.add(QueryQuestion(f"p{number}", "file", number + 1, text))
     return index
 
 
@@ -55,7 +55,7 @@ def test_changes_at_every_twelfth_word_share_no_gram_and_are_near(source: int, s
     for at in range(3, 40, 12):
         words[at] = "oo"
     text = " ".join(words)
-    similarity = jaccard(shingles(normal(text)), shingles(normal(_question(source))))
+    similarity = jaccard(shingles(normalize_question(text)), shingles(normalize_question(_question(source))))
     found = MANY.find(text)
     assert [near.kind for near in found] == (["minhash"] if similarity >= 0.8 else [])
     assert all(near.other.id == f"p{source}" and near.similarity == similarity for near in found)
@@ -79,14 +79,14 @@ def test_every_kind_against_comparing_all_with_all() -> None:
     index = _index(*kept)
     missed = 0
     for text in asked:
-        form, pieces = normal(text), shingles(normal(text))
+        form, pieces = normalize_question(text), shingles(normalize_question(text))
         found = {near.kind: near for near in index.find(text)}
-        if any(normal(other) == form for other in kept):
+        if any(normalize_question(other) == form for other in kept):
             assert list(found) == ["exact"]
             continue
         grams = set(word_grams(form, 13))
-        assert ("ngram" in found) == any(grams & set(word_grams(normal(other), 13)) for other in kept)
-        best = max(jaccard(pieces, shingles(normal(other))) for other in kept)
+        assert ("ngram" in found) == any(grams & set(word_grams(normalize_question(other), 13)) for other in kept)
+        best = max(jaccard(pieces, shingles(normalize_question(other))) for other in kept)
         assert "minhash" not in found or found["minhash"].similarity >= 0.8
         missed += best >= 0.8 and ("minhash" not in found or found["minhash"].similarity < best)
     # LSH is allowed to miss; seeds are fixed, so this does not change from run to run.

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepward.curation.dedup.normalize import jaccard, key, normal, question_of, shingles, whole_text, word_grams
+from stepward.curation.dedup.normalize import (
+    jaccard,
+    key,
+    normalize_question,
+    question_of,
+    shingles,
+    whole_text,
+    word_grams,
+)
 from stepward.records import LabelledSolution, Message, Preference, Problem
 
 
@@ -27,7 +35,7 @@ from stepward.records import LabelledSolution, Message, Preference, Problem
     ids=lambda text: ascii(text),
 )
 def test_the_same_question_typed_otherwise_has_the_same_form(left: str, right: str) -> None:
-    assert normal(left) == normal(right)
+    assert normalize_question(left) == normalize_question(right)
 
 
 @pytest.mark.parametrize(
@@ -49,33 +57,33 @@ def test_the_same_question_typed_otherwise_has_the_same_form(left: str, right: s
     ids=lambda text: ascii(text),
 )
 def test_what_changes_the_mathematics_changes_the_form(left: str, right: str) -> None:
-    assert normal(left) != normal(right)
+    assert normalize_question(left) != normalize_question(right)
 
 
 @given(st.text(max_size=60))
 def test_a_form_is_blind_to_white_space_around_and_empty_for_an_empty_text_alone(text: str) -> None:
-    assert normal(f" \n{text}\t") == normal(text)
-    assert bool(normal(text)) == bool(text.strip())
-    assert len(key(normal(text))) == 16
+    assert normalize_question(f" \n{text}\t") == normalize_question(text)
+    assert bool(normalize_question(text)) == bool(text.strip())
+    assert len(key(normalize_question(text))) == 16
 
 
 @given(st.text("ab 1+-x.", max_size=40))
 def test_case_and_spaces_between_tokens_do_not_matter(text: str) -> None:
-    assert normal(text.upper()) == normal(text)
-    assert normal(text.replace(" ", "  ")) == normal(text)
+    assert normalize_question(text.upper()) == normalize_question(text)
+    assert normalize_question(text.replace(" ", "  ")) == normalize_question(text)
 
 
 def test_grams_are_runs_of_words_and_a_short_text_is_one_with_its_operators() -> None:
-    form = normal("One two, three + four.")
+    form = normalize_question("One two, three + four.")
     assert word_grams(form, 3) == ["one two three", "two three four"]
     assert word_grams(form, 5) == ["one two three + four"]
-    assert word_grams(normal("x^{2}"), 13) == word_grams(normal("x^2"), 13) == ["x ^ 2"]
-    assert word_grams(normal("3+4"), 13) != word_grams(normal("3-4"), 13)
+    assert word_grams(normalize_question("x^{2}"), 13) == word_grams(normalize_question("x^2"), 13) == ["x ^ 2"]
+    assert word_grams(normalize_question("3+4"), 13) != word_grams(normalize_question("3-4"), 13)
     assert word_grams("+ -", 13) == []
 
 
 def test_each_character_of_an_unspaced_script_is_a_word() -> None:
-    assert word_grams(normal("\u6c42x\u7684\u503c\u3002"), 2) == ["\u6c42 x", "x \u7684", "\u7684 \u503c"]
+    assert word_grams(normalize_question("\u6c42x\u7684\u503c\u3002"), 2) == ["\u6c42 x", "x \u7684", "\u7684 \u503c"]
 
 
 @given(st.text(max_size=30), st.text(max_size=30))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raising import refused
 
-from stepward.curation.split.sizes import LEFT_OUT, Sizes, parse_parts, part_sizes, stratum_sizes
+from stepward.curation.split.sizes import UNASSIGNED, Sizes, parse_parts, part_sizes, stratum_sizes
 
 
 def test_sizes_as_they_are_written() -> None:
@@ -72,7 +72,7 @@ def test_strata_give_each_part_its_quota_and_parts_get_exactly_their_sizes(
 ) -> None:
     total = sum(strata.values())
     sizes = {f"part{index}": weight * total // sum(weights) for index, weight in enumerate(weights)}
-    sizes[LEFT_OUT] = total - sum(sizes.values())
+    sizes[UNASSIGNED] = total - sum(sizes.values())
     dealt = stratum_sizes(strata, sizes, seed)
     assert {stratum: sum(given.values()) for stratum, given in dealt.items()} == strata
     for part, size in sizes.items():

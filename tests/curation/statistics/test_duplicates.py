@@ -5,12 +5,12 @@ from collections import Counter, defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepward.curation.statistics.duplicates import Conflicts, Repeats
+from stepward.curation.statistics.duplicates import ConflictCounter, DuplicateCounter
 
 
 @given(st.lists(st.text(max_size=2)))
 def test_repeats_are_counted(values: list[str]) -> None:
-    found = Repeats()
+    found = DuplicateCounter()
     for value in values:
         found.add(value)
     expected = Counter(values)
@@ -21,7 +21,7 @@ def test_repeats_are_counted(values: list[str]) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("xyz"))))
 def test_conflicts_are_things_of_which_different_things_are_said(pairs: list[tuple[str, str]]) -> None:
-    found = Conflicts()
+    found = ConflictCounter()
     said = defaultdict(set)
     for about, what in pairs:
         found.add(about, what)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raising import refused
 
-from stepward.curation.statistics.labels import TAIL, Balance, LabelCounts, depths, first_error
+from stepward.curation.statistics.labels import TAIL, LabelBalance, LabelCounts, depths, first_error
 from stepward.curation.statistics.lengths import Cut
 from stepward.curation.statistics.preferences import PreferenceCounts
 from stepward.curation.statistics.solutions import FirstErrors, Grades, SolutionCounts
@@ -59,8 +59,8 @@ def test_balance_by_position_against_plain_lists(solutions: list[list[float | No
 
 def test_neutral_steps_are_neither_labelled_nor_without_a_label() -> None:
     found = _counted(_record("?", (1.0, None, None), neutral=(1,)))
-    assert found.labels == Balance(3, 1, 0, 1, 1, 0, 1.0)
-    assert found.by_position[1] == Balance(1, 0, 0, 1, 0, 0, None)
+    assert found.labels == LabelBalance(3, 1, 0, 1, 1, 0, 1.0)
+    assert found.by_position[1] == LabelBalance(1, 0, 0, 1, 0, 0, None)
     assert found.grades == Grades(0, 0, 1, 0)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from raising import refused
 
-from stepward.evaluation.best_of_n.answer_groups import Same, grouped, same_by
+from stepward.evaluation.best_of_n.answer_groups import Equivalence, equivalence_fn, group_answers
 from stepward.grading.algebra import pool
 
 
@@ -14,7 +14,7 @@ def _groups(
     answers: list[str | None], right: set[str], grader: str = "math", copies: list[int] | None = None
 ) -> list[int]:
     correct = np.array([answer in right for answer in answers])
-    return grouped(answers, correct, np.array(copies or [1] * len(answers)), same_by(grader)).tolist()
+    return group_answers(answers, correct, np.array(copies or [1] * len(answers)), equivalence_fn(grader)).tolist()
 
 
 def test_numbers_are_in_the_order_of_first_appearance() -> None:
@@ -49,23 +49,23 @@ class _Slow:
 
 def test_what_is_left_when_the_time_is_over_stands_alone_and_is_counted() -> None:
     slow = _Slow()
-    same = Same(slow, seconds=60, clock=lambda: slow.now)
+    same = Equivalence(slow, seconds=60, clock=lambda: slow.now)
     # The most drawn first: 101 joins 1 after one call, and 2 to 5 take 1 + 2 + 3 + 4; there is time for 12 in all.
     texts = ["1", "101", *map(str, range(2, 64)), "201"]
     copies = np.arange(len(texts), 0, -1)
-    numbers = grouped(texts, np.zeros(len(texts), bool), copies, same).tolist()
+    numbers = group_answers(texts, np.zeros(len(texts), bool), copies, same).tolist()
     assert numbers == [0, 0, *range(1, 64)]
     assert (slow.calls, same.alone) == (12, len(texts) - 6)
     # Another problem has time of its own, and one that takes none of it leaves nothing alone.
-    assert grouped(["1", "101"], np.zeros(2, bool), np.ones(2, np.int64), same).tolist() == [0, 0]
+    assert group_answers(["1", "101"], np.zeros(2, bool), np.ones(2, np.int64), same).tolist() == [0, 0]
     assert (slow.calls, same.alone) == (13, len(texts) - 6)
 
 
 def test_no_algebra_is_asked_about_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool.AlgebraPool, "compare", lambda *_, **__: pytest.fail("algebra was asked"))
-    same = same_by("math")
+    same = equivalence_fn("math")
     answers: list[str | None] = [f"There are {n} apples left" for n in (5, 6, 5, 7)]
-    found = grouped(answers, np.zeros(4, dtype=bool), np.ones(4, dtype=np.int64), same)
+    found = group_answers(answers, np.zeros(4, dtype=bool), np.ones(4, dtype=np.int64), same)
     assert found.tolist() == [0, 1, 0, 2]
     assert same("5 apples", "5.0 apples") and same(r"\frac{1}{2}", "0.5")
 
@@ -81,7 +81,7 @@ def test_right_answers_are_one_and_never_one_with_a_wrong_one() -> None:
 
 
 def test_a_verdict_that_is_not_transitive_gives_groups_that_do_not_depend_on_the_order() -> None:
-    same = same_by("math")
+    same = equivalence_fn("math")
     first, second, third = "0.333333333333333", "1/3", "0.3333333333333333"
     assert same(second, first) and same(second, third) and not same(first, third)
     answers: list[str | None] = [first, second, third, "7", second, first, first]
@@ -109,7 +109,7 @@ def test_plain_numbers_need_no_algebra_and_no_process(monkeypatch: pytest.Monkey
     monkeypatch.setattr(pool.AlgebraPool, "compare", lambda *_, **__: pytest.fail("algebra was asked"))
     answers: list[str | None] = [f"{number}{end}" for number in range(-30, 30) for end in ("", ".0", ".5")]
     assert len(set(_groups(answers, {"7", "7.0"}))) == 60 + 60
-    same = same_by("math")
+    same = equivalence_fn("math")
     for first, second, equal in [
         ("007", "7", True), ("-0", "0", True), (".5", "0.50", True), ("5.", "5", True),
         ("\u0663", "3", False), ("1,000", "1000", True), ("12 apples", "12", True), ("9" * 60, "9" * 59, False),
@@ -119,4 +119,4 @@ def test_plain_numbers_need_no_algebra_and_no_process(monkeypatch: pytest.Monkey
 
 def test_an_unknown_grader_is_refused() -> None:
     with refused("unknown_name", field="grader", names=("'maths'", "math?")):
-        same_by("maths")
+        equivalence_fn("maths")

@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raising import refused
 
-from stepward.evaluation.best_of_n.closed_form import best_of_n, chosen, pass_at_n, subset_shares
+from stepward.evaluation.best_of_n.closed_form import (
+    best_of_n,
+    best_of_n_vote_accuracy,
+    pass_at_n,
+    subset_probabilities,
+)
 
 CANDIDATES = st.lists(
     st.tuples(st.sampled_from([0.1, 0.4, 0.4000001, 0.9]), st.booleans(), st.integers(1, 3)), min_size=1, max_size=4
@@ -59,7 +64,7 @@ def test_the_vote_of_the_best_score_equals_every_subset(candidates: list[tuple[f
     correct = np.append(RIGHT, False)[answers]
     drawn = [(score, answer) for score, answer, count in candidates for _ in range(count)]
     ns = range(1, min(len(drawn), 8) + 1)
-    found = chosen(
+    found = best_of_n_vote_accuracy(
         np.stack([scores, -np.where(np.isinf(scores), 0.0, scores)]),
         answers.astype(np.int32), np.array(RIGHT), correct, copies.astype(np.int64), ns,
     )  # fmt: skip
@@ -76,7 +81,9 @@ def test_a_hundred_tied_answers_share_equally() -> None:
     # Every candidate has an answer of its own and the same score: the vote is the share of right ones, at every N.
     answers = np.arange(150, dtype=np.int32)
     right = answers % 3 == 0
-    found = chosen(np.zeros((1, 150)), answers, right, right, np.ones(150, np.int64), (1, 2, 17, 128, 150))
+    found = best_of_n_vote_accuracy(
+        np.zeros((1, 150)), answers, right, right, np.ones(150, np.int64), (1, 2, 17, 128, 150)
+    )
     assert found[0, 1] == pytest.approx(np.full(5, 1 / 3), abs=1e-10)
     assert found[0, 0] == pytest.approx(np.full(5, 1 / 3), abs=1e-12)
 
@@ -87,7 +94,7 @@ def test_a_constant_score_gives_the_mean_accuracy() -> None:
 
 
 def test_shares_of_subsets_are_ratios_of_binomials() -> None:
-    shares = subset_shares(1860, (1, 4, 256, 1860))
+    shares = subset_probabilities(1860, (1, 4, 256, 1860))
     for row, total in [(1860, 1860), (1859, 1860), (1000, 1860), (300, 1860), (3, 1860), (0, 1860)]:
         assert shares[row] == pytest.approx([comb(row, n) / comb(total, n) for n in (1, 4, 256, 1860)], rel=1e-11)
     assert (np.diff(shares, axis=0) >= 0).all()

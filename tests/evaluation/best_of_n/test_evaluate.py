@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from raising import refused
 
-from stepward.evaluation.best_of_n.answer_groups import Same
+from stepward.evaluation.best_of_n.answer_groups import Equivalence
 from stepward.evaluation.best_of_n.evaluate import Evaluation, evaluate
 from stepward.evaluation.stats.paired_test import holm
 from stepward.records import Problem, Scores, Solution
@@ -193,7 +193,9 @@ def test_wrong_answers_that_were_left_alone_are_counted(monkeypatch: pytest.Monk
         return [problem], [Solution(f"{prefix}/{one}", prefix, (one,), one, False) for one in ("1", "2", "3")], []
 
     assert "answers_alone" not in evaluate(*part("t"), validation=part("v"), ns=(3,)).facts
-    monkeypatch.setattr("stepward.evaluation.best_of_n.evaluate.same_by", lambda _: Same(lambda *_: True, seconds=0))
+    monkeypatch.setattr(
+        "stepward.evaluation.best_of_n.evaluate.equivalence_fn", lambda _: Equivalence(lambda *_: True, seconds=0)
+    )
     assert evaluate(*part("t"), validation=part("v"), ns=(3,)).facts["answers_alone"] == 2
 
 

@@ -11,18 +11,20 @@ import pytest
 from raising import refused
 
 from stepward.evaluation.best_of_n.accuracy import Accuracies
-from stepward.evaluation.best_of_n.evaluate import Choice, Evaluation, Margin, Row
+from stepward.evaluation.best_of_n.evaluate import Evaluation, MetricRow, PairedDifference, SelectedConfig
 from stepward.evaluation.best_of_n.io import ACCURACIES, accuracies_of, read, read_accuracies, write, write_accuracies
 from stepward.evaluation.best_of_n.slices import BY, QuintileRow, SliceRow
 from stepward.evaluation.labels.agreement import Agreement, LabelQuality
 
 EVALUATION = Evaluation(
     rows=(
-        Row("majority", None, None, 16, 0.5, None, 0.4, 0.6, 0, 10),
-        Row("er", "best", "min", 16, 0.7, 0.01, 0.6, 0.8, 2, 10),
+        MetricRow("majority", None, None, 16, 0.5, None, 0.4, 0.6, 0, 10),
+        MetricRow("er", "best", "min", 16, 0.7, 0.01, 0.6, 0.8, 2, 10),
     ),
-    chosen=(Choice("er", "best", "min", 16, 0.71, True, (0, 42), 8),),
-    margins=(Margin("er", "majority", "best", "min", 16, 16, 0.2, 0.1, 0.3, True, False, 0.001, 0.002, 7, 2, 0),),
+    chosen=(SelectedConfig("er", "best", "min", 16, 0.71, True, (0, 42), 8),),
+    margins=(
+        PairedDifference("er", "majority", "best", "min", 16, 16, 0.2, 0.1, 0.3, True, False, 0.001, 0.002, 7, 2, 0),
+    ),
     quintiles=(QuintileRow(1, BY, 0.0, 0.1, 2, "er", "best", "min", 16, 0.3, 0.02, 0.1, 0.6),),
     slices=(SliceRow("level", "3", "the source's level", 2, "er", "best", "min", 16, 0.3, None, 0.1, 0.6),),
     facts={"problems": 10, "without_answer": 3},

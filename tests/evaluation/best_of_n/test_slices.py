@@ -11,19 +11,19 @@ from stepward.evaluation.best_of_n.slices import (
     BY,
     SAME,
     Longs,
+    MethodConfig,
     QuintileRow,
-    Use,
     drawn_part,
-    fifths,
-    halves,
+    problem_attributes,
     quintile_rows,
+    quintiles,
     slice_rows,
-    traits_of,
+    split_halves,
 )
 from stepward.evaluation.best_of_n.table import ModelScores
 from stepward.records import Problem, Solution
 
-MAJORITY, PASS = Use("majority", None, None), Use("pass", None, None)
+MAJORITY, PASS = MethodConfig("majority", None, None), MethodConfig("pass", None, None)
 
 
 def _candidates(rates: list[int], draws: int = 10, levels: list[int | None] | None = None) -> list[Candidates]:
@@ -49,11 +49,11 @@ def _scores(candidates: list[Candidates], right: float) -> ModelScores:
 
 def _halves(candidates: list[Candidates]) -> tuple[Longs, Longs]:
     table = table_of(candidates, str.__eq__)
-    return halves([one.id for each in candidates for one in each.solutions], table.copies, table.starts)
+    return split_halves([one.id for each in candidates for one in each.solutions], table.copies, table.starts)
 
 
 def _quintiles(
-    candidates: list[Candidates], models: list[ModelScores], uses: list[Use], at: int
+    candidates: list[Candidates], models: list[ModelScores], uses: list[MethodConfig], at: int
 ) -> tuple[QuintileRow, ...]:
     return quintile_rows(
         _halves(candidates), table_of(candidates, str.__eq__), models, uses, at, seed=0,
@@ -62,12 +62,12 @@ def _quintiles(
 
 
 def test_hardest_first_and_ties_by_order() -> None:
-    parts = fifths(np.array([5, 5, 9, 1, 5, 0, 10, 5, 2, 3]) / 10)
+    parts = quintiles(np.array([5, 5, 9, 1, 5, 0, 10, 5, 2, 3]) / 10)
     assert [part.tolist() for part in parts] == [[5, 3], [8, 9], [0, 1], [4, 7], [2, 6]]
 
 
 def test_fewer_than_five_problems_make_fewer_parts() -> None:
-    assert [part.tolist() for part in fifths(np.array([0.3, 0.1]))] == [[1], [0]]
+    assert [part.tolist() for part in quintiles(np.array([0.3, 0.1]))] == [[1], [0]]
 
 
 def test_halves_are_disjoint_draws_decided_by_the_ids_alone() -> None:
@@ -109,7 +109,7 @@ def test_the_fifth_is_told_by_one_half_and_the_accuracy_by_the_other() -> None:
 def test_both_ways_are_averaged_at_the_n_that_fits() -> None:
     candidates = _candidates([0, 3, 5, 6, 9, 10, 2, 7, 8, 1])
     table, model = table_of(candidates, str.__eq__), _scores(candidates, 0.9)
-    uses = [MAJORITY, PASS, Use("er", "best", "min")]
+    uses = [MAJORITY, PASS, MethodConfig("er", "best", "min")]
     rows = _quintiles(candidates, [model], uses, 16)
     assert {row.n for row in rows} == {5} and len(rows) == 15
     split = _halves(candidates)
@@ -117,7 +117,7 @@ def test_both_ways_are_averaged_at_the_n_that_fits() -> None:
         accuracies, lows = [], []
         for deciding, other in (split, split[::-1]):
             right = np.add.reduceat(deciding * table.correct, table.starts[:-1]) / 5
-            members = fifths(right)[part]
+            members = quintiles(right)[part]
             drawn = np.add.reduceat(other * table.correct, table.starts[:-1])[members]
             accuracies.append(np.mean(drawn > 0))
             lows.append(right[members].min())
@@ -132,7 +132,7 @@ def test_rows_have_the_deviation_over_seeds_and_an_interval_over_problems() -> N
     candidates = _candidates(generator.binomial(10, 0.5, size=60).tolist(), levels=[1, 2] * 30)
     table = table_of(candidates, str.__eq__)
     models = [replace(_scores(candidates, right), seed=seed) for seed, right in enumerate((0.9, 0.1, 0.5))]
-    uses = [MAJORITY, Use("er", "best", "min")]
+    uses = [MAJORITY, MethodConfig("er", "best", "min")]
     rows = _quintiles(candidates, models, uses, 16)
     assert all(row.low < row.accuracy < row.high for row in rows if 0 < row.accuracy < 1)
     assert [row.std for row in rows if row.method == "majority"] == [None] * 5
@@ -141,7 +141,7 @@ def test_rows_have_the_deviation_over_seeds_and_an_interval_over_problems() -> N
         assert row.accuracy == pytest.approx(np.mean([one[index].accuracy for one in alone]))
         assert row.std == pytest.approx(np.std([one[index].accuracy for one in alone], ddof=1))
     measured = measure_table(table, models, (4,), seed=0, subsets=10)
-    for part in slice_rows(traits_of(candidates), measured, uses, 4):
+    for part in slice_rows(problem_attributes(candidates), measured, uses, 4):
         if part.slicing == "level" and part.method == "er":
             members = [i for i, one in enumerate(candidates) if str(one.problem.level) == part.slice]
             by_seed = measured.scored["er", "best", "min"][:, members, 0].mean(axis=1)
@@ -159,7 +159,7 @@ def test_parts_by_level_subject_steps_and_length() -> None:
     candidates = _candidates([0, 2, 4, 6, 10, 8], levels=[1, 1, 2, 2, 3, None])
     found = np.array([0.0, 0.2, 0.4, 0.6, 1.0, 0.8])
     measured = Accuracies((4,), found[:, None], found[:, None], {}, {})
-    rows = slice_rows(traits_of(candidates), measured, [MAJORITY, PASS], 4)
+    rows = slice_rows(problem_attributes(candidates), measured, [MAJORITY, PASS], 4)
     of = {(row.slicing, row.slice): row for row in rows if row.method == "majority"}
     assert len(rows) == 2 * len(of)
     accuracy = {key: row.accuracy for key, row in of.items()}
@@ -184,7 +184,7 @@ def test_parts_by_level_subject_steps_and_length() -> None:
 def test_what_problems_do_not_differ_in_is_no_slicing() -> None:
     candidates = _candidates([1, 2, 3])[::2]
     measured = Accuracies((4,), np.zeros((2, 1)), np.zeros((2, 1)), {}, {})
-    assert slice_rows(traits_of(candidates), measured, [MAJORITY], 4) == ()
+    assert slice_rows(problem_attributes(candidates), measured, [MAJORITY], 4) == ()
 
 
 def test_many_numbers_make_five_ranges_of_as_many_problems() -> None:
@@ -192,7 +192,7 @@ def test_many_numbers_make_five_ranges_of_as_many_problems() -> None:
     solutions = [Solution(f"{one.id}/a", one.id, ("x" * (i + 1),), "7", True) for i, one in enumerate(problems)]
     candidates = gather(problems, solutions, at_least=1, part="test")
     measured = Accuracies((1,), np.ones((25, 1)), np.ones((25, 1)), {}, {})
-    rows = slice_rows(traits_of(candidates), measured, [PASS], 1)
+    rows = slice_rows(problem_attributes(candidates), measured, [PASS], 1)
     assert [(row.slice, row.problems) for row in rows] == [
         ("1 to 5", 5), ("6 to 10", 5), ("11 to 15", 5), ("16 to 20", 5), ("21 to 25", 5)
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from raising import refused
 from scipy import stats
 
 from stepward.evaluation.best_of_n import voting
-from stepward.evaluation.best_of_n.voting import Ballot, Floats, Votes, draw_orders, first_of_best, tally, vote
+from stepward.evaluation.best_of_n.voting import Floats, ProblemAnswers, Votes, draw_orders, first_of_best, tally, vote
 
 ANSWERS = [0, 0, 1, 2, -1]
 CORRECT = [True, False, False]
@@ -27,8 +27,8 @@ CANDIDATES = st.lists(
 
 def _ballot(
     answers: list[int] = ANSWERS, right: list[bool] = CORRECT, copies: list[int] = COPIES, problem: str = "p"
-) -> Ballot:
-    return Ballot(problem, np.array(answers, np.int32), np.array(right, bool), np.array(copies, np.int64))
+) -> ProblemAnswers:
+    return ProblemAnswers(problem, np.array(answers, np.int32), np.array(right, bool), np.array(copies, np.int64))
 
 
 def _shares(subset: tuple[int, ...], answers: list[int], right: list[bool], weights: Floats) -> list[float]:

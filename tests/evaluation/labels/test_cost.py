@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from raising import refused
 
 from stepward.errors import StepwardError
-from stepward.evaluation.labels.cost import LabelCost, Way, label_costs
-from stepward.labeling.rollouts.stopping import FirstRight
+from stepward.evaluation.labels.cost import LabelCost, RolloutBudget, label_costs
+from stepward.labeling.rollouts.stopping import FirstCorrect
 from stepward.records import Solution, StepRollouts, prefix_id, solution_id
 
 DRAWN = 4
-WAY = Way("run", "tiny", prefilled=50)
+WAY = RolloutBudget("run", "tiny", prefilled=50)
 
 
 def attempt(*steps: str, correct: bool) -> Solution:
@@ -67,7 +67,7 @@ def test_stopping_at_the_first_right_one_costs_what_every_order_does(right: tupl
     rollouts = [counts(*steps, right=number) for steps, number in zip(PREFIXES, right, strict=True)]
     whole, *others = label_costs(WAY, [GOOD, BAD], rollouts, oracle)
     stopped = row(others, f"every first_right({DRAWN})")
-    rule, expected = FirstRight(DRAWN), 0.0
+    rule, expected = FirstCorrect(DRAWN), 0.0
     for number in right:
         draws = []
         for order in set(permutations([True] * number + [False] * (DRAWN - number))):

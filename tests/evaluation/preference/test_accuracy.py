@@ -12,7 +12,7 @@ from raising import refused
 
 from stepward.evaluation.preference.accuracy import measure_pairs
 from stepward.evaluation.preference.reward_bench import PROMPTS, SECTIONS, SUBSETS_2, section_of, ties_score, weight_of
-from stepward.evaluation.preference.rows import Pair, guess_benchmark, read_pairs
+from stepward.evaluation.preference.rows import PreferenceRow, guess_benchmark, read_pairs
 from stepward.metrics import pair_accuracy
 
 
@@ -23,12 +23,15 @@ def write(path: Path, rows) -> Path:
 
 def pair(chosen, rejected, name="0", subset="", section="", margin=None):
     several = [of if isinstance(of, tuple) else (of,) for of in (chosen, rejected)]
-    return Pair(name, 1, subset, section, *several, margin)
+    return PreferenceRow(name, 1, subset, section, *several, margin)
 
 
 def named(pairs):
     """The pairs with ids of their own."""
-    return [Pair(str(at), at, *(getattr(one, field) for field in Pair.__slots__[2:])) for at, one in enumerate(pairs)]
+    return [
+        PreferenceRow(str(at), at, *(getattr(one, field) for field in PreferenceRow.__slots__[2:]))
+        for at, one in enumerate(pairs)
+    ]
 
 
 def test_a_tie_between_two_is_lost_and_counted():

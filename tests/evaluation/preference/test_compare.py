@@ -7,15 +7,15 @@ from raising import refused
 from stepward.evaluation.preference.accuracy import measure_pairs
 from stepward.evaluation.preference.compare import compare_pairs
 from stepward.evaluation.preference.reward_bench import PRIOR_SETS, PROMPTS, SUBSETS_2, TIES
-from stepward.evaluation.preference.rows import Benchmark, Pair
+from stepward.evaluation.preference.rows import Benchmark, PreferenceRow
 from stepward.evaluation.stats.paired_test import paired
 
 
-def scored(subsets: list[str], count: int, skill: float, seed: int, rejected: int = 1) -> list[Pair]:
+def scored(subsets: list[str], count: int, skill: float, seed: int, rejected: int = 1) -> list[PreferenceRow]:
     """Rows whose preferred answer scores higher by a skill."""
     generator = np.random.default_rng(seed)
     return [
-        Pair(f"{('ref', 'tied')[number % 2]}:{number // 2}", number + 1, subset, "",
+        PreferenceRow(f"{('ref', 'tied')[number % 2]}:{number // 2}", number + 1, subset, "",
              tuple(generator.normal(skill, size=1 + (subset == TIES and number % 2)).tolist()),
              tuple(generator.normal(size=rejected).tolist()), None)
         for subset in subsets for number in range(count)

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from raising import refused
 
-from stepward.evaluation.best_of_n.answer_groups import Same
+from stepward.evaluation.best_of_n.answer_groups import Equivalence
 from stepward.evaluation.score_files import table as external_answers
-from stepward.evaluation.score_files.evaluate import External, evaluate_scores
-from stepward.evaluation.score_files.provenance import Facts
+from stepward.evaluation.score_files.evaluate import ScoreFileEvaluation, evaluate_scores
+from stepward.evaluation.score_files.provenance import Provenance
 from stepward.grading import Verdict
 
 Rows = list[dict[str, Any]]
@@ -29,7 +29,7 @@ GOLDEN = [("7", 0.4), ("5", 0.3), ("5", 0.2), ("7", 0.05), ("9", 0.9)]
 TEXTS = {Fraction(1, 2): ("0.5", "1/2", "\\frac{1}{2}"), Fraction(3): ("3", "3.0", "x=3"), Fraction(4): ("4",)}
 
 
-def measured(tmp_path: Path, *files: Rows, **options: Any) -> External:
+def measured(tmp_path: Path, *files: Rows, **options: Any) -> ScoreFileEvaluation:
     paths = []
     for index, rows in enumerate(files):
         paths.append(tmp_path / f"{index}.jsonl")
@@ -37,7 +37,9 @@ def measured(tmp_path: Path, *files: Rows, **options: Any) -> External:
     return evaluate_scores(paths, **options)
 
 
-def figure(found: External, n: int, voting: str | None, aggregation: str | None = "last", method: str = "score") -> Any:
+def figure(
+    found: ScoreFileEvaluation, n: int, voting: str | None, aggregation: str | None = "last", method: str = "score"
+) -> Any:
     if voting in ("majority", "pass"):
         method, voting, aggregation = voting, None, None
     key = (method, voting, aggregation, n)
@@ -288,11 +290,11 @@ def test_wrong_answers_that_were_left_alone_are_counted(tmp_path: Path, monkeypa
     rows = golden("9")
     compared = measured(tmp_path, rows).facts
     assert compared.test.alone == 0
-    monkeypatch.setattr(external_answers, "same_by", lambda _: Same(lambda *_: False, seconds=0))
+    monkeypatch.setattr(external_answers, "equivalence_fn", lambda _: Equivalence(lambda *_: False, seconds=0))
     found = measured(tmp_path, rows)
     # Of 7 and 5 the second was to be compared with the first.
     assert found.facts.test.alone == 1 and len(found.facts.lines()[0]) > len(compared.lines()[0])
-    assert Facts.of_json(json.loads(json.dumps(asdict(found.facts)))) == found.facts
+    assert Provenance.of_json(json.loads(json.dumps(asdict(found.facts)))) == found.facts
 
 
 def test_graders_by_name(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from raising import refused
 from stepward.errors import StepwardError
 from stepward.evaluation.best_of_n.candidates import RewardModel
 from stepward.evaluation.score_files.reader import read_columns
-from stepward.evaluation.score_files.table import group_answers, tabulate_columns
+from stepward.evaluation.score_files.table import grade_and_group, tabulate_columns
 
 Rows = list[dict[str, Any]]
 
@@ -47,7 +47,7 @@ def test_columns_hold_what_the_rows_say(tmp_path: Path) -> None:
     assert columns.answer.tolist() == [0, -1, 1, -1]
     assert columns.scores.tolist() == [0.5, 0.25, 1, 0, 0.5, 0.25, 0.5, 0.25]
     assert columns.models == [RewardModel("score", 0)]
-    tabulated = tabulate_columns(columns, group_answers(columns, "math"))
+    tabulated = tabulate_columns(columns, grade_and_group(columns, "math"))
     table, (scores,) = tabulated.table, tabulated.models
     assert (table.problems, table.starts.tolist()) == (("p", "q"), [0, 2, 4])  # by id; candidates as in the file
     assert (table.answers.tolist(), table.correct.tolist()) == ([-1, -1, 0, 1], [False, False, True, False])
@@ -174,7 +174,7 @@ def test_many_bad_rows_fit_one_screen(tmp_path: Path) -> None:
 
 def _tabulated(tmp_path: Path, **files: Rows) -> Any:
     columns = read_columns([written(tmp_path / f"{name}.jsonl", rows) for name, rows in files.items()])
-    return tabulate_columns(columns, group_answers(columns, "math"))
+    return tabulate_columns(columns, grade_and_group(columns, "math"))
 
 
 def test_a_repeated_solution_is_named_with_both_rows(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from stepward.evaluation.stats.bootstrap import (
     percentiles,
     resampled_means,
     resamples,
-    spread,
+    seed_std,
 )
 
 Floats = NDArray[np.float64]
@@ -26,8 +26,8 @@ def interval(columns: Floats) -> tuple[Floats, Floats]:
 
 
 def test_spread_divides_by_one_less() -> None:
-    assert spread(np.array([0.2, 0.4])) == pytest.approx(np.sqrt(0.02))
-    assert spread(np.array([0.2])) is None
+    assert seed_std(np.array([0.2, 0.4])) == pytest.approx(np.sqrt(0.02))
+    assert seed_std(np.array([0.2])) is None
 
 
 def test_resamples_are_seeded_means() -> None:

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from stepward.evaluation.stats.bootstrap import student_point, student_tail
-from stepward.evaluation.stats.crossed import chance_of
+from stepward.evaluation.stats.crossed import mean_variance
 from stepward.evaluation.stats.paired_test import Paired, direction, holm, paired
 
 SCRIPT = Path(__file__).parents[3] / "benchmarks" / "comparisons.py"
@@ -39,7 +39,7 @@ def test_the_variance_is_that_of_a_crossed_random_effects_model() -> None:
     problem = 4 * accuracies.mean(0).var(ddof=1)
     seed = 30 * accuracies.mean(1).var(ddof=1)
     error = (rest**2).sum() / (3 * 29)
-    found = chance_of([accuracies])
+    found = mean_variance([accuracies])
     assert found.problems + found.seeds == pytest.approx((problem + seed - error) / 120)
     assert 3 <= found.freedom < 29 and found.seed_freedom == pytest.approx(3)
     assert found.widening > 1
@@ -47,7 +47,7 @@ def test_the_variance_is_that_of_a_crossed_random_effects_model() -> None:
 
 def test_without_seeds_or_with_one_there_are_only_problems() -> None:
     one, other = np.random.default_rng(0).random((2, 1, 30))
-    found = chance_of([one, other])
+    found = mean_variance([one, other])
     assert (found.seeds, found.freedom, found.widening) == (0, 29, 1)
     assert found.problems == pytest.approx((one - other).var(ddof=1) / 30)
 
@@ -60,13 +60,13 @@ def _apart(*offs: float) -> np.ndarray:
 def test_two_seeds_that_happen_to_be_close_are_not_taken_for_all_alike() -> None:
     ten = _apart(*np.linspace(-0.05, 0.05, 10))
     pooled = np.linspace(-0.05, 0.05, 10).var(ddof=1) * 9 / 10  # by hand: two equal seeds have one degree of freedom
-    found = chance_of([ten, _apart(0.0, 0.0)])
+    found = mean_variance([ten, _apart(0.0, 0.0)])
     assert found.seeds == pytest.approx(pooled * (1 / 10 + 1 / 2)) and found.seed_freedom == pytest.approx(9)
 
 
 def test_ten_close_seeds_do_not_vouch_for_two_that_differ() -> None:
     ten = _apart(*np.linspace(-0.001, 0.001, 10))
-    found = chance_of([ten, _apart(-0.05, 0.05)])
+    found = mean_variance([ten, _apart(-0.05, 0.05)])
     assert found.seeds == pytest.approx(0.005 / 2, rel=1e-3) and found.seed_freedom == pytest.approx(1, rel=1e-3)
 
 

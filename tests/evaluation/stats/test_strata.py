@@ -5,19 +5,19 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from stepward.evaluation.stats.paired_metric import Figure, FigureDifference, compare_figures
+from stepward.evaluation.stats.paired_metric import Metric, MetricDifference, compare_metrics
 from stepward.evaluation.stats.strata import Stratum, Sums, arm
 
 Floats = NDArray[np.float64]
 
 
-def _mean_of(sizes: dict[Stratum, int]) -> Figure:
+def _mean_of(sizes: dict[Stratum, int]) -> Metric:
     """The mean of strata's shares."""
 
     def of(sums: Sums) -> Floats:
         return np.asarray(np.mean([sums[key][:, 0] / sizes[key] for key in sizes], axis=0))
 
-    return Figure("mean", tuple(sizes), of)
+    return Metric("mean", tuple(sizes), of)
 
 
 def test_many_rows_of_one_stratum_have_the_t_interval() -> None:
@@ -29,17 +29,17 @@ def test_many_rows_of_one_stratum_have_the_t_interval() -> None:
 
 def test_one_row_in_all_tells_nothing() -> None:
     row = (np.array([[1.0]]), np.array([[0.0]]))
-    (one,) = compare_figures({("a", ""): row}, [_mean_of({("a", ""): 1})], seed=0)
+    (one,) = compare_metrics({("a", ""): row}, [_mean_of({("a", ""): 1})], seed=0)
     assert (one.mean, one.low, one.high, one.p) == (1, None, None, 1)
 
 
 def test_a_few_rows_that_do_not_differ_are_no_certainty() -> None:
     few = (np.array([[1.0], [0.0], [1.0]]),) * 2
-    (one,) = compare_figures({("a", ""): few}, [_mean_of({("a", ""): 3})], seed=0)
+    (one,) = compare_metrics({("a", ""): few}, [_mean_of({("a", ""): 3})], seed=0)
     assert one.low is not None and one.high is not None and one.low < -0.1 and one.high > 0.1 and one.direction == 0
 
 
-def _compared(generator: np.random.Generator, sizes: dict[Stratum, int], lead: float, seed: int) -> FigureDifference:
+def _compared(generator: np.random.Generator, sizes: dict[Stratum, int], lead: float, seed: int) -> MetricDifference:
     """Two models on rows that are as hard for both, the first better by a lead."""
     numbers = {}
     for key, size in sizes.items():
@@ -48,7 +48,7 @@ def _compared(generator: np.random.Generator, sizes: dict[Stratum, int], lead: f
             (generator.random((size, 1)) < hard + lead).astype(float),
             (generator.random((size, 1)) < hard).astype(float),
         )
-    return compare_figures(numbers, [_mean_of(sizes)], seed=seed)[0]
+    return compare_metrics(numbers, [_mean_of(sizes)], seed=seed)[0]
 
 
 SIZES = {

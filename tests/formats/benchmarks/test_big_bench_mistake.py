@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from raising import refused
 
 from stepward import formats
-from stepward.formats import Choices, NotWritable
+from stepward.formats import UnsupportedRecord, WriteOptions
 from stepward.formats.benchmarks.big_bench_mistake import NAME, read, write
 from stepward.records import LabelledSolution
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 ROW: dict[str, Any] = {
     "input": "(2 + 3) * 2 =",
@@ -24,8 +24,8 @@ ROW: dict[str, Any] = {
 }
 
 
-def as_row(fields: dict[str, Any]) -> Row:
-    return Row(Path("rows.jsonl"), 1, fields)
+def as_row(fields: dict[str, Any]) -> SourceRow:
+    return SourceRow(Path("rows.jsonl"), 1, fields)
 
 
 def test_a_row_is_guessed_as_itself_alone() -> None:
@@ -39,7 +39,7 @@ def test_labels_stop_at_the_first_error(index: int | None, labels: tuple[float |
     record = read(as_row({**ROW, "mistake_index": index}))
     assert record.labels == labels
     assert (record.reference, record.answer) == ("10", "12")
-    assert write(record, Choices()) == [{**ROW, "mistake_index": index}]
+    assert write(record, WriteOptions()) == [{**ROW, "mistake_index": index}]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_labels_stop_at_the_first_error(index: int | None, labels: tuple[float |
 def test_only_equal_texts_are_taken_for_a_grade(answer: str | None, correct: bool | None) -> None:
     record = read(as_row({**ROW, "answer": answer}))
     assert record.correct is correct
-    assert write(record, Choices()) == [{**ROW, "answer": answer}]
+    assert write(record, WriteOptions()) == [{**ROW, "answer": answer}]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_only_equal_texts_are_taken_for_a_grade(answer: str | None, correct: boo
     ],
 )
 def test_a_bad_row_is_named(change: dict[str, Any], field: str, code: str) -> None:
-    with pytest.raises(RowFault) as raised:
+    with pytest.raises(InvalidRow) as raised:
         read(as_row({**ROW, **change}))
     assert raised.value.field == field
     assert raised.value.code == code
@@ -74,15 +74,15 @@ def test_a_bad_row_is_named(change: dict[str, Any], field: str, code: str) -> No
 
 @pytest.mark.parametrize("name", ROW)
 def test_a_missing_field_is_named(name: str) -> None:
-    with refused("missing", field=name, error=RowFault):
+    with refused("missing", field=name, error=InvalidRow):
         read(as_row({key: value for key, value in ROW.items() if key != name}))
 
 
 def test_a_changed_label_is_written_changed_and_a_missing_reference_is_refused() -> None:
     record = read(as_row(ROW))
-    assert write(replace(record, labels=(1.0, 1.0)), Choices())[0]["mistake_index"] is None
-    with refused("missing", field="reference", error=NotWritable):
-        write(replace(record, reference=None), Choices())
+    assert write(replace(record, labels=(1.0, 1.0)), WriteOptions())[0]["mistake_index"] is None
+    with refused("missing", field="reference", error=UnsupportedRecord):
+        write(replace(record, reference=None), WriteOptions())
 
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\0")).filter(str.strip)
@@ -98,7 +98,7 @@ def test_any_row_comes_back(question: str, steps: list[str], data: st.DataObject
         "mistake_index": data.draw(st.none() | st.integers(0, len(steps) - 1)),
         "task": data.draw(st.none() | text),
     }
-    assert write(read(as_row(row)), Choices()) == [row]
+    assert write(read(as_row(row)), WriteOptions()) == [row]
 
 
 def test_the_published_file_comes_back(shared_data: Path) -> None:
@@ -107,6 +107,6 @@ def test_the_published_file_comes_back(shared_data: Path) -> None:
     for record in reading:
         assert isinstance(record, LabelledSolution)
         assert reading.row is not None
-        assert write(record, Choices()) == [reading.row.fields]
+        assert write(record, WriteOptions()) == [reading.row.fields]
         right += record.labels == (1.0,) * len(record.steps)
     assert (reading.format.name, reading.rows, right) == (NAME, 300, 62)

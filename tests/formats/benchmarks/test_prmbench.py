@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from raising import refused
 
 from stepward import formats
-from stepward.formats import Choices, NotWritable
+from stepward.formats import UnsupportedRecord, WriteOptions
 from stepward.formats.benchmarks.prmbench import NAME, read, write
 from stepward.records import LabelledSolution
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 ROW: dict[str, Any] = {
     "original_question": "What is 2 + 3?",
@@ -30,8 +30,8 @@ ROW: dict[str, Any] = {
 }
 
 
-def as_row(fields: dict[str, Any]) -> Row:
-    return Row(Path("rows.jsonl"), 1, fields)
+def as_row(fields: dict[str, Any]) -> SourceRow:
+    return SourceRow(Path("rows.jsonl"), 1, fields)
 
 
 def test_a_row_is_guessed_as_itself_alone() -> None:
@@ -43,25 +43,25 @@ def test_the_record_is_the_modified_solution() -> None:
     assert (record.question, record.steps) == (ROW["modified_question"], tuple(ROW["modified_process"]))
     assert record.labels == (0.0, 1.0, 0.0)
     assert json.loads(record.extra)["classification"] == "confidence"
-    assert write(record, Choices()) == [ROW]
+    assert write(record, WriteOptions()) == [ROW]
 
 
 @pytest.mark.parametrize("errors", [[], [2], [3, 1], [2, 2]], ids=["none", "one", "unsorted", "twice"])
 def test_error_steps_come_back_as_they_were(errors: list[int]) -> None:
     row = {**ROW, "error_steps": errors}
-    assert write(read(as_row(row)), Choices()) == [row]
+    assert write(read(as_row(row)), WriteOptions()) == [row]
 
 
 def test_a_changed_label_is_written_changed() -> None:
     record = read(as_row({**ROW, "error_steps": [3, 1]}))
-    assert write(replace(record, labels=(1.0, 1.0, 0.0)), Choices()) == [{**ROW, "error_steps": [3]}]
+    assert write(replace(record, labels=(1.0, 1.0, 0.0)), WriteOptions()) == [{**ROW, "error_steps": [3]}]
 
 
 def test_empty_steps_are_kept_because_the_errors_are_counted_among_them() -> None:
     row = {**ROW, "modified_process": ["a", "", "c"], "error_steps": [3]}
     record = read(as_row(row))
     assert (record.steps, record.labels) == (("a", "", "c"), (1.0, 1.0, 0.0))
-    assert write(record, Choices()) == [row]
+    assert write(record, WriteOptions()) == [row]
 
 
 @pytest.mark.parametrize(
@@ -78,15 +78,15 @@ def test_empty_steps_are_kept_because_the_errors_are_counted_among_them() -> Non
     ],
 )
 def test_a_bad_row_is_named(change: dict[str, Any], field: str, code: str) -> None:
-    with pytest.raises(RowFault) as raised:
+    with pytest.raises(InvalidRow) as raised:
         read(as_row({**ROW, **change}))
     assert raised.value.field == field
     assert raised.value.code == code
 
 
 def test_a_record_of_another_source_is_refused() -> None:
-    with refused("mismatch", field="extra", error=NotWritable):
-        write(LabelledSolution("q?", ("a",), (1.0,)), Choices())
+    with refused("mismatch", field="extra", error=UnsupportedRecord):
+        write(LabelledSolution("q?", ("a",), (1.0,)), WriteOptions())
 
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
@@ -102,7 +102,7 @@ def test_any_row_comes_back(question: str, steps: list[str], data: st.DataObject
         "original_process": data.draw(st.lists(text, max_size=2)),
     }
     record = read(as_row(row))
-    assert write(record, Choices()) == [row]
+    assert write(record, WriteOptions()) == [row]
     assert {index + 1 for index, label in enumerate(record.labels) if label == 0} == set(row["error_steps"])
 
 
@@ -119,7 +119,7 @@ def test_the_published_files_come_back_but_the_13_rows_that_point_past_the_end(
     for record in reading:
         assert reading.row is not None
         assert reading.format.write is not None
-        assert reading.format.write(record, Choices()) == [reading.row.fields]
+        assert reading.format.write(record, WriteOptions()) == [reading.row.fields]
     assert (reading.format.name, reading.rows) == (NAME, rows - past_the_end)
     assert reading.bad.rows == past_the_end
     assert all("points past the end" in reason for reason in faults)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from raising import refused
 
 from stepward import formats
-from stepward.formats import Choices, NotWritable
+from stepward.formats import UnsupportedRecord, WriteOptions
 from stepward.formats.benchmarks.processbench import NAME, read, write
 from stepward.records import LabelledSolution, question_id
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 ROW: dict[str, Any] = {
     "id": "sums-0",
@@ -25,8 +25,8 @@ ROW: dict[str, Any] = {
 }
 
 
-def as_row(fields: dict[str, Any]) -> Row:
-    return Row(Path("rows.jsonl"), 1, fields)
+def as_row(fields: dict[str, Any]) -> SourceRow:
+    return SourceRow(Path("rows.jsonl"), 1, fields)
 
 
 def test_a_row_is_guessed_as_itself_alone() -> None:
@@ -47,7 +47,7 @@ def test_labels_stop_at_the_first_error(label: int, labels: tuple[float | None, 
     assert record.labels == labels
     assert (record.question, record.problem_id) == (ROW["problem"], question_id(ROW["problem"]))
     assert (record.generator, record.correct, record.reference) == ("a-model", False, None)
-    assert write(record, Choices()) == [{**ROW, "label": label}]
+    assert write(record, WriteOptions()) == [{**ROW, "label": label}]
 
 
 @pytest.mark.parametrize(
@@ -68,32 +68,32 @@ def test_labels_stop_at_the_first_error(label: int, labels: tuple[float | None, 
     ],
 )
 def test_a_bad_row_is_named(change: dict[str, Any], field: str, code: str) -> None:
-    with pytest.raises(RowFault) as raised:
+    with pytest.raises(InvalidRow) as raised:
         read(as_row({**ROW, **change}))
     assert raised.value.field == field
     assert raised.value.code == code
 
 
 def test_a_changed_label_is_written_changed() -> None:
-    (row,) = write(replace(read(as_row(ROW)), labels=(0.0, None, None)), Choices())
+    (row,) = write(replace(read(as_row(ROW)), labels=(0.0, None, None)), WriteOptions())
     assert row == {**ROW, "label": 0}
 
 
 def test_what_the_format_cannot_say_is_refused() -> None:
     record = LabelledSolution("q?", ("a", "b", "c"), (1.0, None, 0.0), correct=True)
-    with refused("missing", field="labels[1]", error=NotWritable):
-        write(record, Choices())
-    with refused("missing", field="correct", error=NotWritable):
-        write(replace(record, correct=None), Choices())
+    with refused("missing", field="labels[1]", error=UnsupportedRecord):
+        write(record, WriteOptions())
+    with refused("missing", field="correct", error=UnsupportedRecord):
+        write(replace(record, correct=None), WriteOptions())
     with refused("missing", field="--threshold"):
-        write(replace(record, labels=(0.5, 1.0, 1.0)), Choices())
+        write(replace(record, labels=(0.5, 1.0, 1.0)), WriteOptions())
 
 
 def test_soft_and_neutral_labels_are_decided() -> None:
     record = LabelledSolution("q?", ("a", "b"), (None, 0.25), neutral=(0,), correct=False)
-    (row,) = write(record, Choices(threshold=0.5))
+    (row,) = write(record, WriteOptions(threshold=0.5))
     assert (row["id"], row["label"]) == (record.id, 1)
-    (row,) = write(record, Choices(threshold=0.5, neutral="negative"))
+    (row,) = write(record, WriteOptions(threshold=0.5, neutral="negative"))
     assert row["label"] == 0
 
 
@@ -112,6 +112,6 @@ def test_any_row_comes_back(problem: str, steps: list[str], data: st.DataObject)
         "note": data.draw(st.none() | st.lists(st.integers(), max_size=2)),
     }
     record = read(as_row(row))
-    assert write(record, Choices()) == [row]
+    assert write(record, WriteOptions()) == [row]
     first = next((index for index, label in enumerate(record.labels) if label == 0), -1)
     assert first == row["label"]

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from raising import refused
 
 from stepward import formats
-from stepward.formats import Choices, NotWritable
+from stepward.formats import UnsupportedRecord, WriteOptions
 from stepward.formats.benchmarks.scan import NAME, read, write
 from stepward.records import LabelledSolution
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 ROW: dict[str, Any] = {"question": "What is 2 + 3?", "steps": ["2 + 3 = 5", "It is 5"], "scores": [0.75, 1]}
 
 
-def as_row(fields: dict[str, Any]) -> Row:
-    return Row(Path("rows.jsonl"), 1, fields)
+def as_row(fields: dict[str, Any]) -> SourceRow:
+    return SourceRow(Path("rows.jsonl"), 1, fields)
 
 
 def test_a_row_is_guessed_as_itself_alone() -> None:
@@ -30,8 +30,8 @@ def test_a_row_is_guessed_as_itself_alone() -> None:
 def test_scores_are_soft_labels() -> None:
     record = read(as_row({**ROW, "model": "a"}))
     assert (record.steps, record.labels, record.correct) == (("2 + 3 = 5", "It is 5"), (0.75, 1.0), None)
-    assert write(record, Choices()) == [{**ROW, "model": "a"}]
-    assert write(replace(record, labels=(0.5, 0.0)), Choices())[0]["scores"] == [0.5, 0.0]
+    assert write(record, WriteOptions()) == [{**ROW, "model": "a"}]
+    assert write(replace(record, labels=(0.5, 0.0)), WriteOptions())[0]["scores"] == [0.5, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_scores_are_soft_labels() -> None:
     ],
 )
 def test_a_bad_row_is_named(change: dict[str, Any], field: str, code: str) -> None:
-    with pytest.raises(RowFault) as raised:
+    with pytest.raises(InvalidRow) as raised:
         read(as_row({**ROW, **change}))
     assert (raised.value.field, raised.value.code) == (field, code)
 
@@ -60,15 +60,15 @@ def test_a_number_of_more_than_64_bits_goes_through_files(tmp_path: Path) -> Non
 
 
 def test_a_step_without_a_label_is_refused() -> None:
-    with refused("missing", field="labels[0]", error=NotWritable):
-        write(LabelledSolution("q?", ("a",), (None,)), Choices())
+    with refused("missing", field="labels[0]", error=UnsupportedRecord):
+        write(LabelledSolution("q?", ("a",), (None,)), WriteOptions())
 
 
 def test_a_record_without_question_or_steps_is_refused() -> None:
-    with refused("missing", field="question", error=NotWritable):
-        write(LabelledSolution("", ("q? a",), (1.0,)), Choices())
-    with refused("empty", field="steps", error=NotWritable):
-        write(LabelledSolution("q?", (), ()), Choices())
+    with refused("missing", field="question", error=UnsupportedRecord):
+        write(LabelledSolution("", ("q? a",), (1.0,)), WriteOptions())
+    with refused("empty", field="steps", error=UnsupportedRecord):
+        write(LabelledSolution("q?", (), ()), WriteOptions())
 
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\0")).filter(str.strip)
@@ -82,7 +82,7 @@ def test_any_row_comes_back(question: str, scored: list[tuple[str, float]], note
         "scores": [score for _, score in scored],
         "note": note,
     }
-    assert write(read(as_row(row)), Choices()) == [row]
+    assert write(read(as_row(row)), WriteOptions()) == [row]
 
 
 @pytest.mark.parametrize("file", ["SCAN-Base", "SCAN-Pro"])
@@ -91,5 +91,5 @@ def test_the_published_files_come_back(shared_data: Path, file: str) -> None:
     for record in reading:
         assert isinstance(record, LabelledSolution)
         assert reading.row is not None
-        assert write(record, Choices()) == [reading.row.fields]
+        assert write(record, WriteOptions()) == [reading.row.fields]
     assert (reading.format.name, reading.rows) == (NAME, 100)

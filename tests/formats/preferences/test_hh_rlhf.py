@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 from raising import refused
 
 from stepward import formats
-from stepward.formats import Choices, NotWritable
+from stepward.formats import UnsupportedRecord, WriteOptions
 from stepward.formats.preferences import trl_preference as preferences
 from stepward.formats.preferences.hh_rlhf import NAME, read, write
 from stepward.records import Message, Preference
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
 START = f"{HUMAN} Hi{ASSISTANT} Hello{HUMAN} Sky?"
 ROW: dict[str, Any] = {"chosen": f"{START}{ASSISTANT} Blue.", "rejected": f"{START}{ASSISTANT} Green."}
 
 
-def as_row(fields: dict[str, Any]) -> Row:
-    return Row(Path("rows.jsonl"), 1, fields)
+def as_row(fields: dict[str, Any]) -> SourceRow:
+    return SourceRow(Path("rows.jsonl"), 1, fields)
 
 
 def test_a_row_is_guessed_as_itself_though_it_is_a_preference_in_text_too() -> None:
@@ -58,7 +58,7 @@ def test_unusual_rows_come_back(chosen: str, rejected: str, shared: int) -> None
     preference = read(as_row(row))
     assert len(preference.prompt) == shared
     assert preference.chosen[0].role == preference.rejected[0].role == "assistant"
-    assert write(preference, Choices()) == [row]
+    assert write(preference, WriteOptions()) == [row]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_unusual_rows_come_back(chosen: str, rejected: str, shared: int) -> None
     ids=range(7),
 )
 def test_a_bad_row_is_set_aside_with_its_reason(row: dict[str, Any], field: str, code: str) -> None:
-    with pytest.raises(RowFault) as raised:
+    with pytest.raises(InvalidRow) as raised:
         read(as_row(row))
     assert raised.value.field == field
     assert raised.value.code == code
@@ -88,15 +88,15 @@ def test_a_bad_row_is_set_aside_with_its_reason(row: dict[str, Any], field: str,
 def test_a_changed_answer_is_written_changed() -> None:
     row = {"chosen": f"{START}{ASSISTANT}Blue.", "rejected": f"{START}{ASSISTANT}Green."}
     changed = replace(read(as_row(row)), chosen=(Message("assistant", "Red."),))
-    assert write(changed, Choices()) == [{"chosen": f"{START}{ASSISTANT} Red.", "rejected": row["rejected"]}]
+    assert write(changed, WriteOptions()) == [{"chosen": f"{START}{ASSISTANT} Red.", "rejected": row["rejected"]}]
 
 
 def test_other_preferences_can_be_written() -> None:
-    chat = preferences.write(read(as_row(ROW)), Choices(chat=True))[0]
+    chat = preferences.write(read(as_row(ROW)), WriteOptions(chat=True))[0]
     assert [turn["role"] for turn in chat["prompt"]] == ["user", "assistant", "user"]
-    assert write(preferences.read(as_row(chat)), Choices()) == [ROW]
+    assert write(preferences.read(as_row(chat)), WriteOptions()) == [ROW]
     plain = preferences.read(as_row({"prompt": "Sky?", "chosen": "Blue.", "rejected": "Green."}))
-    assert write(plain, Choices())[0]["chosen"] == f"{HUMAN} Sky?{ASSISTANT} Blue."
+    assert write(plain, WriteOptions())[0]["chosen"] == f"{HUMAN} Sky?{ASSISTANT} Blue."
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ def test_other_preferences_can_be_written() -> None:
     ids=["plain", "system", "mark", "no prompt"],
 )
 def test_what_the_format_cannot_say_is_refused(preference: Preference, code: str, field: str) -> None:
-    with refused(code, field=field, error=NotWritable):
-        write(preference, Choices())
+    with refused(code, field=field, error=UnsupportedRecord):
+        write(preference, WriteOptions())
 
 
 part = st.sampled_from([HUMAN, ASSISTANT, " ", "\n", "a", "Human:", "\n\n", ""])
@@ -131,10 +131,10 @@ def test_any_row_comes_back_or_is_set_aside(chosen: str, rejected: str, note: st
     row = {"chosen": chosen, "rejected": rejected, "note": note}
     try:
         preference = read(as_row(row))
-    except RowFault as fault:
+    except InvalidRow as fault:
         assert (fault.field, fault.code) == ("rejected", "duplicate")
     else:
-        assert write(preference, Choices()) == [row]
+        assert write(preference, WriteOptions()) == [row]
 
 
 def test_a_packed_file_is_read_and_written(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from raising import refused
 
 from stepward import formats
-from stepward.formats import Choices, NotWritable
+from stepward.formats import UnsupportedRecord, WriteOptions
 from stepward.formats.preferences.trl_preference import NAME, read, write
 from stepward.records import Message
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 Turn = dict[str, str]
 
@@ -43,8 +43,8 @@ TWICE = {**IMPLICIT_CHAT, "prompt": "Sky?", "score_chosen": 8.5}
 NULLS = {**IMPLICIT_CHAT, "prompt": None, "margin": None}
 
 
-def as_row(fields: dict[str, Any]) -> Row:
-    return Row(Path("rows.jsonl"), 1, fields)
+def as_row(fields: dict[str, Any]) -> SourceRow:
+    return SourceRow(Path("rows.jsonl"), 1, fields)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=NAMES)
@@ -54,11 +54,11 @@ def test_a_row_is_guessed_as_itself_alone(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("row", [*ROWS, TWICE, NULLS], ids=[*NAMES, "prompt twice", "columns of nulls"])
 def test_a_row_comes_back(row: dict[str, Any]) -> None:
-    assert write(read(as_row(row)), Choices()) == [row]
+    assert write(read(as_row(row)), WriteOptions()) == [row]
     with_margin = {**row, "margin": 1.5, "note": {"a": [1]}}
     preference = read(as_row(with_margin))
     assert preference.margin == 1.5
-    assert write(preference, Choices()) == [with_margin]
+    assert write(preference, WriteOptions()) == [with_margin]
 
 
 def test_what_a_row_becomes() -> None:
@@ -84,18 +84,18 @@ def test_what_a_row_becomes() -> None:
     ids=range(8),
 )
 def test_chat_can_be_chosen(row: dict[str, Any], chat: bool, expected: dict[str, Any]) -> None:
-    assert write(read(as_row(row)), Choices(chat=chat)) == [expected]
+    assert write(read(as_row(row)), WriteOptions(chat=chat)) == [expected]
 
 
 def test_what_cannot_be_said_otherwise_is_refused() -> None:
-    with refused("missing", field="prompt", error=NotWritable):
-        write(read(as_row(IMPLICIT_TEXT)), Choices(chat=True))
+    with refused("missing", field="prompt", error=UnsupportedRecord):
+        write(read(as_row(IMPLICIT_TEXT)), WriteOptions(chat=True))
     longer = {**CHAT, "prompt": [user("Hi"), assistant("Hello"), user("Sky?")]}
-    with refused("not_writable", field="prompt", error=NotWritable):
-        write(read(as_row(longer)), Choices(chat=False))
+    with refused("not_writable", field="prompt", error=UnsupportedRecord):
+        write(read(as_row(longer)), WriteOptions(chat=False))
     unlike = {"chosen": [user("Sky?"), assistant("Blue.")], "rejected": [user("Sea?"), assistant("Green.")]}
-    with refused("not_writable", field="prompt", error=NotWritable):
-        write(read(as_row(unlike)), Choices(chat=False))
+    with refused("not_writable", field="prompt", error=UnsupportedRecord):
+        write(read(as_row(unlike)), WriteOptions(chat=False))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_what_cannot_be_said_otherwise_is_refused() -> None:
     ids=range(14),
 )
 def test_a_bad_row_is_named(row: dict[str, Any], field: str, code: str) -> None:
-    with pytest.raises(RowFault) as raised:
+    with pytest.raises(InvalidRow) as raised:
         read(as_row(row))
     assert raised.value.field == field
     assert raised.value.code == code
@@ -143,16 +143,16 @@ def rows(said: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
 def test_any_row_comes_back_or_prefers_nothing(row: dict[str, Any]) -> None:
     try:
         preference = read(as_row(row))
-    except RowFault as fault:
+    except InvalidRow as fault:
         assert (fault.field, fault.code) == ("rejected", "duplicate")
         assert row["chosen"] == row["rejected"]
     else:
-        assert write(preference, Choices()) == [row]
+        assert write(preference, WriteOptions()) == [row]
 
 
 @given(rows(text))
 def test_text_with_a_prompt_comes_back_from_chat(row: dict[str, Any]) -> None:
     row = {**row, "prompt": "Sky?", "chosen": f"{row['chosen']}!"}
     if row["chosen"] != row["rejected"]:
-        (chat,) = write(read(as_row(row)), Choices(chat=True))
-        assert write(read(as_row(chat)), Choices(chat=False)) == [row]
+        (chat,) = write(read(as_row(row)), WriteOptions(chat=True))
+        assert write(read(as_row(chat)), WriteOptions(chat=False)) == [row]

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from raising import refused
 
 from stepward import formats
-from stepward.formats import Choices, NotWritable
+from stepward.formats import UnsupportedRecord, WriteOptions
 from stepward.formats.problems.gsm8k import NAME, read, write
 from stepward.records import Problem, question_id
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 ROW: dict[str, Any] = {"question": "What is 2 + 3?", "answer": "2 + 3 = <<2+3=5>>5\n#### 5"}
 
 
-def as_row(fields: dict[str, Any]) -> Row:
-    return Row(Path("rows.jsonl"), 1, fields)
+def as_row(fields: dict[str, Any]) -> SourceRow:
+    return SourceRow(Path("rows.jsonl"), 1, fields)
 
 
 def test_a_row_is_guessed_as_itself_alone() -> None:
@@ -29,7 +29,7 @@ def test_a_row_is_guessed_as_itself_alone() -> None:
 def test_a_row_is_a_problem_and_a_problem_a_row_without_the_worked_solution() -> None:
     problem = read(as_row(ROW))
     assert problem == Problem(question_id(ROW["question"]), ROW["question"], "5", source=NAME)
-    assert write(problem, Choices()) == [{"question": "What is 2 + 3?", "answer": "#### 5"}]
+    assert write(problem, WriteOptions()) == [{"question": "What is 2 + 3?", "answer": "#### 5"}]
 
 
 @pytest.mark.parametrize(
@@ -43,23 +43,23 @@ def test_a_row_is_a_problem_and_a_problem_a_row_without_the_worked_solution() ->
     ],
 )
 def test_a_bad_row_is_named(change: dict[str, Any], field: str, code: str) -> None:
-    with pytest.raises(RowFault) as raised:
+    with pytest.raises(InvalidRow) as raised:
         read(as_row({**ROW, **change}))
     assert (raised.value.field, raised.value.code) == (field, code)
 
 
 @pytest.mark.parametrize("reference", ["5\n6", " 5", "", "#### 5"])
 def test_a_reference_that_would_be_read_otherwise_is_refused(reference: str) -> None:
-    with refused("bad_value", field="reference", error=NotWritable):
-        write(replace(read(as_row(ROW)), reference=reference), Choices())
+    with refused("bad_value", field="reference", error=UnsupportedRecord):
+        write(replace(read(as_row(ROW)), reference=reference), WriteOptions())
 
 
 @given(st.text("ab? ", min_size=1).filter(str.strip), st.text("12,.#\n ").map(str.strip).filter(bool))
 def test_a_problem_comes_back_or_is_refused(question: str, reference: str) -> None:
     problem = Problem(question_id(question), question, reference, source=NAME)
     try:
-        (row,) = write(problem, Choices())
-    except NotWritable:
+        (row,) = write(problem, WriteOptions())
+    except UnsupportedRecord:
         assert "\n" in reference or "####" in reference
     else:
         assert read(as_row(row)) == problem

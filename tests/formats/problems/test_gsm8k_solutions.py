@@ -12,7 +12,7 @@ from raising import refused
 
 from stepward import formats
 from stepward.errors import StepwardError
-from stepward.formats import Choices
+from stepward.formats import WriteOptions
 from stepward.formats.problems.gsm8k_solutions import (
     NAME,
     PublishedSolution,
@@ -24,7 +24,7 @@ from stepward.formats.problems.gsm8k_solutions import (
     write as write_row,
 )
 from stepward.records import LabelledSolution
-from stepward.rows import Row
+from stepward.rows import SourceRow
 
 ROW: dict[str, Any] = {
     "question": "What is 3+4?",
@@ -100,8 +100,8 @@ def test_calculator_marks_can_be_left_out(text: str, expected: str) -> None:
     assert without_calculator(text) == expected
 
 
-def as_row(fields: dict[str, Any]) -> Row:
-    return Row(Path("rows.jsonl"), 1, fields)
+def as_row(fields: dict[str, Any]) -> SourceRow:
+    return SourceRow(Path("rows.jsonl"), 1, fields)
 
 
 def test_a_row_is_guessed_as_itself_alone() -> None:
@@ -114,26 +114,26 @@ def test_each_generator_is_a_branch_with_the_grade_at_its_end() -> None:
     assert record.labels == (None, 1.0, None, 0.0)
     assert record.parents == (-1, 0, -1, 2)
     assert (record.reference, record.correct) == ("7", None)
-    assert [path.labels for path in formats.paths(record)] == [(None, 1.0), (None, 0.0)]
-    assert write_row(record, Choices()) == [ROW]
+    assert [path.labels for path in formats.iter_branches(record)] == [(None, 1.0), (None, 0.0)]
+    assert write_row(record, WriteOptions()) == [ROW]
 
 
 def test_a_changed_label_is_written_changed() -> None:
     record = read(as_row({**ROW, "large": {"is_correct": False, "solution": " 3+4 = 8 \n\nA: 8"}}))
-    (row,) = write_row(replace(record, labels=(None, 0.0, None, 1.0)), Choices())
+    (row,) = write_row(replace(record, labels=(None, 0.0, None, 1.0)), WriteOptions())
     assert (row["small"]["is_correct"], row["large"]["is_correct"]) == (False, True)
     assert row["large"]["solution"] == " 3+4 = 8 \n\nA: 8"
-    (row,) = write_row(replace(record, steps=(*record.steps[:3], "A: 9")), Choices())
+    (row,) = write_row(replace(record, steps=(*record.steps[:3], "A: 9")), WriteOptions())
     assert row["large"]["solution"] == " 3+4 = 8\nA: 9"
 
 
 def test_a_record_of_another_source_is_refused() -> None:
     record = LabelledSolution("q?", ("a",), (1.0,), source="scan")
-    with refused("mismatch", field="extra", error=formats.NotWritable):
-        write_row(record, Choices())
+    with refused("mismatch", field="extra", error=formats.UnsupportedRecord):
+        write_row(record, WriteOptions())
     unlabelled = replace(read(as_row(ROW)), labels=(None,) * 4)
-    with refused("missing", field="labels", names=("small",), error=formats.NotWritable):
-        write_row(unlabelled, Choices())
+    with refused("missing", field="labels", names=("small",), error=formats.UnsupportedRecord):
+        write_row(unlabelled, WriteOptions())
 
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\0")).filter(str.strip)
@@ -144,7 +144,7 @@ generators = st.text("abc", min_size=1, max_size=3)
 @given(text, text, st.dictionaries(generators, solutions, min_size=1, max_size=3))
 def test_any_row_comes_back(question: str, worked: str, written: dict[str, Any]) -> None:
     row = {"question": question, "ground_truth": f"{worked}\nA: 5", **written}
-    assert write_row(read(as_row(row)), Choices()) == [row]
+    assert write_row(read(as_row(row)), WriteOptions()) == [row]
 
 
 def test_the_published_file_comes_back(shared_data: Path) -> None:
@@ -153,6 +153,6 @@ def test_the_published_file_comes_back(shared_data: Path) -> None:
     for record in reading:
         assert isinstance(record, LabelledSolution)
         assert reading.row is not None
-        assert write_row(record, Choices()) == [reading.row.fields]
+        assert write_row(record, WriteOptions()) == [reading.row.fields]
         assert sum(label is not None for label in record.labels) == 4
     assert (reading.format.name, reading.rows) == (NAME, 554)

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepward import formats
-from stepward.formats import Choices
+from stepward.formats import WriteOptions
 from stepward.formats.problems.math import NAME, read, write
 from stepward.records import Problem, question_id
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 ORIGINAL: dict[str, Any] = {
     "problem": "What is $1/2$?",
@@ -31,8 +31,8 @@ OPENR: dict[str, Any] = {"problem": "What is $1/2$?", "final_answer": r"\frac{1}
 ID = question_id("What is $1/2$?")
 
 
-def as_row(fields: dict[str, Any]) -> Row:
-    return Row(Path("rows.jsonl"), 1, fields)
+def as_row(fields: dict[str, Any]) -> SourceRow:
+    return SourceRow(Path("rows.jsonl"), 1, fields)
 
 
 @pytest.mark.parametrize("row", [ORIGINAL, MATH_500, OPENR], ids=["original", "MATH-500", "openr"])
@@ -55,12 +55,12 @@ def test_a_row_is_a_problem(row: dict[str, Any], expected: tuple[Any, ...]) -> N
     problem = read(as_row(row))
     assert (problem.id, problem.reference, problem.level, problem.subject) == expected
     assert (problem.question, problem.source) == ("What is $1/2$?", NAME)
-    (written,) = write(problem, Choices())
+    (written,) = write(problem, WriteOptions())
     assert read(as_row(written)) == problem
 
 
 def test_openr_rows_come_back() -> None:
-    assert write(read(as_row(OPENR)), Choices()) == [OPENR]
+    assert write(read(as_row(OPENR)), WriteOptions()) == [OPENR]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_openr_rows_come_back() -> None:
     ids=range(11),
 )
 def test_a_bad_row_is_named(row: dict[str, Any], field: str, code: str) -> None:
-    with pytest.raises(RowFault) as raised:
+    with pytest.raises(InvalidRow) as raised:
         read(as_row(row))
     assert raised.value.field == field
     assert raised.value.code == code
@@ -95,7 +95,7 @@ def test_any_problem_comes_back(
     question: str, reference: str, level: int | None, subject: str | None, own: str | None
 ) -> None:
     problem = Problem(own or question_id(question), question, reference, level, NAME, subject)
-    (row,) = write(problem, Choices())
+    (row,) = write(problem, WriteOptions())
     assert read(as_row(row)) == problem
 
 
@@ -106,6 +106,6 @@ def test_the_published_file_comes_back_but_two_rows_without_an_answer(shared_dat
     for problem in reading:
         assert isinstance(problem, Problem)
         assert reading.row is not None
-        assert write(problem, Choices()) == [reading.row.fields]
+        assert write(problem, WriteOptions()) == [reading.row.fields]
     assert (reading.format.name, reading.rows) == (NAME, 7498)
     assert faults == [f"row {row}, field 'final_answer': empty; expected text" for row in (2301, 2545)]

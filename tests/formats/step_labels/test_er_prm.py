@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raising import refused
 
-from stepward.formats import FORMATS, Choices, NotWritable, read
+from stepward.formats import FORMATS, UnsupportedRecord, WriteOptions, read
 from stepward.formats.step_labels.er_prm import read as read_row
 from stepward.formats.step_labels.er_prm import write
 from stepward.formats.step_labels.math_shepherd import TAG
 from stepward.records import LabelledSolution
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 ROW: dict[str, Any] = {"text": f"How many? Step 1: a is 2. {TAG}\nStep 2: so 4. {TAG}", "value": [0.938, 0.0]}
 
 
-def row(fields: dict[str, Any]) -> Row:
-    return Row(Path("rows.json"), 1, fields)
+def row(fields: dict[str, Any]) -> SourceRow:
+    return SourceRow(Path("rows.json"), 1, fields)
 
 
 def test_a_row_is_read() -> None:
@@ -35,9 +35,9 @@ def test_the_last_step_may_have_no_tag() -> None:
     fields = {"text": f"Q? Step 1: a {TAG}\nb", "value": [0.5, 1.0]}
     record = read_row(row(fields))
     assert (record.steps, record.labels) == (("Step 1: a", "b"), (0.5, 1.0))
-    assert write(record, Choices()) == [fields]
-    assert write(replace(record, labels=(0.25, 1.0)), Choices()) == [{**fields, "value": [0.25, 1.0]}]
-    assert write(replace(record, extra=""), Choices())[0]["text"] == f"Q? Step 1: a {TAG}\nb {TAG}"
+    assert write(record, WriteOptions()) == [fields]
+    assert write(replace(record, labels=(0.25, 1.0)), WriteOptions()) == [{**fields, "value": [0.25, 1.0]}]
+    assert write(replace(record, extra=""), WriteOptions())[0]["text"] == f"Q? Step 1: a {TAG}\nb {TAG}"
 
 
 @pytest.mark.parametrize(
@@ -54,20 +54,20 @@ def test_the_last_step_may_have_no_tag() -> None:
     ],
 )
 def test_a_bad_row_is_refused_with_its_reason(change: dict[str, Any], field: str, code: str) -> None:
-    with pytest.raises(RowFault) as raised:
+    with pytest.raises(InvalidRow) as raised:
         read_row(row({**ROW, **change}))
     assert (raised.value.field, raised.value.code) == (field, code)
 
 
 def test_records_of_other_sources() -> None:
     record = LabelledSolution("Q?", ("a", "b", "c"), (1.0, None, 0.25), neutral=(1,), source="x")
-    assert write(record, Choices()) == [{"text": f"Q? a {TAG}\nb {TAG}\nc {TAG}", "value": [1.0, 1.0, 0.25]}]
-    with refused("missing", field="labels[1]", error=NotWritable):
-        write(record, Choices(neutral="drop"))
-    with refused("empty", field="steps", error=NotWritable):
-        write(replace(record, steps=(), labels=(), neutral=()), Choices())
-    with refused("bad_value", field="steps", error=NotWritable):
-        write(replace(record, steps=("a", TAG, "c")), Choices())
+    assert write(record, WriteOptions()) == [{"text": f"Q? a {TAG}\nb {TAG}\nc {TAG}", "value": [1.0, 1.0, 0.25]}]
+    with refused("missing", field="labels[1]", error=UnsupportedRecord):
+        write(record, WriteOptions(neutral="drop"))
+    with refused("empty", field="steps", error=UnsupportedRecord):
+        write(replace(record, steps=(), labels=(), neutral=()), WriteOptions())
+    with refused("bad_value", field="steps", error=UnsupportedRecord):
+        write(replace(record, steps=("a", TAG, "c")), WriteOptions())
 
 
 def test_an_array_of_rows_is_read_as_the_source_publishes_it(tmp_path: Path) -> None:
@@ -99,4 +99,4 @@ def test_any_row_of_this_shape_comes_back(
     fields = {"text": between.join(texts) + end, "value": [value for _, value in steps], "id": 3}
     record = read_row(row(fields))
     assert record.labels == tuple(value for _, value in steps)
-    assert write(record, Choices()) == [fields]
+    assert write(record, WriteOptions()) == [fields]

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from raising import refused
 
 from stepward import formats
-from stepward.formats import Choices, NotWritable
+from stepward.formats import UnsupportedRecord, WriteOptions
 from stepward.formats.preferences import trl_preference as preferences
 from stepward.formats.step_labels.llama_factory import NAME, read, write
 from stepward.records import Message, Preference
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 ROW: dict[str, Any] = {
     "conversations": [{"from": "system", "value": "Be brief."}, {"from": "human", "value": "Sky?"}],
@@ -23,8 +23,8 @@ ROW: dict[str, Any] = {
 }
 
 
-def as_row(fields: dict[str, Any]) -> Row:
-    return Row(Path("rows.jsonl"), 1, fields)
+def as_row(fields: dict[str, Any]) -> SourceRow:
+    return SourceRow(Path("rows.jsonl"), 1, fields)
 
 
 def test_a_row_is_guessed_as_itself_alone() -> None:
@@ -38,15 +38,17 @@ def test_a_row_is_a_dialogue() -> None:
         (Message("assistant", "Blue."),),
         (Message("assistant", "Green."),),
     )
-    assert write(preference, Choices()) == [ROW]
+    assert write(preference, WriteOptions()) == [ROW]
 
 
 def test_it_becomes_trl_s_and_comes_back() -> None:
-    (trl,) = preferences.write(read(as_row(ROW)), Choices())
+    (trl,) = preferences.write(read(as_row(ROW)), WriteOptions())
     assert trl["chosen"] == [{"role": "assistant", "content": "Blue."}]
-    assert write(preferences.read(as_row(trl)), Choices()) == [ROW]
+    assert write(preferences.read(as_row(trl)), WriteOptions()) == [ROW]
     implicit = {name: [{"role": "user", "content": "Sky?"}, *trl[name]] for name in ("chosen", "rejected")}
-    assert write(preferences.read(as_row(implicit)), Choices()) == [{**ROW, "conversations": ROW["conversations"][1:]}]
+    assert write(preferences.read(as_row(implicit)), WriteOptions()) == [
+        {**ROW, "conversations": ROW["conversations"][1:]}
+    ]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_it_becomes_trl_s_and_comes_back() -> None:
     ],
 )
 def test_a_bad_row_is_named(change: dict[str, Any], field: str, code: str) -> None:
-    with pytest.raises(RowFault) as raised:
+    with pytest.raises(InvalidRow) as raised:
         read(as_row({**ROW, **change}))
     assert raised.value.field == field
     assert raised.value.code == code
@@ -69,19 +71,19 @@ def test_a_bad_row_is_named(change: dict[str, Any], field: str, code: str) -> No
 
 @pytest.mark.parametrize("name", ROW)
 def test_a_missing_field_is_named(name: str) -> None:
-    with refused("missing", field=name, error=RowFault):
+    with refused("missing", field=name, error=InvalidRow):
         read(as_row({key: value for key, value in ROW.items() if key != name}))
 
 
 def test_what_the_format_cannot_say_is_refused() -> None:
     preference = read(as_row(ROW))
-    with refused("unknown_name", field="role", names=("critic",), error=NotWritable):
-        write(replace(preference, prompt=(Message("critic", "a"),)), Choices())
-    with refused("not_writable", field="chosen", error=NotWritable):
-        write(replace(preference, chosen=preference.prompt + preference.chosen), Choices())
+    with refused("unknown_name", field="role", names=("critic",), error=UnsupportedRecord):
+        write(replace(preference, prompt=(Message("critic", "a"),)), WriteOptions())
+    with refused("not_writable", field="chosen", error=UnsupportedRecord):
+        write(replace(preference, chosen=preference.prompt + preference.chosen), WriteOptions())
     apart = Preference("p", (), (Message("user", "a"), Message("assistant", "b")), (Message("assistant", "c"),))
-    with refused("mismatch", field="rejected", error=NotWritable):
-        write(apart, Choices())
+    with refused("mismatch", field="rejected", error=UnsupportedRecord):
+        write(apart, WriteOptions())
 
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
@@ -93,7 +95,7 @@ message = st.fixed_dictionaries({"from": speakers, "value": text})
 def test_any_row_comes_back(turns: list[Any], chosen: Any, rejected: Any, tools: str | None) -> None:
     if chosen != rejected:
         row = {"conversations": turns, "chosen": chosen, "rejected": rejected, "tools": tools}
-        assert write(read(as_row(row)), Choices()) == [row]
+        assert write(read(as_row(row)), WriteOptions()) == [row]
 
 
 def test_the_published_file_comes_back(shared_data: Path) -> None:
@@ -101,5 +103,5 @@ def test_the_published_file_comes_back(shared_data: Path) -> None:
     for preference in reading:
         assert isinstance(preference, Preference)
         assert reading.row is not None
-        assert write(preference, Choices()) == [reading.row.fields]
+        assert write(preference, WriteOptions()) == [reading.row.fields]
     assert (reading.format.name, reading.rows) == (NAME, 300)

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raising import refused
 
-from stepward.formats import FORMATS, Choices, NotWritable, read
-from stepward.formats.step_labels.math_shepherd import TAG, part_question, write
+from stepward.formats import FORMATS, UnsupportedRecord, WriteOptions, read
+from stepward.formats.step_labels.math_shepherd import TAG, split_question, write
 from stepward.formats.step_labels.math_shepherd import read as read_row
 from stepward.records import LabelledSolution, question_id
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
-HARD = Choices()
+HARD = WriteOptions()
 QUESTION = "Ann has 3 pens and buys 4. How many has she?"
 STEPS = ("Step 1: She had 3 pens.", "Step 2: 3 + 4 = 8. The answer is: 8")
 
@@ -34,8 +34,8 @@ def made(steps: list[tuple[str, str]], *, question: str = QUESTION, between: str
 ROW = made([(STEPS[0], "+"), (STEPS[1], "-")], task="GSM8K")
 
 
-def row(fields: dict[str, Any]) -> Row:
-    return Row(Path("rows.jsonl"), 1, fields)
+def row(fields: dict[str, Any]) -> SourceRow:
+    return SourceRow(Path("rows.jsonl"), 1, fields)
 
 
 def plain(*labels: float | None, **more: Any) -> LabelledSolution:
@@ -66,8 +66,8 @@ def test_a_changed_step_is_written_though_the_row_kept_its_layout() -> None:
 
 
 def test_the_question_ends_at_the_last_step_1_before_the_first_tag() -> None:
-    assert part_question("In Step 1: they say what? Step 1: a") == ("In Step 1: they say what?", "Step 1: a")
-    assert part_question("Q? Step 11: a") == ("", "Q? Step 11: a")
+    assert split_question("In Step 1: they say what? Step 1: a") == ("In Step 1: they say what?", "Step 1: a")
+    assert split_question("Q? Step 11: a") == ("", "Q? Step 11: a")
     record = read_row(row(made([("1 + 1 = 2.", "+")], question="Q?")))
     assert (record.question, record.steps) == ("", ("Q? 1 + 1 = 2.",))
 
@@ -87,38 +87,39 @@ def test_the_question_ends_at_the_last_step_1_before_the_first_tag() -> None:
     ],
 )
 def test_a_bad_row_is_refused_with_its_reason(change: dict[str, Any], field: str, code: str) -> None:
-    with pytest.raises(RowFault) as raised:
+    with pytest.raises(InvalidRow) as raised:
         read_row(row({**ROW, **change}))
     assert raised.value.field == field
     assert raised.value.code == code
 
 
 def test_a_missing_field_is_named() -> None:
-    with refused("missing", field="label", error=RowFault):
+    with refused("missing", field="label", error=InvalidRow):
         read_row(row({"input": ROW["input"]}))
 
 
 def test_what_the_format_cannot_hold() -> None:
-    with refused("missing", field="labels[1]", error=NotWritable):
+    with refused("missing", field="labels[1]", error=UnsupportedRecord):
         write(plain(1.0, None), HARD)
-    with refused("empty", field="steps", error=NotWritable):
+    with refused("empty", field="steps", error=UnsupportedRecord):
         write(plain(), HARD)
-    with refused("bad_value", field="steps", error=NotWritable):
+    with refused("bad_value", field="steps", error=UnsupportedRecord):
         write(replace(plain(1.0), question=f"What is {TAG}?"), HARD)
     with refused("missing", field="--threshold"):
         write(plain(0.5), HARD)
-    (back,) = write(plain(0.5, 0.25), Choices(threshold=0.25))
+    (back,) = write(plain(0.5, 0.25), WriteOptions(threshold=0.25))
     assert back["label"] == "Q? Step 1: s +\nStep 2: s -"
 
 
 def test_neutral_is_decided_at_writing() -> None:
     record = plain(None, 1.0, neutral=(0,))
     signs = {
-        choice: write(record, Choices(neutral=choice))[0]["label"].split()[4] for choice in ("positive", "negative")
+        choice: write(record, WriteOptions(neutral=choice))[0]["label"].split()[4]
+        for choice in ("positive", "negative")
     }
     assert signs == {"positive": "+", "negative": "-"}
-    with refused("missing", field="labels[0]", error=NotWritable):
-        write(record, Choices(neutral="drop"))
+    with refused("missing", field="labels[0]", error=UnsupportedRecord):
+        write(record, WriteOptions(neutral="drop"))
 
 
 def test_a_tree_is_written_path_by_path() -> None:

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raising import refused
 
-from stepward.formats import FORMATS, Choices, NotWritable, read, write
+from stepward.formats import FORMATS, UnsupportedRecord, WriteOptions, read, write
 from stepward.formats.step_labels import omegaprm, omegaprm_tree
 from stepward.formats.step_labels.omegaprm_tree import DEEPEST
 from stepward.records import LabelledSolution
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
-HARD = Choices()
+HARD = WriteOptions()
 QUESTION = "What is 2 + 2?"
 
 
@@ -49,8 +49,8 @@ TREE = {
 }  # fmt: skip
 
 
-def row(fields: dict[str, Any]) -> Row:
-    return Row(Path("rows.jsonl"), 1, fields)
+def row(fields: dict[str, Any]) -> SourceRow:
+    return SourceRow(Path("rows.jsonl"), 1, fields)
 
 
 def names(fields: dict[str, Any]) -> list[str]:
@@ -138,7 +138,7 @@ def with_entry(entry: Any) -> dict[str, Any]:
     ],
 )
 def test_a_bad_flat_row_is_refused_with_its_reason(fields: dict[str, Any], field: str, code: str) -> None:
-    with pytest.raises(RowFault) as raised:
+    with pytest.raises(InvalidRow) as raised:
         omegaprm.read(row(fields))
     assert (raised.value.field, raised.value.code) == (field, code)
 
@@ -168,7 +168,7 @@ def with_root(root: Any) -> dict[str, Any]:
     ],
 )
 def test_a_bad_tree_is_refused_with_its_reason(fields: dict[str, Any], field: str, code: str) -> None:
-    with pytest.raises(RowFault) as raised:
+    with pytest.raises(InvalidRow) as raised:
         omegaprm_tree.read(row(fields))
     assert (raised.value.field, raised.value.code) == (field, code)
 
@@ -190,14 +190,14 @@ def test_records_of_other_sources() -> None:
         assert (again.steps, again.parents, again.labels, again.reference) == (
             record.steps, record.parents, record.labels, "4",
         )  # fmt: skip
-    with refused("missing", field="labels[0]", error=NotWritable):
+    with refused("missing", field="labels[0]", error=UnsupportedRecord):
         omegaprm.write(replace(chain(1), labels=(None,)), HARD)
 
 
 def test_a_deep_tree_is_read_and_one_too_deep_to_write_is_refused(tmp_path: Path) -> None:
     (fields,) = omegaprm_tree.write(chain(DEEPEST), HARD)
     assert orjson.loads(orjson.dumps(fields)) == fields
-    with refused("too_large", field="steps", error=NotWritable):
+    with refused("too_large", field="steps", error=UnsupportedRecord):
         omegaprm_tree.write(chain(DEEPEST + 1), HARD)
     root = node("end", 1.0)
     for _ in range(50_000):

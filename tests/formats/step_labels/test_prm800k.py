@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raising import refused
 
-from stepward.formats import FORMATS, Choices, NotWritable, paths, read
+from stepward.formats import FORMATS, UnsupportedRecord, WriteOptions, iter_branches, read
 from stepward.formats.step_labels.prm800k import read as read_row
 from stepward.formats.step_labels.prm800k import write
 from stepward.records import LabelledSolution
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
-HARD = Choices()
+HARD = WriteOptions()
 
 
 def rated(text: str, rating: int | None, flagged: bool | None = False) -> dict[str, Any]:
@@ -54,8 +54,8 @@ PHASE_2 = made(
 )
 
 
-def row(fields: dict[str, Any]) -> Row:
-    return Row(Path("phase1.jsonl"), 1, fields)
+def row(fields: dict[str, Any]) -> SourceRow:
+    return SourceRow(Path("phase1.jsonl"), 1, fields)
 
 
 def plain(*labels: float | None, **more: Any) -> LabelledSolution:
@@ -70,7 +70,7 @@ def test_phase_1_is_a_tree_along_the_chosen_steps() -> None:
     assert record.labels == (1.0, None, 0.0, 0.0, 1.0, None, 1.0)
     assert record.neutral == (1,)
     assert (record.question, record.reference, record.correct) == ("What is 2 + 3 * 4?", "14", True)
-    ways = [path.steps for path in paths(record)]
+    ways = [path.steps for path in iter_branches(record)]
     assert ways[-1] == ("Products come first.", "3 * 4 = 12.", "So 14.")
     assert len(ways) == 5
 
@@ -126,7 +126,7 @@ def test_changes_are_written_and_nothing_else() -> None:
 
 def test_steps_that_no_longer_fit_their_row_are_refused() -> None:
     record = read_row(row(PHASE_1))
-    with refused("mismatch", field="extra", error=NotWritable):
+    with refused("mismatch", field="extra", error=UnsupportedRecord):
         write(replace(record, parents=(-1, 0, 0, 0, 0, 4, 4)), HARD)
 
 
@@ -167,7 +167,7 @@ STEP = ["label", "steps", 1]
     ],
 )
 def test_a_bad_row_is_refused_with_its_reason(fields: dict[str, Any], field: str, code: str) -> None:
-    with pytest.raises(RowFault) as raised:
+    with pytest.raises(InvalidRow) as raised:
         read_row(row(fields))
     assert (raised.value.field, raised.value.code) == (field, code)
 
@@ -211,17 +211,17 @@ def test_alternatives_along_one_trunk_are_laid_out_as_in_phase_1() -> None:
 
 
 def test_what_the_format_cannot_hold() -> None:
-    with refused("conflict", field="labels", names=(3,), error=NotWritable):
+    with refused("conflict", field="labels", names=(3,), error=UnsupportedRecord):
         write(plain(1.0, 0.0, 1.0), HARD)
-    with refused("conflict", field="labels", names=(3,), error=NotWritable):
+    with refused("conflict", field="labels", names=(3,), error=UnsupportedRecord):
         write(plain(1.0, 0.0, None, neutral=(2,)), HARD)
-    with refused("not_writable", field="parents", names=(1,), error=NotWritable):
+    with refused("not_writable", field="parents", names=(1,), error=UnsupportedRecord):
         write(replace(plain(1.0, 1.0, 1.0, 1.0), parents=(-1, -1, 0, 1)), HARD)
-    with refused("conflict", field="labels", names=(3,), error=NotWritable):
+    with refused("conflict", field="labels", names=(3,), error=UnsupportedRecord):
         write(replace(plain(0.0, 1.0, None), parents=(-1, -1, 0)), HARD)
     with refused("missing", field="--threshold"):
         write(plain(0.5), HARD)
-    assert write(plain(0.5, 0.2), Choices(threshold=0.25))[0]["label"]["finish_reason"] == "found_error"
+    assert write(plain(0.5, 0.2), WriteOptions(threshold=0.25))[0]["label"]["finish_reason"] == "found_error"
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from raising import refused
 
 from stepward import formats
-from stepward.formats import Choices
+from stepward.formats import WriteOptions
 from stepward.formats.step_labels.stepward import KINDS, NAME, read, write
 from stepward.records import (
     SCHEMA_VERSION,
@@ -24,7 +24,7 @@ from stepward.records import (
     StepLabels,
     StepRollouts,
 )
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 from stepward.storage.parquet import read_shard, write_shard
 
 SAID = (Message("user", "Sky?"),)
@@ -40,17 +40,17 @@ RECORDS: tuple[Any, ...] = (
     Preference("x", SAID, (Message("assistant", "Blue."),), (Message("assistant", "Green."),), 1.5, "f", "{}"),
 )  # fmt: skip
 NAMES = [f"{number}-{type(record).__name__}" for number, record in enumerate(RECORDS)]
-SOLUTION: dict[str, Any] = write(RECORDS[6], Choices())[0]
-ROLLOUTS: dict[str, Any] = write(RECORDS[3], Choices())[0]
+SOLUTION: dict[str, Any] = write(RECORDS[6], WriteOptions())[0]
+ROLLOUTS: dict[str, Any] = write(RECORDS[3], WriteOptions())[0]
 
 
-def as_row(fields: dict[str, Any]) -> Row:
-    return Row(Path("rows.jsonl"), 1, fields)
+def as_row(fields: dict[str, Any]) -> SourceRow:
+    return SourceRow(Path("rows.jsonl"), 1, fields)
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=NAMES)
 def test_a_row_is_guessed_as_itself_from_json_and_from_parquet(record: Any) -> None:
-    (row,) = write(record, Choices())
+    (row,) = write(record, WriteOptions())
     assert (row["record"], row["schema"]) == (type(record).__name__, SCHEMA_VERSION)
     columns = {name: value for name, value in row.items() if name not in ("record", "schema")}
     for fields in (row, columns):
@@ -120,10 +120,10 @@ def test_a_format_of_one_record_says_which(tmp_path: Path) -> None:
         ({**ROLLOUTS, "right": 17}, "right", "bad_value"),
         ({**ROLLOUTS, "drawn": True}, "drawn", "wrong_type"),
         ({**ROLLOUTS, "drawn": 2**63}, "drawn", "bad_value"),
-        ({**write(RECORDS[5], Choices())[0], "scores": [0.5, -0.1]}, "scores[1]", "bad_value"),
-        ({**write(RECORDS[8], Choices())[0], "prompt": [{"role": "a"}]}, "prompt[0]", "wrong_type"),
+        ({**write(RECORDS[5], WriteOptions())[0], "scores": [0.5, -0.1]}, "scores[1]", "bad_value"),
+        ({**write(RECORDS[8], WriteOptions())[0], "prompt": [{"role": "a"}]}, "prompt[0]", "wrong_type"),
         (
-            {**write(RECORDS[8], Choices())[0], "chosen": [{"role": "a", "content": 1}]},
+            {**write(RECORDS[8], WriteOptions())[0], "chosen": [{"role": "a", "content": 1}]},
             "chosen[0].content",
             "wrong_type",
         ),
@@ -131,7 +131,7 @@ def test_a_format_of_one_record_says_which(tmp_path: Path) -> None:
     ids=range(26),
 )
 def test_a_bad_row_is_named(row: dict[str, Any], field: str, code: str) -> None:
-    with pytest.raises(RowFault) as raised:
+    with pytest.raises(InvalidRow) as raised:
         read(as_row(row))
     assert raised.value.field == field
     assert raised.value.code == code
@@ -182,7 +182,7 @@ records = st.one_of(
 
 @given(records)
 def test_any_record_comes_back(record: Any) -> None:
-    (row,) = write(record, Choices())
+    (row,) = write(record, WriteOptions())
     again = json.loads(json.dumps(row))
     assert read(as_row(again)) == record
-    assert write(read(as_row(again)), Choices()) == [again]
+    assert write(read(as_row(again)), WriteOptions()) == [again]

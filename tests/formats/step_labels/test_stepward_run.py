@@ -104,7 +104,7 @@ def test_a_run_s_labels_go_to_another_trainer(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     written = formats.write(
         formats.read(run), path, "processbench",
-        choices=formats.Choices(threshold=0.5), on_refusal=lambda record, reason: refused.append(reason),
+        choices=formats.WriteOptions(threshold=0.5), on_refusal=lambda record, reason: refused.append(reason),
     )  # fmt: skip
     assert (written.rows, refused) == (
         1,

@@ -19,10 +19,10 @@ from transformers import LlamaConfig, MistralConfig, PreTrainedTokenizerFast
 from stepward.errors import StepwardError
 from stepward.generation.interface import Completion, Prompt, Sampling
 from stepward.generation.local.engine import LocalGenerator, _context
-from stepward.generation.local.kv_cache import PooledLayer
-from stepward.generation.local.prefix_tree import Tree
-from stepward.generation.local.sampler import Chances
-from stepward.generation.local.scheduler import Batch, Start
+from stepward.generation.local.kv_cache import PagedLayer
+from stepward.generation.local.prefix_tree import PrefixTree
+from stepward.generation.local.sampler import SamplingTable
+from stepward.generation.local.scheduler import Scheduler, SequenceGroup
 
 PROMPTS = [Prompt(f"p{index}", "abc" * (1 + index % 3) + " 12", ("ab.",) * (index % 2), 5) for index in range(8)]
 SAMPLING = Sampling(max_new_tokens=24)
@@ -60,17 +60,17 @@ def test_small_batches_and_little_memory_do_not_change_them(
     assert share_changed(engine.complete(PROMPTS, SAMPLING, seed=3), together) <= 0.01
     engine = LocalGenerator(folder)
     parked = []
-    park = Batch.park
+    park = Scheduler.preempt
 
-    def parking(batch: Batch) -> list[Start]:
+    def parking(batch: Scheduler) -> list[SequenceGroup]:
         parked.append(len(batch))
         return park(batch)
 
-    monkeypatch.setattr(Batch, "park", parking)
-    engine.reader.tree = Tree(90)
+    monkeypatch.setattr(Scheduler, "preempt", parking)
+    engine.reader.tree = PrefixTree(90)
     assert share_changed(engine.complete(PROMPTS, SAMPLING, seed=3), together) <= 0.01
     assert parked and len(engine.reader.tree) <= 90
-    engine.reader.tree = Tree(10)
+    engine.reader.tree = PrefixTree(10)
     drawn = engine.complete(PROMPTS[6:8], SAMPLING, seed=3)
     assert [{one.fault for one in each} for each in drawn] == [{"memory"}, {"memory"}]
 
@@ -193,7 +193,7 @@ def test_without_kept_chances_the_same_is_drawn(folder: Path, together: Draws) -
     """As with a large vocabulary, whose chances are too large to keep."""
     engine = LocalGenerator(folder)
     assert engine.reader.chances.kept
-    engine.reader.chances = Chances(engine.reader.vocabulary, False, torch.device("cpu"))
+    engine.reader.chances = SamplingTable(engine.reader.vocabulary, False, torch.device("cpu"))
     assert share_changed(engine.complete(PROMPTS, SAMPLING, seed=3), together) <= 0.01
     assert share_changed(engine.complete(PROMPTS, SAMPLING, seed=3), together) <= 0.01
 
@@ -273,8 +273,8 @@ def test_half_precision_serves(folder: Path) -> None:
 
 def test_a_model_that_keeps_more_than_keys_and_values_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one would that is given a path and reads something else."""
-    monkeypatch.setattr(PooledLayer, "update", lambda layer, keys, values, *_: (keys[:, :, -1:], values[:, :, -1:]))
-    monkeypatch.setattr(PooledLayer, "get_seq_length", lambda layer: 0)
+    monkeypatch.setattr(PagedLayer, "update", lambda layer, keys, values, *_: (keys[:, :, -1:], values[:, :, -1:]))
+    monkeypatch.setattr(PagedLayer, "get_seq_length", lambda layer: 0)
     with pytest.raises((StepwardError, RuntimeError)):
         LocalGenerator(folder)
 

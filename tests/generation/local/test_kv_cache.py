@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
-from stepward.generation.local.kv_cache import PooledLayer, Window, pooled_cache
+from stepward.generation.local.kv_cache import CacheView, PagedLayer, paged_cache
 
 
 @given(st.data())
 def test_a_row_reads_what_its_own_row_of_a_dynamic_cache_would_hold(data: st.DataObject) -> None:
     """Rows that are forked from one another at random, each beside a DynamicCache of its own."""
-    window = Window()
-    mine = pooled_cache(window)
+    window = CacheView()
+    mine = paged_cache(window)
     random = torch.Generator().manual_seed(data.draw(st.integers(0, 2**31)))
     paths: list[list[int]] = [[]]
     theirs = [DynamicCache()]
@@ -47,9 +47,9 @@ def _copy(cache: DynamicCache) -> DynamicCache:
 
 
 def test_what_stands_behind_a_paths_end_is_finite() -> None:
-    window = Window()
+    window = CacheView()
     window.slots, window.written, window.paths = 3, torch.tensor([[2, 0]]), torch.tensor([[2, 0, 0]])
-    keys, _ = pooled_cache(window).update(torch.ones(1, 1, 2, 4), torch.ones(1, 1, 2, 4), 0)
+    keys, _ = paged_cache(window).update(torch.ones(1, 1, 2, 4), torch.ones(1, 1, 2, 4), 0)
     assert keys.shape == (1, 1, 3, 4) and bool(keys.isfinite().all())
 
 
@@ -85,6 +85,6 @@ def test_transformers_calls_what_the_engine_rests_on() -> None:
         torch.testing.assert_close(changed[:, :-1], plain[:, :-1], msg="a mask's row changes another position")
         apart = model(tokens, position_ids=3 * positions).logits
         assert not torch.allclose(apart[:, -1], plain[:, -1]), "position_ids are ignored"
-    layer = PooledLayer(Window())
+    layer = PagedLayer(CacheView())
     layer.lazy_initialization(torch.zeros(1, 1, 1, 4), torch.zeros(1, 1, 1, 4))
     assert layer.is_initialized, "DynamicLayer.lazy_initialization no longer sets is_initialized"

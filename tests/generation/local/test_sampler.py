@@ -6,12 +6,12 @@ import torch
 from scipy.stats import chisquare
 
 from stepward.generation.interface import Sampling, uniforms
-from stepward.generation.local.sampler import Chances, cumulative
+from stepward.generation.local.sampler import SamplingTable, cumulative
 
 
-def table(logits: torch.Tensor, sampling: Sampling, kept: bool = False) -> Chances:
+def table(logits: torch.Tensor, sampling: Sampling, kept: bool = False) -> SamplingTable:
     """Chances of nodes 1, 2, ..."""
-    found = Chances(logits.shape[1], kept, torch.device("cpu"))
+    found = SamplingTable(logits.shape[1], kept, torch.device("cpu"))
     found.put(np.arange(1, len(logits) + 1), logits, sampling)
     return found
 

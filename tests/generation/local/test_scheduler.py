@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from stepward.generation.interface import Sampling, uniforms
 from stepward.generation.local.engine import LocalGenerator
-from stepward.generation.local.sampler import Chances
-from stepward.generation.local.scheduler import Batch, Start
+from stepward.generation.local.sampler import SamplingTable
+from stepward.generation.local.scheduler import Scheduler, SequenceGroup
 
 LENGTH = 24
 
@@ -25,36 +25,36 @@ class Recorded:
     reads: list[int]
 
 
-def record(generator: LocalGenerator, starts: list[Start], sampling: Sampling) -> Recorded:
+def record(generator: LocalGenerator, starts: list[SequenceGroup], sampling: Sampling) -> Recorded:
     """Decodes with an empty memory and keeps what is read."""
     reader = generator.reader
     reader.clear()
     logits: dict[int, torch.Tensor] = {}
     reads: list[int] = []
-    put = Chances.put
+    put = SamplingTable.put
 
-    def putting(chances: Chances, nodes: NDArray[np.int64], found: torch.Tensor, sampling: Sampling) -> None:
+    def putting(chances: SamplingTable, nodes: NDArray[np.int64], found: torch.Tensor, sampling: Sampling) -> None:
         reads.extend(nodes.tolist())
         logits.update(zip(nodes.tolist(), found.clone(), strict=True))
         put(chances, nodes, found, sampling)
 
     written = {}
     with pytest.MonkeyPatch.context() as patch, torch.inference_mode():
-        patch.setattr(Chances, "put", putting)
-        batch = Batch(reader, sampling, 0, generator.ends, lambda row: False)
+        patch.setattr(SamplingTable, "put", putting)
+        batch = Scheduler(reader, sampling, 0, generator.ends, lambda row: False)
         queue = deque(starts)
         while queue or len(batch):
             batch.admit(queue, 10_000)
-            assert batch.fits()
+            assert batch.has_capacity()
             written.update({(place, number): row for place, number, row in batch.step()})
     return Recorded(written, logits, reads)
 
 
-def starts_of(generator: LocalGenerator, count: int) -> list[Start]:
+def starts_of(generator: LocalGenerator, count: int) -> list[SequenceGroup]:
     """Six prompts of three lengths, one of them going on from another, with some draws each."""
     texts = [("abc" * (1 + index % 3) + " 1", ("ab.",) * (index // 3)) for index in range(6)]
     return [
-        Start(f"p{place}", tuple(generator.prompter.ids(question, steps)), range(count), place)
+        SequenceGroup(f"p{place}", tuple(generator.prompter.ids(question, steps)), range(count), place)
         for place, (question, steps) in enumerate(texts)
     ]
 
@@ -77,7 +77,7 @@ def test_draws_follow_the_logits_of_a_plain_pass_over_each_draw_alone(
         read = torch.stack([found.logits[node] for node in path.tolist()])
         torch.testing.assert_close(read, plain[: len(read)], atol=1e-4, rtol=0)
         after = plain[len(prompt) - 1 : -1]
-        alone = Chances(plain.shape[1], False, torch.device("cpu"))
+        alone = SamplingTable(plain.shape[1], False, torch.device("cpu"))
         nodes = np.arange(1, len(after) + 1)
         alone.put(nodes, after, sampling)
         noise = uniforms(0, starts[place].key, draw, LENGTH)
@@ -101,10 +101,10 @@ def test_each_distinct_path_is_read_once(generator: LocalGenerator) -> None:
 def test_parked_draws_begin_again(generator: LocalGenerator) -> None:
     generator.reader.clear()
     with torch.inference_mode():
-        batch = Batch(generator.reader, Sampling(max_new_tokens=LENGTH), 0, generator.ends, lambda row: False)
+        batch = Scheduler(generator.reader, Sampling(max_new_tokens=LENGTH), 0, generator.ends, lambda row: False)
         batch.admit(deque(starts_of(generator, 3)), 18)
         batch.step()
         held = len(batch)
-        parked = batch.park()
+        parked = batch.preempt()
     assert len(batch) == held // 2 and len(parked) == held - held // 2
     assert all(len(start.draws) == 1 for start in parked)

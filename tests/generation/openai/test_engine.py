@@ -13,7 +13,7 @@ from raising import refused
 from stepward.generation.interface import Completion, Prompt, Sampling, draw_seed
 from stepward.generation.openai import client as server_calls
 from stepward.generation.openai.engine import ServerGenerator
-from stepward.generation.prompts import Prompting
+from stepward.generation.prompts import PromptTemplate
 
 QUICK: dict[str, Any] = {"backoff": 0.005, "timeout": 0.4, "probe": False}
 PROMPTS = [Prompt(f"p{index}//s", f"What is {index} plus 1?", ("We add.",) * (index % 3), 8) for index in range(40)]
@@ -28,7 +28,7 @@ def fake() -> Iterator[FakeServer]:
         yield server
 
 
-def engine(fake: FakeServer, prompting: Prompting | None = None, **options: Any) -> ServerGenerator:
+def engine(fake: FakeServer, prompting: PromptTemplate | None = None, **options: Any) -> ServerGenerator:
     return ServerGenerator(fake.url, MODEL, None, prompting, **{**QUICK, **options})
 
 
@@ -283,9 +283,9 @@ def test_a_server_that_counts_nothing_costs_nothing(fake: FakeServer) -> None:
 
 def test_text_is_sent_without_chat_and_turns_with_it(fake: FakeServer) -> None:
     prompt = [Prompt("p", "What is 1 plus 1?", ("We add.",), 1)]
-    engine(fake, Prompting(system="Be brief.", question="Q: {question}")).complete(prompt, SAMPLING, seed=0)
+    engine(fake, PromptTemplate(system="Be brief.", question="Q: {question}")).complete(prompt, SAMPLING, seed=0)
     assert fake.asked[0]["prompt"] == "Be brief.\n\nQ: What is 1 plus 1?\nWe add.\n"
-    chat = engine(fake, Prompting(chat=True, system="Be brief."))
+    chat = engine(fake, PromptTemplate(chat=True, system="Be brief."))
     (drawn,) = chat.complete(prompt, SAMPLING, seed=0)
     assert seeds(drawn) == [draw_seed(0, "p", 0)]
     assert [turn["role"] for turn in fake.asked[1]["messages"]] == ["system", "user", "assistant"]

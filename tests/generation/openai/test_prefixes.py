@@ -11,7 +11,7 @@ from raising import refused
 
 from stepward.generation.interface import Prompt, Sampling
 from stepward.generation.openai.engine import ServerGenerator
-from stepward.generation.prompts import Prompting
+from stepward.generation.prompts import PromptTemplate
 
 SAMPLING = Sampling(max_new_tokens=64)
 QUESTIONS = [f"What is {a} + {a + 1} * 3?" for a in range(2, 8)]
@@ -28,7 +28,9 @@ def fake() -> Iterator[FakeServer]:
 
 
 def engine(fake: FakeServer, *, chat: bool = True, **options: Any) -> ServerGenerator:
-    return ServerGenerator(fake.url, MODEL, None, Prompting(chat=chat), **{"backoff": 0.005, "retries": 1, **options})
+    return ServerGenerator(
+        fake.url, MODEL, None, PromptTemplate(chat=chat), **{"backoff": 0.005, "retries": 1, **options}
+    )
 
 
 def said(fields: dict[str, Any], text: str) -> Way:

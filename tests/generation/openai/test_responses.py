@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from stepward.generation.openai.responses import Answer, Asked, FailedCall, read_answer
+from stepward.generation.openai.responses import Answer, ExpectedAnswer, RetryableError, read_answer
 
 CALL = [{"id": "1", "type": "function", "function": {"name": "add", "arguments": "{}"}}]
-ASKED = Asked(chat=True, count=1, limit=64)
+ASKED = ExpectedAnswer(chat=True, count=1, limit=64)
 
 
 def read(turn: dict[str, Any], *, reason: str | None = "stop", chat: bool = True, **more: Any) -> Answer:
     answer = more.pop("answer", {})
     said = {"message": {"role": "assistant", **turn}} if chat else turn
     body = {"choices": [{"index": 0, "finish_reason": reason, **said, **more}], **answer}
-    return read_answer(json.dumps(body).encode(), Asked(chat, 1, 64))
+    return read_answer(json.dumps(body).encode(), ExpectedAnswer(chat, 1, 64))
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,12 @@ ERROR = {"code": 502, "message": "the provider went away"}
     ],
 )  # fmt: skip
 def test_an_error_within_an_answer_is_asked_again(text: str, chat: bool, more: dict[str, Any], kind: str) -> None:
-    with pytest.raises(FailedCall) as failed:
+    with pytest.raises(RetryableError) as failed:
         read({"content" if chat else "text": text}, chat=chat, **more)
     assert failed.value.kind == kind
 
 
 def test_an_error_in_the_place_of_choices_is_named() -> None:
-    with pytest.raises(FailedCall) as failed:
+    with pytest.raises(RetryableError) as failed:
         read_answer(json.dumps({"error": ERROR}).encode(), ASKED)
     assert failed.value.kind == "error 502"

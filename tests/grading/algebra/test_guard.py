@@ -3,7 +3,7 @@
 import pytest
 
 from stepward.grading import grade
-from stepward.grading.algebra.guard import refusal
+from stepward.grading.algebra.guard import unsafe_reason
 
 REFUSED = [
     "9^{9^{9}}", "2^3^4^5", "10^{10^{10^{10}}}", "(9)^{(9)^{9}}", "x^{99999}", "2**99999", "99999!", "(9+9)!", "5!!!",
@@ -17,18 +17,18 @@ ALLOWED = ["x^{2}", "e^{x^2}", "x^{100}", "5!", r"\binom{10}{3}", r"\sin x", "x_
 
 @pytest.mark.parametrize("answer", REFUSED, ids=range(len(REFUSED)))
 def test_refused(answer: str) -> None:
-    assert refusal("x", answer)
+    assert unsafe_reason("x", answer)
     assert not grade(r"\zeta(3) x", answer).equal
 
 
 @pytest.mark.parametrize("answer", ALLOWED)
 def test_allowed(answer: str) -> None:
-    assert refusal("x", answer) is None
+    assert unsafe_reason("x", answer) is None
 
 
 def test_a_sum_is_allowed_where_the_reference_has_one() -> None:
-    assert refusal(r"\sum_{k=1}^{n} k", r"\sum_{j=1}^{n} j") is None
-    assert "sum" in (refusal("5", r"\sum_{j=1}^{n} j") or "")
+    assert unsafe_reason(r"\sum_{k=1}^{n} k", r"\sum_{j=1}^{n} j") is None
+    assert "sum" in (unsafe_reason("5", r"\sum_{j=1}^{n} j") or "")
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,4 @@ def test_a_sum_is_allowed_where_the_reference_has_one() -> None:
     ],
 )
 def test_what_algebra_would_drop_is_compared_first(reference: str, answer: str, expected: str | None) -> None:
-    assert refusal(reference, answer) == expected
+    assert unsafe_reason(reference, answer) == expected

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from labeling.completers import OTHER, PROBLEM, SAMPLING, ChanceCompleter, attempt, same
 from raising import refused
 
-from stepward.labeling.labels import rollout_labels
-from stepward.labeling.rollouts.binary_search import Every, FirstError, Search, search_of
+from stepward.labeling.labels import compute_labels
+from stepward.labeling.rollouts.binary_search import AllPrefixes, BinarySearch, Search, make_search
 from stepward.labeling.rollouts.sampling import draw_rollouts
-from stepward.labeling.rollouts.stopping import All, FirstRight, Stopping
+from stepward.labeling.rollouts.stopping import All, FirstCorrect, Stopping
 from stepward.records import Solution, StepRollouts
 
 
@@ -41,20 +41,20 @@ def recoverable(steps: tuple[str, ...]) -> float:
 
 
 def hard(solutions: list[Solution], rollouts: list[StepRollouts], **options: str) -> list[tuple[float | None, ...]]:
-    found = rollout_labels(solutions, {one.id: one for one in rollouts}, "hard", **options)  # type: ignore[arg-type]
+    found = compute_labels(solutions, {one.id: one for one in rollouts}, "hard", **options)  # type: ignore[arg-type]
     return [one.labels for one in found]
 
 
 @pytest.mark.parametrize(
     ("length", "rule"),
-    [(1, All(4)), (2, All(4)), (3, FirstRight(4)), (7, All(4)), (64, All(1)), (400, All(2)), (64, FirstRight(4))],
+    [(1, All(4)), (2, All(4)), (3, FirstCorrect(4)), (7, All(4)), (64, All(1)), (400, All(2)), (64, FirstCorrect(4))],
     ids=str,
 )
 def test_the_first_error_of_one_solution_is_found_in_the_logarithm_of_its_steps(length: int, rule: Stopping) -> None:
     for error in sorted({0, length // 3, length - 1}):
         solution = wrong_from("".join("aB"[index == error] for index in range(length)))
         completer = ChanceCompleter(recoverable)
-        found = roll_out([solution], completer, FirstError(), rule)
+        found = roll_out([solution], completer, BinarySearch(), rule)
         asked = {prompt.id for prompt in completer.asked}
         if isinstance(rule, All):
             assert len(asked) <= ceil(log2(length))
@@ -72,7 +72,7 @@ def test_right_solutions_cost_nothing_and_bound_the_search_in_those_that_share_t
     right = wrong_from("aaaaaa", correct=True)
     wrong = wrong_from("aaaaaB")
     completer = ChanceCompleter(recoverable)
-    found = roll_out([right, wrong], completer, FirstError())
+    found = roll_out([right, wrong], completer, BinarySearch())
     assert completer.asked == [] and [one.complete for one in found] == [True, True]
     assert hard([right, wrong], found, missing="infer") == [(1.0,) * 6, (1.0,) * 5 + (0.0,)]
 
@@ -80,8 +80,8 @@ def test_right_solutions_cost_nothing_and_bound_the_search_in_those_that_share_t
 def test_what_one_search_counts_bounds_the_others() -> None:
     solutions = [wrong_from("aaaaBxxx" + ending) for ending in "pqrstuvw"]
     alone, together = ChanceCompleter(recoverable), ChanceCompleter(recoverable)
-    roll_out(solutions[:1], alone, FirstError())
-    found = roll_out(solutions, together, FirstError())
+    roll_out(solutions[:1], alone, BinarySearch())
+    found = roll_out(solutions, together, BinarySearch())
     assert together.draws() == alone.draws()
     assert {labels[:5] for labels in hard(solutions, found, missing="infer")} == {(1.0, 1.0, 1.0, 1.0, 0.0)}
 
@@ -95,7 +95,7 @@ def mean_cost(length: int, never: float, ever: float, *, halves: bool) -> float:
     for error in range(length):
         solution = wrong_from("".join("aB"[index == error] for index in range(length)))
         completer = ChanceCompleter(recoverable)
-        roll_out([solution], completer, FirstError(), All(1) if halves else FirstRight(int(never)))
+        roll_out([solution], completer, BinarySearch(), All(1) if halves else FirstCorrect(int(never)))
         fails = {prompt.id for prompt in completer.asked if len(prompt.steps) > error}
         asked = {prompt.id for prompt in completer.asked}
         costs.append(never * len(fails) + ever * len(asked - fails))
@@ -129,8 +129,8 @@ marked = st.lists(
 @given(marked)
 def test_where_no_error_is_recovered_from_the_search_finds_what_every_prefix_says(solutions: list[Solution]) -> None:
     searched, full = ChanceCompleter(recoverable), ChanceCompleter(recoverable)
-    found = roll_out(solutions, searched, FirstError(), FirstRight(4))
-    whole = roll_out(solutions, full, Every(), FirstRight(4))
+    found = roll_out(solutions, searched, BinarySearch(), FirstCorrect(4))
+    whole = roll_out(solutions, full, AllPrefixes(), FirstCorrect(4))
     assert searched.draws() <= full.draws()
     expected = hard(solutions, whole, missing="infer", after_first_error="drop")
     assert hard(solutions, found, missing="infer", after_first_error="drop") == expected
@@ -144,15 +144,15 @@ def test_the_state_is_the_counts_alone(solutions: list[Solution], seed: int) -> 
         return 0.3 if recoverable(steps) else 0.05
 
     completer = ChanceCompleter(chance)
-    found = roll_out(solutions, completer, FirstError(), FirstRight(4))
-    assert roll_out(solutions, completer, FirstError(), FirstRight(4), found) == found
+    found = roll_out(solutions, completer, BinarySearch(), FirstCorrect(4))
+    assert roll_out(solutions, completer, BinarySearch(), FirstCorrect(4), found) == found
     kept = [one for index, one in enumerate(found) if (index + seed) % 3]
-    again = roll_out(solutions, completer, FirstError(), FirstRight(4), kept)
+    again = roll_out(solutions, completer, BinarySearch(), FirstCorrect(4), kept)
     assert {one.id for one in kept} <= {one.id for one in again}
     by_id = {one.id: one for one in found}
     assert all(by_id[one.id] == one for one in again if one.id in by_id)
     for order in islice(permutations(solutions), 3):
-        assert set(roll_out(list(order), ChanceCompleter(chance), FirstError(), FirstRight(4))) == set(found)
+        assert set(roll_out(list(order), ChanceCompleter(chance), BinarySearch(), FirstCorrect(4))) == set(found)
 
 
 def test_a_prefix_whose_draws_are_all_void_is_gone_round() -> None:
@@ -163,14 +163,14 @@ def test_a_prefix_whose_draws_are_all_void_is_gone_round() -> None:
 
     solution = wrong_from("aaaaaBaa")
     completer = Mute(recoverable)
-    found = roll_out([solution], completer, FirstError())
+    found = roll_out([solution], completer, BinarySearch())
     assert {len(prompt.steps) for prompt in completer.asked} >= {4, 5, 6}
     (labels,) = hard([solution], found, missing="infer")
     # Its fourth step has no counts, but the fifth succeeds.
     assert labels[:6] == (1.0,) * 5 + (0.0,)
 
     dumb = ChanceCompleter(recoverable, empty=1.0)
-    found = roll_out([solution], dumb, FirstError())
+    found = roll_out([solution], dumb, BinarySearch())
     assert dumb.draws() == 7 * 4
     assert hard([solution], found, missing="infer") == [(None,) * 7 + (0.0,)]
 
@@ -178,9 +178,9 @@ def test_a_prefix_whose_draws_are_all_void_is_gone_round() -> None:
 def test_a_begun_prefix_is_finished_before_others_are_asked() -> None:
     solution = wrong_from("aaaaaBaa")
     completer = ChanceCompleter(recoverable)
-    small = roll_out([solution], completer, FirstError(), All(2))
-    grown = roll_out([solution], completer, FirstError(), All(5), small)
-    assert grown == roll_out([solution], ChanceCompleter(recoverable), FirstError(), All(5))
+    small = roll_out([solution], completer, BinarySearch(), All(2))
+    grown = roll_out([solution], completer, BinarySearch(), All(5), small)
+    assert grown == roll_out([solution], ChanceCompleter(recoverable), BinarySearch(), All(5))
     assert completer.draws() == sum(one.drawn for one in grown if not one.complete)
 
 
@@ -188,11 +188,11 @@ def test_a_shorter_solution_is_known_without_drawing() -> None:
     # The stated answer of the first three steps is right; the fourth goes on and spoils it.
     stated, longer = wrong_from("aaa", correct=True), wrong_from("aaaXa")
     completer = ChanceCompleter(recoverable)
-    roll_out([stated, longer], completer, FirstError())
+    roll_out([stated, longer], completer, BinarySearch())
     assert {len(prompt.steps) for prompt in completer.asked} == {4}
 
 
 def test_a_recipes_search_by_name() -> None:
-    assert isinstance(search_of("every"), Every) and isinstance(search_of("first_error"), FirstError)
+    assert isinstance(make_search("every"), AllPrefixes) and isinstance(make_search("first_error"), BinarySearch)
     with refused("unknown_name", field="search", names=("'tree'", "every", "first_error")):
-        search_of("tree")
+        make_search("tree")

@@ -6,11 +6,25 @@ from math import comb
 import pytest
 from raising import refused
 
-from stepward.labeling.rollouts.estimators import endings, estimate, expected_draws, mixed_endings, unbiased
-from stepward.labeling.rollouts.stopping import All, FirstRight, Interval, Stopping
+from stepward.labeling.rollouts.estimators import (
+    estimate,
+    expected_draws,
+    mixed_stopping_distribution,
+    stopping_distribution,
+    unbiased,
+)
+from stepward.labeling.rollouts.stopping import All, FirstCorrect, Interval, Stopping
 from stepward.records import StepRollouts
 
-RULES = (All(1), All(5), FirstRight(1), FirstRight(6), FirstRight(8), Interval(8, 0.3, 0.6), Interval(9, 0.4, 0.5))
+RULES = (
+    All(1),
+    All(5),
+    FirstCorrect(1),
+    FirstCorrect(6),
+    FirstCorrect(8),
+    Interval(8, 0.3, 0.6),
+    Interval(9, 0.4, 0.5),
+)
 SHARES = (0.0, 0.01, 0.2, 0.5, 0.77, 1.0)
 
 
@@ -41,11 +55,11 @@ def test_it_is_the_share_of_all_orders_that_begin_with_a_right_one(rule: Stoppin
 
 
 @pytest.mark.parametrize(
-    "rule", [*RULES, FirstRight(32), Interval(16, 0.2, 0.9), Interval(40, 0.15, 0.8), Interval(12, 0.3, 0.7)], ids=str
+    "rule", [*RULES, FirstCorrect(32), Interval(16, 0.2, 0.9), Interval(40, 0.15, 0.8), Interval(12, 0.3, 0.7)], ids=str
 )
 @pytest.mark.parametrize("p", SHARES)
 def test_its_mean_is_p_where_every_draw_counts(rule: Stopping, p: float) -> None:
-    found = list(endings(rule, p))
+    found = list(stopping_distribution(rule, p))
     assert sum(chance for *_, chance in found) == pytest.approx(1)
     assert sum(chance * unbiased(rule, drawn, right) for drawn, right, chance in found) == pytest.approx(p, abs=1e-12)
     assert all(0 <= unbiased(rule, drawn, right) <= 1 for drawn, right, _ in found)
@@ -79,9 +93,9 @@ def test_known_cases() -> None:
     assert unbiased(All(16), 16, 4) == 0.25
     assert unbiased(All(16), 10, 4, 6) == 0.4
     # One that looks for a yes tells by its first draw alone.
-    assert [unbiased(FirstRight(16), *counts) for counts in ((1, 1), (2, 1), (4, 2), (16, 0))] == [1.0, 0.0, 0.0, 0.0]
+    assert [unbiased(FirstCorrect(16), *counts) for counts in ((1, 1), (2, 1), (4, 2), (16, 0))] == [1.0, 0.0, 0.0, 0.0]
     # A void draw can't be the first that counts.
-    assert unbiased(FirstRight(16), 1, 1, 1) == 1.0
+    assert unbiased(FirstCorrect(16), 1, 1, 1) == 1.0
     # It looks at 8 first, and stops if all or none are right.
     rule = Interval(16, 0.2, 0.9)
     assert unbiased(rule, 8, 8) == 1.0 and unbiased(rule, 8, 0) == 0.0
@@ -93,15 +107,15 @@ def test_the_mean_number_of_draws() -> None:
     for p in SHARES:
         assert expected_draws(All(5), p) == pytest.approx(5)
         waves = 1 + (1 - p) + 2 * (1 - p) ** 2 + 4 * (1 - p) ** 4
-        assert expected_draws(FirstRight(8), p) == pytest.approx(waves)
+        assert expected_draws(FirstCorrect(8), p) == pytest.approx(waves)
 
 
 @pytest.mark.parametrize(("drawn", "right", "void"), [(3, 0, 0), (16, 0, 1), (2, 2, 0), (16, 16, 0)])
 def test_counts_that_a_rule_never_comes_to_are_refused(drawn: int, right: int, void: int) -> None:
     with pytest.raises(ValueError, match=f"first_right.16. never comes to {right} right of {drawn} with {void} void"):
-        unbiased(FirstRight(16), drawn, right, void)
+        unbiased(FirstCorrect(16), drawn, right, void)
     with pytest.raises(ValueError, match="expected drawn >= 1"):
-        unbiased(FirstRight(16), 0, 0, 1)
+        unbiased(FirstCorrect(16), 0, 0, 1)
 
 
 def record(drawn: int, right: int, rule: str, empty: int = 0) -> StepRollouts:
@@ -126,8 +140,8 @@ def test_endings_where_all_chances_are_as_likely_are_the_mean_over_them(rule: St
     shares = [(number + 0.5) / 400 for number in range(400)]
     mean: dict[tuple[int, int], float] = {}
     for p in shares:
-        for drawn, right, chance in endings(rule, p):
+        for drawn, right, chance in stopping_distribution(rule, p):
             mean[drawn, right] = mean.get((drawn, right), 0.0) + chance / len(shares)
-    found = {(drawn, right): chance for drawn, right, chance in mixed_endings(rule)}
+    found = {(drawn, right): chance for drawn, right, chance in mixed_stopping_distribution(rule)}
     assert found == pytest.approx(mean, abs=1e-4)
     assert sum(found.values()) == pytest.approx(1)

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from labeling.completers import OTHER, PROBLEM, SAMPLING, ChanceCompleter, attempt, same
 
-from stepward.formats import Choices
+from stepward.formats import WriteOptions
 from stepward.formats.step_labels import omegaprm
 from stepward.labeling.rollouts.omegaprm import (
     TreeSettings,
@@ -19,9 +19,8 @@ from stepward.labeling.rollouts.omegaprm import (
     tree_rollouts,
     tree_rows,
 )
-from stepward.records import Problem, Solution, prefix_id
-from stepward.rows import Row
-from stepward.steps import split
+from stepward.records import Problem, Solution, prefix_id, split_steps
+from stepward.rows import SourceRow
 from stepward.storage.parquet import read_shard, write_shard
 
 SMALL = TreeSettings(completions=4, budget=40)
@@ -79,7 +78,9 @@ def test_states_that_sometimes_succeed_are_searched_from_within_the_budget() -> 
     # Some states lie on completions, which no solution has.
     assert beyond and len({state.id for state in states}) == len(states) == 10
     assert [state.id for state in states] == [prefix_id("p", state.steps) for state in states]
-    written = {(*state.steps, *split(draw.text)) for state in states for draw in state.draws if len(state.steps) > 0}
+    written = {
+        (*state.steps, *split_steps(draw.text)) for state in states for draw in state.draws if len(state.steps) > 0
+    }
     assert all(any(path[: len(state.steps)] == state.steps for path in written) for state in beyond)
 
 
@@ -175,7 +176,7 @@ def test_the_rows_are_read_back_as_omegaprms() -> None:
     twins = [replace(states[0], steps=("1 + 1 = 2",), id="x"), replace(states[0], steps=("1 + 1 = 23",), id="y")]
     (row,) = tree_rows([OTHER, PROBLEM], [RIGHT, LONG], states + twins)
     assert omegaprm.matches(row)
-    record = omegaprm.read(Row(Path("trees.jsonl"), 1, row))
+    record = omegaprm.read(SourceRow(Path("trees.jsonl"), 1, row))
     assert (record.question, record.reference) == (PROBLEM.question, "6")
     assert row["reasoning_steps"][0] == {"solution_prefix": PROBLEM.question, "mc_value": 0.75}
     found = {}
@@ -185,4 +186,4 @@ def test_the_rows_are_read_back_as_omegaprms() -> None:
         found[index] = ((*before, *step.split("\n")), label)
     expected = {one.steps: one.right / one.drawn for one in tree_rollouts(states + twins)}
     assert dict(found.values()) == expected
-    assert omegaprm.write(record, Choices()) == [row]
+    assert omegaprm.write(record, WriteOptions()) == [row]

@@ -6,11 +6,11 @@ import pytest
 from labeling.completers import OTHER, PROBLEM, SAMPLING, ChanceCompleter, attempt, same
 from raising import refused
 
-from stepward.labeling.labels import rollout_labels
+from stepward.labeling.labels import compute_labels
 from stepward.labeling.rollouts.estimators import estimate
 from stepward.labeling.rollouts.pooling import merge, pool
 from stepward.labeling.rollouts.sampling import draw_rollouts
-from stepward.labeling.rollouts.stopping import All, FirstRight, Interval, Stopping
+from stepward.labeling.rollouts.stopping import All, FirstCorrect, Interval, Stopping
 from stepward.records import Solution, StepRollouts, prefix_id
 
 
@@ -65,7 +65,7 @@ def draw(
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("rule", [All(8), FirstRight(8), Interval(8, 0.3, 0.5)], ids=str)
+@pytest.mark.parametrize("rule", [All(8), FirstCorrect(8), Interval(8, 0.3, 0.5)], ids=str)
 def test_two_machines_parts_are_the_whole(rule: Stopping) -> None:
     whole = draw(SOLUTIONS, rule)
     assert {one.id: one for one in merge(draw(SOLUTIONS[:4], rule), draw(SOLUTIONS[2:], rule))} == {
@@ -97,5 +97,5 @@ def test_other_completers_records_stay_and_a_graded_prefix_needs_no_counts() -> 
 def test_labels_of_pooled_counts() -> None:
     solution = attempt("a", "The answer is 6.", answer="6")
     pooled = {one.id: one for one in pool([counted("a", "one", 0, 4), counted("a", "two", 1, 2)])}
-    hard, soft = (rollout_labels([solution], pooled, kind)[0].labels for kind in ("hard", "soft"))
+    hard, soft = (compute_labels([solution], pooled, kind)[0].labels for kind in ("hard", "soft"))
     assert (hard, soft) == ((1.0, 1.0), (0.25, 1.0))

@@ -9,7 +9,7 @@ from raising import refused
 
 from stepward.generation.interface import Completion, Prompt, Sampling
 from stepward.labeling.rollouts.sampling import completion_answer, draw_rollouts
-from stepward.labeling.rollouts.stopping import All, FirstRight, Interval, Stopping
+from stepward.labeling.rollouts.stopping import All, FirstCorrect, Interval, Stopping
 from stepward.records import Solution, StepRollouts, prefix_id
 
 
@@ -136,7 +136,7 @@ def test_failed_draws_are_recorded_with_their_reason() -> None:
 
 
 def test_a_completer_that_never_writes_is_asked_no_more_than_most() -> None:
-    for rule in (All(5), FirstRight(5), Interval(5, 0.4, 0.6)):
+    for rule in (All(5), FirstCorrect(5), Interval(5, 0.4, 0.6)):
         completer = ScriptedCompleter({"a": [whole("")]})
         (prefix, _) = roll_out([attempt("a", "The answer is 6.", answer="6")], completer, rule)
         assert (prefix.drawn, prefix.right, prefix.empty) == (0, 0, 5)
@@ -178,7 +178,7 @@ def chance(steps: tuple[str, ...]) -> float:
 
 @pytest.mark.parametrize("void", [0.0, 0.2])
 def test_growing_draws_only_what_is_new_and_gives_what_drawing_at_once_gives(void: float) -> None:
-    pairs = [(All(5), All(16)), (FirstRight(4), FirstRight(16)), (Interval(10, 0.25, 0.8), Interval(24, 0.25, 0.8))]
+    pairs = [(All(5), All(16)), (FirstCorrect(4), FirstCorrect(16)), (Interval(10, 0.25, 0.8), Interval(24, 0.25, 0.8))]
     for small, large in pairs:
         once, twice = (ChanceCompleter(chance, empty=void, failed=void / 2) for _ in range(2))
         expected = roll_out(CHAIN, once, large)
@@ -192,7 +192,7 @@ def test_growing_draws_only_what_is_new_and_gives_what_drawing_at_once_gives(voi
 def test_first_right_gives_the_hard_labels_of_all() -> None:
     everything, early = ChanceCompleter(chance), ChanceCompleter(chance)
     full = roll_out(CHAIN, everything, All(16))
-    found = roll_out(CHAIN, early, FirstRight(16))
+    found = roll_out(CHAIN, early, FirstCorrect(16))
     assert [one.right > 0 for one in found] == [one.right > 0 for one in full]
     assert early.draws() < everything.draws() / 2
 

@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 from raising import refused
 from scipy.stats import beta
 
-from stepward.labeling.rollouts.confidence import always_valid
-from stepward.labeling.rollouts.stopping import All, FirstRight, Interval, Stopping, lacking, parse, stopping_of
+from stepward.labeling.rollouts.confidence import confidence_sequence
+from stepward.labeling.rollouts.stopping import (
+    All,
+    FirstCorrect,
+    Interval,
+    Stopping,
+    make_stopping,
+    num_remaining,
+    parse,
+)
 from stepward.records import StepRollouts
 
 INTERVALS = (
@@ -46,16 +54,16 @@ def ends(rule: Stopping, p: float) -> dict[tuple[int, int], float]:
 
 def test_the_waves_of_each_rule() -> None:
     assert waves(All(16)) == [16]
-    assert waves(FirstRight(16)) == [1, 2, 4, 8, 16]
-    assert waves(FirstRight(10)) == [1, 2, 4, 8, 10]
-    assert waves(FirstRight(1)) == [1]
-    assert [FirstRight(16).more(drawn, 1) for drawn in (1, 2, 16)] == [0, 0, 0]
+    assert waves(FirstCorrect(16)) == [1, 2, 4, 8, 16]
+    assert waves(FirstCorrect(10)) == [1, 2, 4, 8, 10]
+    assert waves(FirstCorrect(1)) == [1]
+    assert [FirstCorrect(16).more(drawn, 1) for drawn in (1, 2, 16)] == [0, 0, 0]
     assert waves(Interval(16, 0.2, 0.9)) == [8]
     # It can't be so narrow within 16 draws: then all are drawn at once.
     assert waves(Interval(16, 0.1, 0.9)) == [16]
 
 
-@pytest.mark.parametrize("rule", [All(9), FirstRight(9), FirstRight(64), *INTERVALS], ids=str)
+@pytest.mark.parametrize("rule", [All(9), FirstCorrect(9), FirstCorrect(64), *INTERVALS], ids=str)
 def test_no_rule_draws_more_than_most_and_void_draws_count_to_it(rule: Stopping) -> None:
     for void in range(rule.most + 1):
         for drawn in range(rule.most - void + 1):
@@ -75,7 +83,7 @@ def test_the_interval_holds_p_as_often_as_it_says_for_every_p_at_whatever_look(r
             after: dict[int, float] = {}
             for right, chance in alive.items():
                 for new, way in ((1, p), (0, 1 - p)):
-                    low, high = always_valid(drawn, right + new, rule.level)
+                    low, high = confidence_sequence(drawn, right + new, rule.level)
                     if low <= p <= high:
                         after[right + new] = after.get(right + new, 0.0) + chance * way
             alive = after
@@ -90,7 +98,7 @@ def test_where_it_stops_early_p_is_known_to_within_the_error(rule: Interval) -> 
         assert sum(chance.values()) == pytest.approx(1)
         held = 0.0
         for (drawn, right), value in chance.items():
-            low, high = always_valid(drawn, right, rule.level)
+            low, high = confidence_sequence(drawn, right, rule.level)
             assert drawn == rule.most or high - low <= 2 * rule.error
             held += value if low <= p <= high else 0.0
             stopped.add(drawn)
@@ -119,9 +127,9 @@ def test_the_interval_is_where_the_mixture_is_less_likely_than_p_times_the_bound
     drawn: int, level: float, data: st.DataObject
 ) -> None:
     right = data.draw(st.integers(0, drawn))
-    low, high = always_valid(drawn, right, level)
+    low, high = confidence_sequence(drawn, right, level)
     assert 0 <= low <= right / drawn <= high <= 1
-    mirrored = always_valid(drawn, drawn - right, level)
+    mirrored = confidence_sequence(drawn, drawn - right, level)
     assert (low, high) == pytest.approx((1 - mirrored[1], 1 - mirrored[0]), abs=1e-9)
     # The mixture's chance of these counts, as the mean of p^r (1 - p)^(n - r) over Jeffreys' prior, by a sum.
     shares = beta(0.5, 0.5).ppf([(number + 0.5) / 20000 for number in range(20000)])
@@ -135,12 +143,12 @@ def test_the_interval_is_where_the_mixture_is_less_likely_than_p_times_the_bound
 @pytest.mark.parametrize(("drawn", "right", "level"), [(3, 4, 0.9), (3, -1, 0.9), (3, 1, 0.0), (3, 1, 1.0)])
 def test_an_interval_of_what_can_not_be_is_refused(drawn: int, right: int, level: float) -> None:
     with pytest.raises(ValueError, match="must lie in"):
-        always_valid(drawn, right, level)
+        confidence_sequence(drawn, right, level)
 
 
 rules = st.one_of(
     st.integers(1, 99).map(All),
-    st.integers(1, 99).map(FirstRight),
+    st.integers(1, 99).map(FirstCorrect),
     st.builds(
         Interval,
         st.integers(1, 99),
@@ -166,11 +174,15 @@ def test_another_rule_is_refused(rule: str) -> None:
 
 def test_a_recipes_rule_by_name() -> None:
     names = ("all", "first_right", "interval")
-    assert [stopping_of(name, 8, 0.2, 0.9) for name in names] == [All(8), FirstRight(8), Interval(8, 0.2, 0.9)]
+    assert [make_stopping(name, 8, 0.2, 0.9) for name in names] == [All(8), FirstCorrect(8), Interval(8, 0.2, 0.9)]
     with refused("unknown_name", field="stop", names=("'never'", "all, first_right, interval")):
-        stopping_of("never", 8, 0.2, 0.9)
+        make_stopping("never", 8, 0.2, 0.9)
 
 
 def test_what_a_record_lacks() -> None:
     record = StepRollouts("p//x", "p", ("x",), drawn=5, right=0, empty=2, failed=3)
-    assert (lacking(All(16), None), lacking(All(16), record), lacking(FirstRight(16), record)) == (16, 6, 6)
+    assert (num_remaining(All(16), None), num_remaining(All(16), record), num_remaining(FirstCorrect(16), record)) == (
+        16,
+        6,
+        6,
+    )

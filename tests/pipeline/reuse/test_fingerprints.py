@@ -15,9 +15,9 @@ from rich.console import Console
 from small_runs import content
 
 from stepward.pipeline.reuse import fingerprints as branching
-from stepward.pipeline.reuse.fingerprints import Shelf, link
-from stepward.pipeline.runner import Ways, run_recipe
-from stepward.pipeline.training.data_run import Here
+from stepward.pipeline.reuse.fingerprints import ShardCache, link
+from stepward.pipeline.runner import RunOptions, run_recipe
+from stepward.pipeline.training.data_run import InProcessPool
 from stepward.recipes.loading import load_recipe
 from stepward.recipes.run import Recipe
 from stepward.records import Problem
@@ -47,11 +47,11 @@ def make() -> Make:
 
 def run(recipe: Recipe, runs: Path, *others: Path, until: str = "scores") -> Path:
     """Runs a recipe in this process, taking from other runs."""
-    shelf = Shelf()
+    shelf = ShardCache()
     for other in others:
         shelf.add(other)
-    with Here(1) as pool:
-        run_recipe(recipe, runs / recipe.name, Console(quiet=True), Ways(until=until), pool=pool, shelf=shelf)
+    with InProcessPool(1) as pool:
+        run_recipe(recipe, runs / recipe.name, Console(quiet=True), RunOptions(until=until), pool=pool, shelf=shelf)
     return runs / recipe.name
 
 

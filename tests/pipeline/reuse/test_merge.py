@@ -11,7 +11,7 @@ from stepward.pipeline.reuse.merge import merge_runs
 from stepward.recipes.run import Recipe
 from stepward.records import Solution
 from stepward.storage.manifest import Manifest
-from stepward.storage.parquet import locked, read_shard, write_shard
+from stepward.storage.parquet import lock_dir, read_shard, write_shard
 from stepward.storage.run_dir import Layout
 
 RECIPE = Recipe(name="parted")
@@ -23,7 +23,7 @@ def solution(number: int) -> Solution:
 
 def make_part(folder: Path, *numbers: int) -> Path:
     """A run that has finished the batches of these numbers, a solution each."""
-    manifest = Manifest.start(folder, RECIPE.decisive())
+    manifest = Manifest.start(folder, RECIPE.fingerprint_fields())
     for number in numbers:
         put(manifest, number, solution(number))
     return folder
@@ -51,7 +51,7 @@ def test_other_recipes_and_other_records_of_one_unit_are_refused(tmp_path: Path)
     with refused("mismatch", file=shard, names=(tmp_path / "merged",)):
         merge_runs([one, two], tmp_path / "merged")
     other = tmp_path / "other"
-    Manifest.start(other, Recipe(name="parted", seed=5).decisive())
+    Manifest.start(other, Recipe(name="parted", seed=5).fingerprint_fields())
     with refused("mismatch", file=other, field="seed", names=("0 -> 5",)):
         merge_runs([one, other], tmp_path / "again")
 
@@ -120,7 +120,7 @@ def test_a_folder_that_holds_other_things_is_no_target(tmp_path: Path) -> None:
 
 
 def test_a_run_that_somebody_works_in_is_no_target(tmp_path: Path) -> None:
-    with locked(tmp_path / "merged"), refused("locked", file=tmp_path / "merged"):
+    with lock_dir(tmp_path / "merged"), refused("locked", file=tmp_path / "merged"):
         merge_runs([make_part(tmp_path / "part", 0)], tmp_path / "merged")
 
 

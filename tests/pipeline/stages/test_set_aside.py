@@ -11,7 +11,7 @@ from small_runs import content
 
 from stepward.generation.interface import Completion, Prompt
 from stepward.pipeline.stages.set_aside import NAME, kept, set_aside, told, unlabelled
-from stepward.recipes.loading import of_run
+from stepward.recipes.loading import load_run_recipe
 from stepward.storage.manifest import Manifest
 from stepward.storage.run_dir import Layout
 
@@ -145,7 +145,7 @@ def test_all_completions_that_fail_stop_the_run(tmp_path: Path, monkeypatch: pyt
 
 def test_the_share_is_no_part_of_what_decides_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = (recipe_of(tmp_path, problems__set_aside=share) for share in (0.05, 0.5))
-    assert one.decisive() == other.decisive()
+    assert one.fingerprint_fields() == other.fingerprint_fields()
     run_scripted(monkeypatch, other, tmp_path, lively, until="problems")
-    assert of_run(tmp_path / "run").problems.set_aside == 0.05
-    assert Manifest.read(tmp_path / "run").content["recipe"] == one.decisive()
+    assert load_run_recipe(tmp_path / "run").problems.set_aside == 0.05
+    assert Manifest.read(tmp_path / "run").content["recipe"] == one.fingerprint_fields()

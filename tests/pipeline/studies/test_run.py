@@ -21,10 +21,10 @@ from small_runs import Stepward
 from stepward.pipeline.report_data import report_run
 from stepward.pipeline.studies import run as studies
 from stepward.pipeline.studies.run import run_study, tabulate_study
-from stepward.pipeline.training.data_run import Here
+from stepward.pipeline.training.data_run import InProcessPool
 from stepward.recipes.study.plan import load_study
 from stepward.storage.manifest import Manifest
-from stepward.storage.parquet import locked
+from stepward.storage.parquet import lock_dir
 from stepward.storage.run_dir import Layout
 
 HOSTILE = "<script>alert(1)</script> | a"
@@ -220,7 +220,7 @@ def test_the_page_has_all_of_it_and_runs_nothing(folder: Path) -> None:
 @pytest.fixture
 def again(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Runs a study in this process, and gives what it said."""
-    monkeypatch.setattr(studies, "Workers", Here)
+    monkeypatch.setattr(studies, "Workers", InProcessPool)
 
     def run(file: Path, runs: Path, *overrides: str) -> str:
         said = io.StringIO()
@@ -300,7 +300,7 @@ def test_fewer_seeds_would_choose_again(folder: Path, file: Path, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_an_evaluation_that_lacks_a_file_is_made_again_and_the_page_with_it(
+def test_an_evaluation_that_lacks_a_file_is_made_again_and_its_page_stays(
     folder: Path, file: Path, tmp_path: Path, again: Callable[..., str]
 ) -> None:
     run = shutil.copytree(folder, tmp_path / "mine") / "home"
@@ -315,8 +315,8 @@ def test_an_evaluation_that_lacks_a_file_is_made_again_and_the_page_with_it(
             (run / "evaluation" / name).unlink()
         assert again(file, tmp_path, "name=mine").count("was done before") == 2
         assert (run / "evaluation" / name).read_bytes() == before
-        assert not Manifest.read(run).units("report")
     assert again(file, tmp_path, "name=mine").count("was done before") == 3
+    assert (run / "report.html").read_text() == "of before", "the figures are those it was drawn of"
 
 
 def test_a_run_that_is_running_keeps_its_title(
@@ -325,7 +325,7 @@ def test_a_run_that_is_running_keeps_its_title(
     shutil.copytree(folder, tmp_path / "mine")
     path = tmp_path / "mine" / "sharp" / "manifest.json"
     before = path.read_bytes()
-    with locked(path.parent), refused("locked", names=("sharp",)):
+    with lock_dir(path.parent), refused("locked", names=("sharp",)):
         again(file, tmp_path, "name=mine", "cells.sharp.title=very sharp")
     assert path.read_bytes() == before
 
@@ -356,6 +356,6 @@ def test_from_takes_from_a_run_outside(folder: Path, file: Path, again: Callable
 
 
 def test_studies_lists_them(stepward: Stepward) -> None:
-    ended = stepward("studies")
+    ended = stepward("list", "studies")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert re.search(r"^er-prm-main +\S.*\(4 runs", ended.stdout, re.M)

@@ -86,7 +86,7 @@ RUN = """
 import sys
 from pathlib import Path
 sys.path[:0] = {tests!r}
-from test_workers import linger
+from test_local import linger
 from stepward.pipeline.workers.local import Workers
 if __name__ == "__main__":
     with Workers(1) as workers:

@@ -25,7 +25,7 @@ from small_runs import content
 from stepward.errors import StepwardError
 from stepward.pipeline.runner import STAGES, Run
 from stepward.pipeline.workers import ray_pool as ray_crew
-from stepward.pipeline.workers.ray_pool import Hand, Sight, Team, fitting, versions
+from stepward.pipeline.workers.ray_pool import RayActor, RayConfig, WorkerEnv, fitting, versions
 from stepward.pipeline.workers.ray_tasks import RayWorkers
 from stepward.recipes.loading import load_recipe
 from stepward.recipes.run import Recipe
@@ -93,8 +93,8 @@ def cluster(token: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 
 
 @pytest.fixture(scope="module")
-def team(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Team:
-    return Team(tmp_path_factory.mktemp("team"), address=cluster.address, count=2)
+def team(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> RayConfig:
+    return RayConfig(tmp_path_factory.mktemp("team"), address=cluster.address, count=2)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def recipe(small: tuple[str, ...]) -> Recipe:
 
 def make(recipe: Recipe, folder: Path, pool: AbstractContextManager[Any]) -> dict[str, Any]:
     """All stages that workers have a part in, and their records."""
-    manifest = Manifest.start(folder, recipe.decisive())
+    manifest = Manifest.start(folder, recipe.fingerprint_fields())
     with pool as workers:
         run = Run(recipe, folder, manifest, workers, Console(quiet=True))
         run.remove_leftovers()
@@ -163,7 +163,7 @@ def processes_named(name: str) -> list[int]:
 
 
 @pytest.mark.slow
-def test_facts_errors_and_deaths_reach_the_caller(team: Team) -> None:
+def test_facts_errors_and_deaths_reach_the_caller(team: RayConfig) -> None:
     with RayWorkers(team) as pool:
         assert list(pool.run(ray_tasks.write, [])) == [] and pool._process is None, "nothing to do starts nothing"
         facts = dict(pool.run(ray_tasks.write, UNITS, team.folder))
@@ -184,7 +184,7 @@ def test_facts_errors_and_deaths_reach_the_caller(team: Team) -> None:
 
 
 @pytest.mark.slow
-def test_an_error_in_the_run_ends_the_actors(team: Team) -> None:
+def test_an_error_in_the_run_ends_the_actors(team: RayConfig) -> None:
     noted = team.folder / "slow"
     with pytest.raises(KeyboardInterrupt), RayWorkers(team) as pool:
         assert next(pool.run(ray_tasks.linger, ["quick", "slow"], team.folder)) == ("quick", {})
@@ -197,17 +197,17 @@ RUN = """
 import sys
 from pathlib import Path
 import ray_tasks
-from stepward.pipeline.workers.ray_pool import Team
+from stepward.pipeline.workers.ray_pool import RayConfig
 from stepward.pipeline.workers.ray_tasks import RayWorkers
 if __name__ == "__main__":
     folder, address = Path(sys.argv[1]), sys.argv[2]
-    with RayWorkers(Team(folder, address, 1)) as pool:
+    with RayWorkers(RayConfig(folder, address, 1)) as pool:
         list(pool.run(ray_tasks.linger, ["one"], folder))
 """
 
 
 @pytest.mark.slow
-def test_actors_end_with_a_run_that_is_killed(team: Team, tmp_path: Path) -> None:
+def test_actors_end_with_a_run_that_is_killed(team: RayConfig, tmp_path: Path) -> None:
     script, noted = tmp_path / "run.py", tmp_path / "one"
     script.write_text(RUN)
     path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
@@ -225,12 +225,12 @@ def test_actors_end_with_a_run_that_is_killed(team: Team, tmp_path: Path) -> Non
 def test_a_local_worker_makes_the_records_of_a_process(
     recipe: Recipe, expected: dict[str, Any], tmp_path: Path
 ) -> None:
-    assert make(recipe, tmp_path, RayWorkers(Team(tmp_path, "local", 1))) == expected
+    assert make(recipe, tmp_path, RayWorkers(RayConfig(tmp_path, "local", 1))) == expected
 
 
 @pytest.mark.slow
 def test_two_workers_that_are_killed_make_the_same_records(
-    team: Team, recipe: Recipe, expected: dict[str, Any], tmp_path: Path
+    team: RayConfig, recipe: Recipe, expected: dict[str, Any], tmp_path: Path
 ) -> None:
     pool = Killing(replace(team, folder=tmp_path))
     assert make(recipe, tmp_path, pool) == expected
@@ -243,7 +243,7 @@ def test_a_head_that_is_killed_and_started_again_loses_nothing(
 ) -> None:
     own, folder = Cluster(tmp_path), tmp_path / "run"
     own.start()
-    team = Team(folder, own.address, 2)
+    team = RayConfig(folder, own.address, 2)
 
     class HeadLost(RayWorkers):
         def run(self, task: Any, units: Any, *arguments: Any) -> Iterator[Any]:
@@ -264,17 +264,17 @@ def test_a_head_that_is_killed_and_started_again_loses_nothing(
 
 
 def test_what_is_wrong_with_a_machine_is_said_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_crew, "PATIENCE", 0.1)
+    monkeypatch.setattr(ray_crew, "SHARED_FS_TIMEOUT", 0.1)
     monkeypatch.chdir(tmp_path)
-    sight = Sight(tmp_path, tmp_path, "token", versions())
-    other = Hand(1).begin(replace(sight, versions={"stepward": "0.0.0"}))
+    sight = WorkerEnv(tmp_path, tmp_path, "token", versions())
+    other = RayActor(1).begin(replace(sight, versions={"stepward": "0.0.0"}))
     assert f"Ray node {socket.gethostname()} (" in str(other) and "this machine stepward 0.0.0" in str(other)
-    assert f"does not see {tmp_path} as this machine does" in str(Hand(1).begin(sight))
+    assert f"does not see {tmp_path} as this machine does" in str(RayActor(1).begin(sight))
     (tmp_path / ray_crew.TOKEN).write_text("another's")
-    assert f"does not see {tmp_path} as this machine does" in str(Hand(1).begin(sight)), "a folder of the same name"
+    assert f"does not see {tmp_path} as this machine does" in str(RayActor(1).begin(sight)), "a folder of the same name"
     (tmp_path / ray_crew.TOKEN).write_text("token")
-    assert Hand(1).begin(replace(sight, cwd=tmp_path / "nowhere")) is None
-    late = Hand(1).do("a", (ray_tasks.write, (tmp_path,), tmp_path / "manifest.json", 1))
+    assert RayActor(1).begin(replace(sight, cwd=tmp_path / "nowhere")) is None
+    late = RayActor(1).do("a", (ray_tasks.write, (tmp_path,), tmp_path / "manifest.json", 1))
     assert isinstance(late, StepwardError) and "sees an old" in str(late)
 
 
@@ -283,7 +283,7 @@ def test_addresses_at_which_nobody_is(tmp_path: Path) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     for address, code in (("there", "bad_value"), (f"127.0.0.1:{port}", "unreachable")):
-        with refused(code, field="--ray", names=(address,)), RayWorkers(Team(tmp_path, address)) as pool:
+        with refused(code, field="--ray", names=(address,)), RayWorkers(RayConfig(tmp_path, address)) as pool:
             list(pool.run(ray_tasks.write, ["a"], tmp_path))
 
 
@@ -300,4 +300,4 @@ def test_addresses_at_which_nobody_is(tmp_path: Path) -> None:
 def test_as_many_workers_as_fit(
     resources: dict[str, float], threads: int, gpus: float, count: int, tmp_path: Path
 ) -> None:
-    assert fitting(resources, Team(tmp_path, threads=threads, gpus=gpus)) == count
+    assert fitting(resources, RayConfig(tmp_path, threads=threads, gpus=gpus)) == count

@@ -118,9 +118,9 @@ def test_runs_of_one_name_keep_their_own_figures(run: RunReport) -> None:
 def test_the_answer_names_the_highest_and_how_many_are_as_high(run: RunReport) -> None:
     runs = [_run(run, "low", {"x": 1}), _run(run, "high", {"x": 2}, 0.1)]
     best = max(run.evaluation.methods, key=lambda kind: beside.chosen_row(run.evaluation, kind).mean)  # type: ignore[union-attr]
-    said = beside.answer(runs, same_problems=True)
+    said = beside.headline_sentence(runs, same_problems=True)
     assert said.startswith(
-        f"Of 2 runs, all on the same 24 test problems, {beside.wording.name(best)} of high is highest: "
+        f"Of 2 runs, all on the same 24 test problems, {beside.wording.method_label(best)} of high is highest: "
     )
     row = beside.chosen_row(runs[1].evaluation, best)
     figures = [beside.chosen_row(one.evaluation, kind) for one in runs for kind in one.evaluation.methods]
@@ -136,9 +136,9 @@ def test_the_answer_names_the_highest_and_how_many_are_as_high(run: RunReport) -
 def test_the_answer_does_not_say_that_problems_are_the_same_where_it_is_not_known(
     run: RunReport, make_run: Callable[..., RunReport]
 ) -> None:
-    assert "Of 2 runs, each on 24 test problems, " in beside.answer([run, run], same_problems=False)
+    assert "Of 2 runs, each on 24 test problems, " in beside.headline_sentence([run, run], same_problems=False)
     fewer = make_run("fewer", problems=12)
-    assert "Of 2 runs, each on its own test problems, " in beside.answer([run, fewer], same_problems=False)
+    assert "Of 2 runs, each on its own test problems, " in beside.headline_sentence([run, fewer], same_problems=False)
 
 
 def test_a_figure_that_stands_alone_is_said_to(run: RunReport) -> None:
@@ -151,4 +151,6 @@ def test_a_figure_that_stands_alone_is_said_to(run: RunReport) -> None:
     high = runs[1].evaluation
     rows = tuple(dataclasses.replace(row, low=row.mean - 0.01, high=row.mean + 0.01) for row in high.rows)
     runs[1] = dataclasses.replace(runs[1], evaluation=dataclasses.replace(high, rows=rows))
-    assert "No other figure of a reward model lies within its 95% interval" in beside.answer(runs, same_problems=True)
+    assert "No other figure of a reward model lies within its 95% interval" in beside.headline_sentence(
+        runs, same_problems=True
+    )

@@ -11,7 +11,7 @@ from rich.console import Console
 from stepward.evaluation.best_of_n.evaluate import Evaluation
 from stepward.report.data import RunReport
 from stepward.report.plots import run as plots
-from stepward.report.plots.figure import INK, Chart, as_csv, as_png, as_svg, drawn
+from stepward.report.plots.figure import INK, Chart, as_csv, as_png, as_svg, escape_mathtext
 from stepward.report.run.sections import sections
 from stepward.report.terminal import summary_table
 
@@ -46,8 +46,8 @@ def test_png_is_a_picture_that_repeats(charts: list[Chart]) -> None:
 def test_bands_and_lines_are_drawn_for_every_method(evaluation: Evaluation) -> None:
     svg = as_svg(plots.curves(evaluation, "weighted"))
     for kind in ("orm", "hard", "er"):
-        assert f"stroke: {plots.COLOURS[kind]}" in svg
-        assert f"fill: {plots.COLOURS[kind]}; fill-opacity: 0.2" in svg
+        assert f"stroke: {plots.COLORS[kind]}" in svg
+        assert f"fill: {plots.COLORS[kind]}; fill-opacity: 0.2" in svg
     assert svg.count("fill-opacity: 0.2") == len(evaluation.methods)
     assert svg.count(">pass@N</text>") == svg.count(">majority voting</text>") == 1
 
@@ -91,15 +91,17 @@ def test_label_plots_say_their_numbers(run: RunReport, draw: Callable[..., Chart
 
 
 def test_foreign_text_in_a_figure_is_one_short_plain_line() -> None:
-    assert drawn("a\n b\tc") == "a b c"
-    assert len(drawn("x" * 100)) == 40 and drawn("x" * 100).endswith("…")
-    assert drawn("_seen") == " _seen"
-    assert drawn("a\x00b\x1b") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"
+    assert escape_mathtext("a\n b\tc") == "a b c"
+    assert len(escape_mathtext("x" * 100)) == 40 and escape_mathtext("x" * 100).endswith("…")
+    assert escape_mathtext("_seen") == " _seen"
+    assert escape_mathtext("a\x00b\x1b") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"
 
 
 def test_text_that_looks_like_markup_stays_as_it_is() -> None:
     text = '<b id="x" href="#y"> $\\frac{1}{0}$'
-    chart = Chart("odd", text, text, ("a",), [(text,)], lambda axes: axes.plot([1], [1], label=drawn(text))[0].axes)
+    chart = Chart(
+        "odd", text, text, ("a",), [(text,)], lambda axes: axes.plot([1], [1], label=escape_mathtext(text))[0].axes
+    )
     svg = as_svg(chart, title=True)
     root = ElementTree.fromstring(svg)
     texts = [element.text for element in root.iter() if element.tag.endswith("text")]

@@ -13,7 +13,7 @@ from stepward.evaluation.best_of_n.evaluate import Evaluation
 from stepward.evaluation.stats.paired_test import is_counted
 from stepward.report.data import Candidate, Report, RunReport
 from stepward.report.run import browser
-from stepward.report.run.page import score_colour, write_report
+from stepward.report.run.page import score_color, write_report
 from stepward.report.run.text import headline, needed, p_value
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -209,9 +209,9 @@ def _bare(candidate: Candidate) -> Candidate:
 
 
 def test_score_colours_part_at_a_half() -> None:
-    assert score_colour(0.0).startswith("rgba(213, 94, 0, 0.55")
-    assert score_colour(1.0).startswith("rgba(0, 114, 178, 0.55")
-    assert score_colour(0.5).endswith("0.000)")
+    assert score_color(0.0).startswith("rgba(213, 94, 0, 0.55")
+    assert score_color(1.0).startswith("rgba(0, 114, 178, 0.55")
+    assert score_color(0.5).endswith("0.000)")
 
 
 def _with_one_seed(run: RunReport) -> RunReport:

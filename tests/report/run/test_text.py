@@ -2,15 +2,24 @@
 
 from dataclasses import replace
 
-from stepward.evaluation.best_of_n.evaluate import Choice, Evaluation, Margin, Row
+from stepward.evaluation.best_of_n.evaluate import Evaluation, MetricRow, PairedDifference, SelectedConfig
 from stepward.evaluation.best_of_n.slices import BY, QuintileRow
-from stepward.report.run.text import MINUS, comparing, comparisons, headline, name, percent, points, verdict
+from stepward.report.run.text import (
+    MINUS,
+    comparing,
+    comparisons,
+    format_points,
+    headline,
+    method_label,
+    percent,
+    verdict,
+)
 
 QUINTILES = (QuintileRow(1, BY, 0.0, 1.0, 10, "majority", None, None, 16, 0.58, None, 0.3, 0.8),)
 
 
-def _row(method: str, voting: str | None, aggregation: str | None, n: int, mean: float) -> Row:
-    return Row(method, voting, aggregation, n, mean, 0.008 if voting else None, mean - 0.02, mean + 0.02, 5, 300)
+def _row(method: str, voting: str | None, aggregation: str | None, n: int, mean: float) -> MetricRow:
+    return MetricRow(method, voting, aggregation, n, mean, 0.008 if voting else None, mean - 0.02, mean + 0.02, 5, 300)
 
 
 def _evaluation(*margins: tuple[str, str, int, float, float, float]) -> Evaluation:
@@ -19,9 +28,9 @@ def _evaluation(*margins: tuple[str, str, int, float, float, float]) -> Evaluati
     for kind in ("hard", "er"):
         rows += [_row(kind, "best", "min", 16, 0.712), _row(kind, "weighted", "prod", 16, 0.7)]
         for voting, aggregation in (("best", "min"), ("weighted", "prod")):
-            chosen.append(Choice(kind, voting, aggregation, 16, 0.7, voting == "best", (0, 1, 2, 3, 42), 100))
+            chosen.append(SelectedConfig(kind, voting, aggregation, 16, 0.7, voting == "best", (0, 1, 2, 3, 42), 100))
     made = [
-        Margin(
+        PairedDifference(
             method,
             against,
             "best",
@@ -110,8 +119,8 @@ def test_without_reward_models_only_the_baselines_are_told() -> None:
 def test_numbers_and_names() -> None:
     assert (percent(0.7125), percent(1.0)) == ("71.2", "100.0")
     assert (percent(-1e-17), percent(-0.0)) == ("0.0", "0.0")
-    assert [points(x) for x in (0.013, -0.004, 0.0004, -0.0004)] == ["+1.3", f"{MINUS}0.4", "0.0", "0.0"]
-    assert [name(x) for x in ("er", "orm/seed-42", "mine", "mine/seed-1")] == [
+    assert [format_points(x) for x in (0.013, -0.004, 0.0004, -0.0004)] == ["+1.3", f"{MINUS}0.4", "0.0", "0.0"]
+    assert [method_label(x) for x in ("er", "orm/seed-42", "mine", "mine/seed-1")] == [
         "ER-PRM",
         "ORM, seed 42",
         "mine",

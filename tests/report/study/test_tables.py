@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from stepward.evaluation.best_of_n.records import Row
+from stepward.evaluation.best_of_n.records import MetricRow
 from stepward.report.plots.figure import as_csv, as_png, as_svg
 from stepward.report.study.page import answers, render_study
 from stepward.report.study.plots import chart_of
@@ -24,9 +24,9 @@ from stepward.report.study.tables import (
 HOSTILE = '"><img src=x onerror=alert(1)> | $x^2$ _a'
 
 
-def figure(mean: float, std: float | None = 0.01, method: str = "er") -> Row:
+def figure(mean: float, std: float | None = 0.01, method: str = "er") -> MetricRow:
     """An accuracy."""
-    return Row(method, "best", "min", 64, mean, std, mean - 0.1, mean + 0.1, 5, 40)
+    return MetricRow(method, "best", "min", 64, mean, std, mean - 0.1, mean + 0.1, 5, 40)
 
 
 TABLE = StudyTable(

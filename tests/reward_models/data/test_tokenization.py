@@ -12,9 +12,9 @@ from raising import refused
 from tiny_world import make_tokenizer
 
 from stepward.rendering import Renderer
-from stepward.reward_models.configs import ORMConfig, PreferenceConfig, PRMConfig, StepConfig
-from stepward.reward_models.data.dataset import make_features
-from stepward.reward_models.data.tokenization import NEUTRAL_LABEL, PreferenceFeatures, StepFeatures
+from stepward.reward_models.configs import ORMConfig, PRMConfig, RewardConfig, StepConfig
+from stepward.reward_models.data.dataset import tokenize_dataset
+from stepward.reward_models.data.tokenization import NEUTRAL_LABEL, PreferenceRowTokenizer, StepRowTokenizer
 
 Made = list[dict[str, Any]]
 
@@ -30,7 +30,7 @@ def made(
 
 
 def features(rows: list[dict[str, Any]], config: StepConfig, evaluating: bool, longest: int) -> Made:
-    make = StepFeatures(Renderer(TOKENIZER, config.rendering), config, longest, evaluating)
+    make = StepRowTokenizer(Renderer(TOKENIZER, config.rendering), config, longest, evaluating)
     columns = {name: [row.get(name) for row in rows] for name in rows[0]}
     found = make(columns, range(len(rows)))
     return [dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)]
@@ -176,7 +176,7 @@ def test_bad_rows_are_named(case: str) -> None:
 
 
 def preferences(rows: list[dict[str, Any]], tokenizer: Any = TOKENIZER, longest: int = 100, **settings: Any) -> Any:
-    make = PreferenceFeatures(tokenizer, PreferenceConfig("x", use_cpu=True, **settings), longest)
+    make = PreferenceRowTokenizer(tokenizer, RewardConfig("x", use_cpu=True, **settings), longest)
     columns = {name: [row.get(name) for row in rows] for name in rows[0]}
     found = make(columns, range(len(rows)))
     return [dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)]
@@ -226,10 +226,10 @@ MIXED = [
 @pytest.mark.parametrize("shape", ["list", "dataset", "streamed"])
 def test_rows_that_are_left_out_are_counted_and_named(shape: str) -> None:
     config = PRMConfig("x", use_cpu=True)
-    make = StepFeatures(Renderer(TOKENIZER, config.rendering), config, 100, False)
+    make = StepRowTokenizer(Renderer(TOKENIZER, config.rendering), config, 100, False)
     floats = [{**row, "labels": [None if label is None else float(label) for label in row["labels"]]} for row in MIXED]
     if shape == "streamed":
-        rows, counts = make_features(IterableDataset.from_generator(lambda: iter(floats * 2)), make, "train", None)
+        rows, counts = tokenize_dataset(IterableDataset.from_generator(lambda: iter(floats * 2)), make, "train", None)
         assert counts.kept == 0 and not counts.fates, "nothing is read yet"
         with pytest.warns(UserWarning) as said:
             assert [row["labels"] for row in rows] == [[1.0]] * 2
@@ -240,7 +240,7 @@ def test_rows_that_are_left_out_are_counted_and_named(shape: str) -> None:
         assert re.findall(r"[0-9]+", counts.sentence()) == list("26225236")
         return
     with pytest.warns(UserWarning) as said:
-        rows, counts = make_features(MIXED if shape == "list" else Dataset.from_list(floats), make, "train", None)
+        rows, counts = tokenize_dataset(MIXED if shape == "list" else Dataset.from_list(floats), make, "train", None)
     assert len(rows) == counts.kept == 1 and rows[0]["labels"] == [1.0]
     assert counts.first == {"too long": [2], "without a label": [3]}
     assert str(said[0].message) == counts.sentence() and re.findall(r"[0-9]+", counts.sentence()) == list("131213")
@@ -248,8 +248,8 @@ def test_rows_that_are_left_out_are_counted_and_named(shape: str) -> None:
 
 def test_streamed_rows_that_are_cut_are_said_too() -> None:
     config = PRMConfig("x", use_cpu=True)
-    make = StepFeatures(Renderer(TOKENIZER, config.rendering), config, 12, False)
-    rows, counts = make_features(IterableDataset.from_generator(lambda: iter([ROW])), make, "train", None)
+    make = StepRowTokenizer(Renderer(TOKENIZER, config.rendering), config, 12, False)
+    rows, counts = tokenize_dataset(IterableDataset.from_generator(lambda: iter([ROW])), make, "train", None)
     with pytest.warns(UserWarning, match=r"row 1\b"):
         assert len(list(rows)) == counts.kept == 1
     assert counts.fates == {"cut": 1} and not counts.whole
@@ -257,11 +257,11 @@ def test_streamed_rows_that_are_cut_are_said_too() -> None:
 
 def test_nothing_to_use_is_an_error() -> None:
     config = PRMConfig("x", use_cpu=True)
-    make = StepFeatures(Renderer(TOKENIZER, config.rendering), config, 100, False)
+    make = StepRowTokenizer(Renderer(TOKENIZER, config.rendering), config, 100, False)
     with refused("empty", field="train_dataset", names=(1,)):
-        make_features(MIXED[2:], make, "train", None)
+        tokenize_dataset(MIXED[2:], make, "train", None)
     for empty in ([], Dataset.from_list([])):
         with refused("empty", field="train_dataset", names=(0,)):
-            make_features(empty, make, "train", None)
+            tokenize_dataset(empty, make, "train", None)
     with refused("wrong_type", field="train_dataset", names=("int",)):
-        make_features(7, make, "train", None)
+        tokenize_dataset(7, make, "train", None)

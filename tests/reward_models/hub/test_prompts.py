@@ -10,27 +10,27 @@ from tiny_hub import CHATML, byte_tokenizer, llama_tokenizer, mistral_tokenizer,
 from tokenizers import normalizers
 
 from stepward.reward_models.hub.prompts import (
-    Asking,
-    Lines,
-    Separated,
-    SignTurns,
-    Stepwise,
-    Tagged,
-    WholeChat,
-    sign_ids,
+    ChatFormat,
+    MathShepherdFormat,
+    PromptFormat,
+    QwenPRMFormat,
+    RLHFlowFormat,
+    SkyworkFormat,
+    TRLFormat,
+    plus_minus_ids,
 )
 
 MISTRAL, LLAMA, QWEN = mistral_tokenizer(), llama_tokenizer(), qwen_tokenizer()
 
-ASKING: dict[str, Callable[[], Asking]] = {
-    "math-shepherd": lambda: Tagged(MISTRAL),
-    "er-prm": lambda: Tagged(MISTRAL, between=""),
-    "rlhflow": lambda: SignTurns(LLAMA),
-    "rlhflow-orm": lambda: SignTurns(LLAMA, whole=True),
-    "qwen-prm": lambda: Separated(QWEN),
-    "skywork": lambda: Lines(qwen_tokenizer(bos=True)),
-    "trl": lambda: Stepwise(QWEN),
-    "bradley-terry": lambda: WholeChat(LLAMA, LLAMA.pad_token_id),
+ASKING: dict[str, Callable[[], PromptFormat]] = {
+    "math-shepherd": lambda: MathShepherdFormat(MISTRAL),
+    "er-prm": lambda: MathShepherdFormat(MISTRAL, between=""),
+    "rlhflow": lambda: RLHFlowFormat(LLAMA),
+    "rlhflow-orm": lambda: RLHFlowFormat(LLAMA, whole=True),
+    "qwen-prm": lambda: QwenPRMFormat(QWEN),
+    "skywork": lambda: SkyworkFormat(qwen_tokenizer(bos=True)),
+    "trl": lambda: TRLFormat(QWEN),
+    "bradley-terry": lambda: ChatFormat(LLAMA, LLAMA.pad_token_id),
 }
 
 
@@ -42,7 +42,7 @@ def test_a_word_that_is_the_tag_is_refused(name: str, question: str, step: str) 
 
 
 def test_a_word_that_holds_the_letters_of_the_tag_is_no_tag() -> None:
-    rendered = Tagged(MISTRAL)("3 + 4?", ["аки 7", "7"])
+    rendered = MathShepherdFormat(MISTRAL)("3 + 4?", ["аки 7", "7"])
     assert [MISTRAL.convert_ids_to_tokens(rendered.ids[end]) for end in rendered.ends] == ["▁ки", "▁ки"]
 
 
@@ -63,21 +63,24 @@ def test_signs_are_those_within_a_text() -> None:
     bare = mistral_tokenizer()
     bare.backend_tokenizer.normalizer = normalizers.Replace(" ", "▁")
     assert bare.encode("+ -")[1:] != MISTRAL.encode("+ -")[1:]
-    assert sign_ids(bare) == sign_ids(MISTRAL) == tuple(reversed(MISTRAL.encode("+ -")[1:]))
+    assert plus_minus_ids(bare) == plus_minus_ids(MISTRAL) == tuple(reversed(MISTRAL.encode("+ -")[1:]))
     steps = ["Step 1: 16 - 3 = 13", "so 13"]
-    tags = [MISTRAL.convert_ids_to_tokens(Tagged(bare)("3?", steps).ids)[end] for end in Tagged(bare)("3?", steps).ends]
+    tags = [
+        MISTRAL.convert_ids_to_tokens(MathShepherdFormat(bare)("3?", steps).ids)[end]
+        for end in MathShepherdFormat(bare)("3?", steps).ends
+    ]
     assert tags == ["▁ки", "▁ки"]
     blind = mistral_tokenizer()
     blind.backend_tokenizer.normalizer = normalizers.Replace("-", "+")
     with refused("unsupported", field="tokenizer", names=("+", "-")):
-        sign_ids(blind)
+        plus_minus_ids(blind)
 
 
 def test_signs_are_found_with_any_chat_template() -> None:
     """With ChatML a turn ends in two tokens: three before the conversation's end stands the sign itself."""
     tokenizer = byte_tokenizer(["<|im_start|>", "<|im_end|>"], CHATML, eos_token="<|im_end|>")
     steps = ["3 + 4 = +7", "+ - +"]
-    rendered = SignTurns(tokenizer)("3 + 4 is +?", steps)
+    rendered = RLHFlowFormat(tokenizer)("3 + 4 is +?", steps)
     turns: list[dict[str, str]] = []
     for index, (step, end) in enumerate(zip(steps, rendered.ends, strict=True)):
         turns.append({"role": "user", "content": step if index else f"3 + 4 is +? {step}"})
@@ -110,11 +113,11 @@ def test_templates_that_cannot_be_used_are_refused(
     tokenizer = byte_tokenizer(["<s>"], template)
     tokenizer.add_tokens(["[+$"])
     with refused(code, field=field, names=names):
-        SignTurns(tokenizer)("3 + 4?", ["7"])
+        RLHFlowFormat(tokenizer)("3 + 4?", ["7"])
 
 
 def test_a_date_in_the_template_is_always_the_same() -> None:
-    shown = LLAMA.decode(list(SignTurns(LLAMA)("3 + 4?", ["7"]).ids))
+    shown = LLAMA.decode(list(RLHFlowFormat(LLAMA)("3 + 4?", ["7"]).ids))
     assert "Today Date: 26 Jul 2024" in shown
 
 
@@ -122,16 +125,16 @@ def test_tokenizers_that_lack_what_is_needed_are_refused() -> None:
     other = byte_tokenizer(["<s>"], CHATML)
     count = len(other.encode("<extra_0>", add_special_tokens=False))
     with refused("mismatch", field="tokenizer", names=("<extra_0>", f" {count} ")):
-        Separated(other)
+        QwenPRMFormat(other)
     with refused("missing", field="bos_token"):
-        Lines(QWEN)
+        SkyworkFormat(QWEN)
 
 
 def test_the_last_token_that_is_no_padding_is_read() -> None:
     """Llama 3's end of turn is its padding, too: transformers then reads the token before it."""
-    ids = WholeChat(LLAMA, LLAMA.pad_token_id)("3 + 4?", ["7"])
+    ids = ChatFormat(LLAMA, LLAMA.pad_token_id)("3 + 4?", ["7"])
     assert ids.ends == (len(ids.ids) - 2,) and ids.ids[-1] == LLAMA.pad_token_id
-    assert WholeChat(LLAMA, None)("3 + 4?", ["7"]).ends == (len(ids.ids) - 1,)
+    assert ChatFormat(LLAMA, None)("3 + 4?", ["7"]).ends == (len(ids.ids) - 1,)
 
 
 TEXTS = st.text(st.sampled_from("ab 7+-=$\n.éк<|_>sim"), min_size=1, max_size=20).filter(str.strip)
@@ -153,4 +156,4 @@ def test_each_step_has_its_place_after_the_one_before(name: str, question: str, 
             assert shorter.ids[: shorter.ends[-1] + 1] == rendered.ids[: shorter.ends[-1] + 1]
 
 
-_ASKED: dict[str, Asking] = {}
+_ASKED: dict[str, PromptFormat] = {}

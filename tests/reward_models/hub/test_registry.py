@@ -15,8 +15,8 @@ from tiny_hub import SAVERS, change_config
 import stepward
 from stepward.models import model_folder
 from stepward.reward_models.hub import loading as hub_models
-from stepward.reward_models.hub.loading import weight_names, weights_mark
-from stepward.reward_models.hub.registry import CONVENTIONS, convention_named, detect
+from stepward.reward_models.hub.loading import weight_names, weights_hash
+from stepward.reward_models.hub.registry import SCORERS, detect, scorer_spec
 from stepward.reward_models.hub.scorer import load_hub_scorer
 
 
@@ -42,9 +42,9 @@ def test_a_value_head_tells_too(copied: dict[str, Path]) -> None:
     assert detect(copied["skywork"]) == "skywork"
 
 
-@pytest.mark.parametrize("name", sorted(CONVENTIONS))
+@pytest.mark.parametrize("name", sorted(SCORERS))
 def test_published_models_are_known_by_name(copied: dict[str, Path], tmp_path: Path, name: str) -> None:
-    for model in CONVENTIONS[name].models:
+    for model in SCORERS[name].models:
         owner, _, short = model.partition("/")
         for place in (short, f"models--{owner}--{short}/snapshots/0123abcd"):
             folder = tmp_path / "models" / place
@@ -54,7 +54,7 @@ def test_published_models_are_known_by_name(copied: dict[str, Path], tmp_path: P
 
 
 def test_a_language_model_does_not_say_how_it_is_asked(copied: dict[str, Path]) -> None:
-    with refused("ambiguous", file=copied["rlhflow"], field="--scorer", names=tuple(CONVENTIONS)):
+    with refused("ambiguous", file=copied["rlhflow"], field="--scorer", names=tuple(SCORERS)):
         detect(copied["rlhflow"])
     config = copied["rlhflow"] / "config.json"
     config.write_text("[]")
@@ -66,8 +66,8 @@ def test_a_language_model_does_not_say_how_it_is_asked(copied: dict[str, Path]) 
 
 
 def test_an_unknown_name_is_said_with_the_nearest() -> None:
-    with refused("unknown_name", field="--scorer", names=("qwen_prm", *CONVENTIONS)) as error:
-        convention_named("qwen_prm")
+    with refused("unknown_name", field="--scorer", names=("qwen_prm", *SCORERS)) as error:
+        scorer_spec("qwen_prm")
     assert str(error.value).count("qwen-prm") == 2, "among those that are known, and as the nearest"
 
 
@@ -207,11 +207,11 @@ def test_a_hub_name_is_fetched_without_pickles_and_code(
 
 def test_a_model_that_changed_has_another_mark(copied: dict[str, Path]) -> None:
     folder = copied["trl"]
-    before = weights_mark(folder)
-    assert weights_mark(folder) == before
+    before = weights_hash(folder)
+    assert weights_hash(folder) == before
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"hidden_act": "gelu"}))
-    assert weights_mark(folder) != before
+    assert weights_hash(folder) != before
 
 
 def test_the_head_that_is_no_linear_layer_is_refused(copied: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from transformers import (
 import stepward
 from stepward.models import quiet
 from stepward.records import Problem, Solution
-from stepward.reward_models.hub.registry import CONVENTIONS
+from stepward.reward_models.hub.registry import SCORERS
 from stepward.reward_models.hub.scorer import HubScorer, load_hub_scorer
 from stepward.reward_models.model_dir import DESCRIPTION
 
@@ -158,7 +158,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def test_every_convention_has_its_transcription() -> None:
-    assert LITERAL.keys() == CONVENTIONS.keys() == SAVERS.keys()
+    assert LITERAL.keys() == SCORERS.keys() == SAVERS.keys()
 
 
 @pytest.mark.parametrize("name", sorted(LITERAL))
@@ -167,7 +167,7 @@ def test_scores_are_those_of_the_published_recipe(folders: dict[str, Path], name
     scorer = load_hub_scorer(folders[name], name)
     for steps in (STEPS, *OTHERS):
         scored = scorer.score(QUESTION, steps).steps
-        assert len(scored) == (1 if CONVENTIONS[name].whole else len(steps))
+        assert len(scored) == (1 if SCORERS[name].whole else len(steps))
         assert scored == pytest.approx(LITERAL[name](folders[name], QUESTION, steps), abs=1e-6)
 
 

@@ -10,7 +10,7 @@ from raising import refused
 from transformers import LlamaForCausalLM, MistralConfig, MistralForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 from stepward.reward_models.packing import attention
-from stepward.reward_models.packing.layout import Layout, lay_out
+from stepward.reward_models.packing.layout import Layout, pack_batch
 
 SEQUENCES = [(1, 2, 3, 4, 5), (1, 2, 3, 9), (1, 2), (7, 8, 9, 1, 2, 3), (1, 2, 3, 4, 5), (1, 2, 6)]
 LAYOUTS: list[tuple[Layout, bool]] = [
@@ -24,7 +24,7 @@ SHAPE = {
 
 def states(model: torch.nn.Module, layout: Layout, share: bool, sequences: list[tuple[int, ...]]) -> list[torch.Tensor]:
     model.set_attn_implementation(attention.NAME if layout == "branches" else "sdpa")  # type: ignore[operator]
-    laid = lay_out(sequences, layout, share, max_tokens=8)
+    laid = pack_batch(sequences, layout, share, max_tokens=8)
     found = model(**laid.inputs, use_cache=False).logits.flatten(0, 1)
     return [found[places] for places in laid.places]
 
@@ -71,10 +71,10 @@ def test_gradients_are_those_of_each_sequence_alone(sequences: list[tuple[int, .
 
 
 def test_shared_tokens_are_computed_once() -> None:
-    assert lay_out(SEQUENCES, "branches").tokens == 5 + 1 + 0 + 6 + 0 + 1
-    assert lay_out(SEQUENCES, "branches", share=False).tokens == sum(map(len, SEQUENCES))
-    assert lay_out(SEQUENCES, "branches").inputs["input_ids"].shape == (1, 13)
-    assert lay_out(SEQUENCES, "padded").inputs["input_ids"].shape == (6, 6)
+    assert pack_batch(SEQUENCES, "branches").tokens == 5 + 1 + 0 + 6 + 0 + 1
+    assert pack_batch(SEQUENCES, "branches", share=False).tokens == sum(map(len, SEQUENCES))
+    assert pack_batch(SEQUENCES, "branches").inputs["input_ids"].shape == (1, 13)
+    assert pack_batch(SEQUENCES, "padded").inputs["input_ids"].shape == (6, 6)
 
 
 def test_an_attention_that_asks_for_more_is_refused() -> None:
@@ -106,7 +106,7 @@ def test_without_branches_a_window_is_honoured(model: torch.nn.Module) -> None:
 
 
 def test_a_mask_beside_branches_and_a_cache_are_refused() -> None:
-    laid = lay_out(SEQUENCES, "branches")
+    laid = pack_batch(SEQUENCES, "branches")
     query = torch.zeros(1, 1, 13, 4)
     with refused("conflict", field="attention_mask"):
         attention.attend(

@@ -15,7 +15,7 @@ from tiny_hub import SAVERS
 from stepward.models import load_tokenizer
 from stepward.reward_models.heads import Head
 from stepward.reward_models.hub.scorer import HubScorer, load_hub_scorer, load_scorer
-from stepward.reward_models.model_dir import Description, load_model, write_description
+from stepward.reward_models.model_dir import ModelMetadata, load_model, write_metadata
 from stepward.reward_models.score_files import journal as hub_journal
 from stepward.reward_models.score_files import score_file as hub_files
 from stepward.reward_models.score_files.rows import split_solution
@@ -65,7 +65,7 @@ def own_scorer(base: Path, folder: Path) -> Scorer:
     torch.manual_seed(0)
     load_model(base, Head("linear", 1)).save_pretrained(folder)
     load_tokenizer(base).save_pretrained(folder)
-    write_description(Description("er", 0, "base", 2.0), folder)
+    write_metadata(ModelMetadata("er", 0, "base", 2.0), folder)
     return load_scorer(folder)
 
 

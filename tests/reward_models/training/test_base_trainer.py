@@ -21,7 +21,7 @@ from transformers import (
     EvalPrediction,
 )
 
-from stepward import ORMConfig, ORMTrainer, PreferenceConfig, PreferenceTrainer, PRMConfig, PRMTrainer, load_scorer
+from stepward import ORMConfig, ORMTrainer, PRMConfig, PRMTrainer, RewardConfig, RewardTrainer, load_scorer
 from stepward.reward_models.training.peft import merged
 
 ROWS = rows_of("prm")
@@ -382,8 +382,8 @@ def test_a_tokenizer_without_padding_or_end_will_do(base: Path, tmp_path: Path) 
     tokenizer.pad_token = None
     PRMTrainer(base, config(tmp_path, max_steps=1), train_dataset=ROWS, processing_class=tokenizer).train()
     tokenizer.eos_token = None
-    args = PreferenceConfig(str(tmp_path), max_steps=1, **QUIET)
-    PreferenceTrainer(base, args, train_dataset=rows_of("bt"), processing_class=tokenizer).train()
+    args = RewardConfig(str(tmp_path), max_steps=1, **QUIET)
+    RewardTrainer(base, args, train_dataset=rows_of("bt"), processing_class=tokenizer).train()
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from trained import QUIET
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from stepward import PreferenceConfig, PreferenceTrainer
+from stepward import RewardConfig, RewardTrainer
 
 RANKED = {
     "Start at 1.": [" plus 2 gives 3", " plus 2 gives 4", " wrong"],
@@ -27,7 +27,7 @@ def test_the_pairs_of_a_prompt_weigh_one_together(base: Path, tmp_path: Path) ->
         for better, worse in combinations(answers, 2)
     ]
     settings = {"per_device_train_batch_size": len(rows), "max_steps": 1, "pair_weight": "prompt", **QUIET}
-    trainer = PreferenceTrainer(base, PreferenceConfig(str(tmp_path), **settings), train_dataset=rows)
+    trainer = RewardTrainer(base, RewardConfig(str(tmp_path), **settings), train_dataset=rows)
     trainer.model.save_pretrained(tmp_path / "before")
     trainer.train()
 

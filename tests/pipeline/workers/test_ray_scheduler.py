@@ -9,7 +9,7 @@ import pytest
 from raising import refused
 
 from stepward.errors import StepwardError
-from stepward.pipeline.workers.scheduler import RETRIES, Ended, Schedule, share_out, stamp_of
+from stepward.pipeline.workers.scheduler import RETRIES, Schedule, TaskResult, file_version, run_schedule
 
 
 @dataclass
@@ -49,11 +49,11 @@ class Pretended:
         time = self.begun[unit] = self.begun.get(unit, 0) + 1
         self.doing[worker] = (unit, time, self.now + self.lengths.get((unit, time), 1.0))
 
-    def wait(self, seconds: float) -> list[Ended]:
+    def wait(self, seconds: float) -> list[TaskResult]:
         assert self.doing, "someone waits for nobody"
         self.now = max(self.now, min(self.now + seconds, min(end for _, _, end in self.doing.values())))
         through = [worker for worker, (_, _, end) in self.doing.items() if end <= self.now]
-        return [Ended(worker, self.outcome(*self.doing.pop(worker)[:2])) for worker in through]
+        return [TaskResult(worker, self.outcome(*self.doing.pop(worker)[:2])) for worker in through]
 
     def outcome(self, unit: str, time: int) -> Any:
         if (unit, time) in self.deaths:
@@ -64,7 +64,7 @@ class Pretended:
         path, other = self.folder / f"{unit}.txt", self.folder / f"{unit}.{self.now}.{len(self.stopped)}"
         other.write_text(unit)
         other.replace(path)
-        return {"path": path, "begun": self.begun[unit]}, stamp_of(path)
+        return {"path": path, "begun": self.begun[unit]}, file_version(path)
 
     def stop(self, worker: int) -> None:
         unit, _, _ = self.doing.pop(worker)
@@ -75,7 +75,7 @@ class Pretended:
 
 
 def done(crew: Pretended, units: list[str], least: float = 0.0) -> list[tuple[str, dict[str, Any]]]:
-    return list(share_out(crew, Schedule(units, least), crew.clock))
+    return list(run_schedule(crew, Schedule(units, least), crew.clock))
 
 
 UNITS = [f"u{number}" for number in range(8)]
@@ -117,7 +117,7 @@ def test_units_that_write_folders_are_not_stolen(tmp_path: Path) -> None:
     class Folders(Pretended):
         def written(self, unit: str) -> Any:
             (tmp_path / unit).mkdir()
-            return {"path": tmp_path / unit}, stamp_of(tmp_path / unit)
+            return {"path": tmp_path / unit}, file_version(tmp_path / unit)
 
     crew = Folders(tmp_path, lengths={("u1", 1): 100.0})
     assert len(done(crew, UNITS)) == len(UNITS) and crew.begun["u1"] == 1

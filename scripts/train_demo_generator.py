@@ -1,15 +1,16 @@
 """Makes the embedded generator: a small Llama trained from nothing on careless solutions of the arithmetic world.
 
-It is made once, by `stepward demo-generator FOLDER`, and shipped; the studies' other sizes and a more careful generator
-are made likewise (`BASES`). What was decided and why (docs/log.md has the runs):
+It is made once, by `python scripts/train_demo_generator.py FOLDER`, and shipped; the studies' other sizes and a more
+careful generator are made in the same way (`BASES`). What was decided and why (docs/log.md has the runs):
 - Words and numbers up to the world's largest are single tokens; all other text falls back to bytes.
 - Muon for the matrices, AdamW for the rest: three times fewer tokens to the same loss than AdamW alone.
 - Short stories first: without them, finding the clause that a step speaks of takes most of the training.
 - The loop is written out here because two optimisers don't fit the Trainer.
 """
 
+import argparse
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import islice
@@ -23,11 +24,12 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from stepward import steps
 from stepward.models import load_causal_lm, load_tokenizer
 from stepward.problems.arithmetic.dataset import LEVELS, stories
 from stepward.problems.arithmetic.story import careless_solution
+from stepward.records import join_steps
 from stepward.rendering import Renderer
+from stepward.storage.files import refuse_filled
 
 SPECIAL = ("<pad>", "<s>", "</s>")
 _SEGMENTS = Regex(r"\n| ?[A-Za-z]+| ?[0-9]+| ?[^A-Za-z0-9\s]+|\s+")
@@ -148,7 +150,7 @@ def _tokenizer(settings: Settings, texts: list["Text"]) -> PreTrainedTokenizerFa
     if taken is not None:
         tokenizer: PreTrainedTokenizerFast = load_tokenizer(taken)
         return tokenizer
-    return train_tokenizer([question + "\n" + steps.join(written) for question, written, _ in texts[:20_000]])
+    return train_tokenizer([question + "\n" + join_steps(written) for question, written, _ in texts[:20_000]])
 
 
 Text = tuple[str, list[str], int]
@@ -279,3 +281,28 @@ def _batches(examples: list[_Example], settings: Settings, number: int) -> Itera
                 if done < last:
                     yield [examples[index] for index in groups[group]]
                     done += 1
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Trains the embedded generator (about an hour on one core), or a base of the studies (minutes)."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("folder", type=Path, help="where the model goes")
+    parser.add_argument("--base", choices=BASES, help="a model that the studies start from")
+    parser.add_argument("--seed", type=int, help="decides everything random in it")
+    parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    args = parser.parse_args(words)
+    refuse_filled(args.folder)  # better now than after an hour
+    torch.set_num_threads(args.threads)
+    settings = Settings() if args.base is None else BASES[args.base]
+    settings = settings if args.seed is None else replace(settings, seed=args.seed)
+    steps = sum(one.steps for one in settings.rounds)
+
+    def report(step: int, loss: float) -> None:
+        if step % 50 == 0 or step == steps:
+            print(f"step {step} of {steps}, loss {loss:.4f}", flush=True)
+
+    make(args.folder, settings, report)
+
+
+if __name__ == "__main__":
+    main()
