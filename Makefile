@@ -25,7 +25,7 @@ demo: setup
 study-bases: setup
 	for base in 0.2m 0.6m 1.6m 4m careful; do \
 		test -f runs/bases/$$base/config.json || \
-			$(BIN)/stepward demo-generator runs/bases/$$base --base $$base || exit 1; \
+			$(BIN)/python scripts/train_demo_generator.py runs/bases/$$base --base $$base || exit 1; \
 	done
 
 # One thread a process: two OpenMP threads beside another busy process cost more than they give. Work stealing: each
@@ -44,7 +44,7 @@ test-all: setup $(VLLM)/.ready
 # Scores, draws and a server by vLLM's CPU build; its packages are pinned apart, and none pulls in others.
 test-vllm: setup $(VLLM)/.ready
 	OMP_NUM_THREADS=1 STEPWARD_VLLM_PYTHON=$(abspath $(VLLM))/bin/python $(BIN)/python -m pytest -m vllm \
-		tests/rewards/test_vllm.py tests/generation/test_vllm_engine.py tests/generation/test_vllm_serve.py
+		tests/reward_models/test_vllm.py tests/generation/test_vllm_engine.py tests/generation/test_vllm_serve.py
 
 $(VLLM)/.ready: requirements-vllm.txt
 	$(PYTHON) -m venv $(VLLM)

@@ -24,9 +24,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stepward.evaluation.crossed import chance_of
-from stepward.evaluation.paired import paired_many
-from stepward.evaluation.statistics import accuracy_interval, resampled_means
+from stepward.evaluation.stats.bootstrap import accuracy_interval, resampled_means
+from stepward.evaluation.stats.crossed import mean_variance
+from stepward.evaluation.stats.paired_test import paired_many
 
 Floats = NDArray[np.float64]
 
@@ -94,9 +94,9 @@ def simulate(case: Case, samples: int, problems: int) -> Found:
     for start in range(0, samples, _AT_ONCE):
         pairs = [_drawn(case, problems, random) for _ in range(min(_AT_ONCE, samples - start))]
         tested = paired_many(pairs, seed=start)
-        alone = [chance_of([one.mean(axis=0)[None], other.mean(axis=0)[None]]) for one, other in pairs]
+        alone = [mean_variance([one.mean(axis=0)[None], other.mean(axis=0)[None]]) for one, other in pairs]
         own = np.stack([first.mean(axis=0) for first, _ in pairs], axis=1)
-        widening = np.array([chance_of([first]).widening for first, _ in pairs])
+        widening = np.array([mean_variance([first]).widening for first, _ in pairs])
         lows, highs = accuracy_interval(resampled_means(own, start), own, widening)
         hits += [
             sum(one.p <= 0.05 for one in tested),

@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from stepward.evaluation.accuracy import VOTINGS, Accuracies, measure_table
-from stepward.evaluation.aggregation import AGGREGATIONS, CLIP
-from stepward.evaluation.summary import rows_of
-from stepward.evaluation.table import CandidateTable, ModelScores
-from stepward.evaluation.voting import Ballot, draw_orders
+from stepward.evaluation.best_of_n.accuracy import VOTINGS, Accuracies, measure_table
+from stepward.evaluation.best_of_n.aggregation import AGGREGATIONS, CLIP
+from stepward.evaluation.best_of_n.evaluate import rows_of
+from stepward.evaluation.best_of_n.table import CandidateTable, ModelScores
+from stepward.evaluation.best_of_n.voting import ProblemAnswers, draw_orders
 
 SUBSETS = 400
 
@@ -140,7 +140,7 @@ def loop(problems: int, candidates: int, seeds: int) -> dict[str, Any]:
     for row in range(problems):
         own = slice(table.starts[row], table.starts[row + 1])
         answers = table.answers[own].tolist()
-        ballot = Ballot(table.problems[row], table.answers[own], np.empty(0, bool), table.copies[own])
+        ballot = ProblemAnswers(table.problems[row], table.answers[own], np.empty(0, bool), table.copies[own])
         orders = draw_orders(ballot, candidates // 2, seed=0, subsets=SUBSETS).tolist()
         steps = [
             [model.steps[a:b].tolist() for a, b in zip(model.starts[own], model.starts[own.start + 1 :], strict=False)]

@@ -14,18 +14,18 @@ from pathlib import Path
 import torch
 from sklearn.metrics import roc_auc_score
 
-from stepward.generation.local import LocalGenerator
-from stepward.generation.protocol import Sampling
-from stepward.labelling.labels import oracle_labels
-from stepward.pipeline.layout import embedded_generator
-from stepward.pipeline.measure import oracle_of
-from stepward.pipeline.tasks import right_by
-from stepward.problems.arithmetic import problems
+from stepward.generation.interface import Sampling
+from stepward.generation.local.engine import LocalGenerator
+from stepward.labeling.labels import oracle_labels
+from stepward.pipeline.stages.evaluate import oracle_of
+from stepward.pipeline.stages.tasks import is_correct_fn
+from stepward.problems.arithmetic.dataset import problems
 from stepward.records import Problem, Solution
-from stepward.rewards.record_training import train_reward_model
-from stepward.rewards.scorer import load_scorer
-from stepward.rewards.settings import TrainingSettings
-from stepward.solutions.sampling import draw_solutions
+from stepward.reward_models.scorer import load_scorer
+from stepward.reward_models.training.from_records import train_reward_model
+from stepward.reward_models.training.settings import TrainingSettings
+from stepward.solutions import draw_solutions
+from stepward.storage.run_dir import embedded_generator
 
 
 def main() -> None:
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def draw(generator: LocalGenerator, of: list[Problem], count: int) -> list[Solution]:
-    return draw_solutions(of, generator, right_by("math"), count=count, sampling=Sampling(), seed=1).solutions
+    return draw_solutions(of, generator, is_correct_fn("math"), count=count, sampling=Sampling(), seed=1).solutions
 
 
 if __name__ == "__main__":

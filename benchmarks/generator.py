@@ -16,17 +16,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stepward.evaluation.answer_groups import grouped, same_by
-from stepward.evaluation.best_of_n import pass_at_n
-from stepward.evaluation.voting import Ballot, vote
-from stepward.generation.local import LocalGenerator
-from stepward.generation.protocol import Sampling
-from stepward.pipeline.layout import embedded_generator
-from stepward.pipeline.tasks import right_by
-from stepward.problems.arithmetic import problems
-from stepward.problems.checker import first_error
+from stepward.evaluation.best_of_n.answer_groups import equivalence_fn, group_answers
+from stepward.evaluation.best_of_n.closed_form import pass_at_n
+from stepward.evaluation.best_of_n.voting import ProblemAnswers, vote
+from stepward.generation.interface import Sampling
+from stepward.generation.local.engine import LocalGenerator
+from stepward.pipeline.stages.tasks import is_correct_fn
+from stepward.problems.arithmetic.checker import first_error
+from stepward.problems.arithmetic.dataset import problems
 from stepward.records import Solution
-from stepward.solutions.sampling import draw_solutions
+from stepward.solutions import draw_solutions
+from stepward.storage.run_dir import embedded_generator
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     solutions = draw_solutions(
         test,
         generator,
-        right_by("math"),
+        is_correct_fn("math"),
         count=asked.draws,
         sampling=Sampling(),
         seed=0,
@@ -82,10 +82,10 @@ def main() -> None:
 
 def majority_at_16(problem_id: str, own: list[Solution], copies: NDArray[np.int64]) -> float:
     correct = np.array([solution.correct for solution in own])
-    answers = grouped([solution.answer for solution in own], correct, copies, same_by("math"))
+    answers = group_answers([solution.answer for solution in own], correct, copies, equivalence_fn("math"))
     right = np.zeros(answers.max() + 1, dtype=bool)
     right[answers[correct]] = True
-    ballot = Ballot(problem_id, answers, right, copies)
+    ballot = ProblemAnswers(problem_id, answers, right, copies)
     return float(vote(ballot, (16,), np.empty((len(own), 0)), seed=0).majority[0])
 
 

@@ -22,14 +22,14 @@ import torch
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast, Qwen3Config, TrainerCallback
 
-from stepward import ORMConfig, ORMTrainer, PreferenceConfig, PreferenceTrainer, PRMConfig, PRMTrainer
-from stepward.rewards.cost_shapes import model_config
-from stepward.rewards.heads import Head
+from stepward import ORMConfig, ORMTrainer, PRMConfig, PRMTrainer, RewardConfig, RewardTrainer
+from stepward.planning.model_shapes import model_config
+from stepward.reward_models.heads import Head
 
 TRAINERS: dict[str, tuple[Any, Any]] = {
     "prm": (PRMTrainer, PRMConfig),
     "orm": (ORMTrainer, ORMConfig),
-    "bt": (PreferenceTrainer, PreferenceConfig),
+    "bt": (RewardTrainer, RewardConfig),
 }
 WAYS: dict[str, dict[str, Any]] = {
     "padded 1 x 32": {"pack": "padded", "group_by_prompt": False, "rows": 1},

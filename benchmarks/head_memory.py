@@ -4,7 +4,7 @@
 
 Both steps are a forward and a backward pass of the same random causal language model (hidden 1,024, 4 layers, float32,
 CPU, no optimiser) on the same tokens, marks and targets, with the same loss: cross-entropy of the logits of two label
-tokens at the marked ones. `label` is `stepward.rewards.heads` as the trainers use it; `full` is the model as
+tokens at the marked ones. `label` is `stepward.reward_models.heads` as the trainers use it; `full` is the model as
 transformers has it, which gives logits `[token, vocabulary]`, from which the same numbers are taken. Each step has a
 process of its own; its peak is the kernel's (VmHWM), which counts every page the process ever held at once. The C
 library is told to give freed memory back (MALLOC_MMAP_THRESHOLD_), or the peak would say what it hoards.
@@ -92,7 +92,7 @@ def step(asked: argparse.Namespace) -> Found:
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig, Qwen3Config
 
-    from stepward.rewards.heads import Head, attach
+    from stepward.reward_models.heads import Head, attach
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import torch
 
-from stepward.generation.local import LocalGenerator
-from stepward.generation.protocol import Sampling
-from stepward.labelling.labels import oracle_labels
-from stepward.pipeline.layout import embedded_generator
-from stepward.pipeline.measure import oracle_of
-from stepward.pipeline.tasks import right_by
-from stepward.problems.arithmetic import problems
-from stepward.rewards.record_training import train_reward_model
-from stepward.rewards.settings import TrainingReport, TrainingSettings
-from stepward.solutions.sampling import draw_solutions
+from stepward.generation.interface import Sampling
+from stepward.generation.local.engine import LocalGenerator
+from stepward.labeling.labels import oracle_labels
+from stepward.pipeline.stages.evaluate import oracle_of
+from stepward.pipeline.stages.tasks import is_correct_fn
+from stepward.problems.arithmetic.dataset import problems
+from stepward.reward_models.training.from_records import train_reward_model
+from stepward.reward_models.training.settings import TrainingReport, TrainingSettings
+from stepward.solutions import draw_solutions
+from stepward.storage.run_dir import embedded_generator
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     drawn = draw_solutions(
         train,
         LocalGenerator(folder),
-        right_by("math"),
+        is_correct_fn("math"),
         count=asked.solutions,
         sampling=Sampling(),
         seed=0,

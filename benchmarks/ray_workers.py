@@ -19,14 +19,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from stepward.manifest import Manifest
-from stepward.pipeline import tasks
-from stepward.pipeline.ray_crew import Team
-from stepward.pipeline.ray_workers import RayWorkers
-from stepward.pipeline.run import STAGES, Run
-from stepward.pipeline.workers import Workers
-from stepward.recipes.load import load_recipe
-from stepward.recipes.schema import Recipe
+from stepward.pipeline.runner import STAGES, Run
+from stepward.pipeline.stages import tasks
+from stepward.pipeline.workers.local import Workers
+from stepward.pipeline.workers.ray_pool import RayConfig
+from stepward.pipeline.workers.ray_tasks import RayWorkers
+from stepward.recipes.loading import load_recipe
+from stepward.recipes.run import Recipe
+from stepward.storage.manifest import Manifest
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         units = prepare(recipe, Path(folder))
-        teams = [RayWorkers(Team(Path(folder), asked.address, count)) for count in (1, 2)]
+        teams = [RayWorkers(RayConfig(Path(folder), asked.address, count)) for count in (1, 2)]
         plain = [Workers(count) for count in (1, 2)]
         one, two, plain_one, plain_two = (
             passes(recipe, Path(folder), pool, units, asked.passes) for pool in (*teams, *plain)
@@ -67,7 +67,7 @@ def main() -> None:
 
 def prepare(recipe: Recipe, folder: Path) -> list[str]:
     """Problems and solutions, and the units of the rollouts."""
-    manifest = Manifest.start(folder, recipe.decisive())
+    manifest = Manifest.start(folder, recipe.fingerprint_fields())
     with Workers(2) as pool:
         run = Run(recipe, folder, manifest, pool, Console(quiet=True))
         for stage in ("problems", "solutions"):
@@ -83,7 +83,7 @@ def passes(recipe: Recipe, folder: Path, made: RayWorkers | Workers, units: list
             for path in (folder / "rollouts").glob("*.parquet"):
                 path.unlink()  # or they would be gone on from
             start = time.perf_counter()
-            for _ in pool.run(tasks.roll_out, units, folder, recipe):
+            for _ in pool.run(tasks.sample_rollouts, units, folder, recipe):
                 pass
             seconds.append(time.perf_counter() - start)
     return seconds

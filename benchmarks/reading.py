@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 from stepward.formats import read
-from stepward.problems.arithmetic import problems
+from stepward.problems.arithmetic.dataset import problems
 
 TAG = "ки"
 

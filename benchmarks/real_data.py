@@ -29,9 +29,9 @@ from matplotlib.figure import Figure
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from stepward import ORMConfig, ORMTrainer, PreferenceConfig, PreferenceTrainer, formats
+from stepward import ORMConfig, ORMTrainer, RewardConfig, RewardTrainer, formats
+from stepward.metrics import auc, best_of_n, pair_accuracy
 from stepward.records import LabelledSolution, Preference
-from stepward.rewards.metrics import auc, best_of_n, pair_accuracy
 
 Row = dict[str, Any]
 
@@ -117,10 +117,10 @@ def preference_task(data: Path) -> Task:
         # Dialogues that open alike may be one dialogue cut at several places.
         questions[one.prompt[0].content].append(row)
 
-    def make(base: Path, folder: Path, train: list[Row], held_out: list[Row], seed: int) -> PreferenceTrainer:
+    def make(base: Path, folder: Path, train: list[Row], held_out: list[Row], seed: int) -> RewardTrainer:
         settings = {"num_train_epochs": 3, "learning_rate": 1e-3, "per_device_train_batch_size": 8, "eval_steps": 15}
-        args = PreferenceConfig(str(folder), seed=seed, max_length=4096, weight_decay=0.1, **{**QUIET, **settings})
-        return PreferenceTrainer(base, args, train_dataset=train, eval_dataset=held_out)
+        args = RewardConfig(str(folder), seed=seed, max_length=4096, weight_decay=0.1, **{**QUIET, **settings})
+        return RewardTrainer(base, args, train_dataset=train, eval_dataset=held_out)
 
     return Task(
         "Preferences (Bradley-Terry)", "preference-learning.svg", questions, held_out=60, vocabulary=4000, passes=1,
@@ -140,7 +140,7 @@ def outcome_task(data: Path) -> Task:
                 "label": path.labels[-1],
                 "correct": path.labels[-1] == 1,
             }
-            for path in formats.paths(record)
+            for path in formats.iter_branches(record)
         ]
 
     def make(base: Path, folder: Path, train: list[Row], held_out: list[Row], seed: int) -> ORMTrainer:

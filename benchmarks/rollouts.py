@@ -24,20 +24,19 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import chi2
 
-from stepward import steps
-from stepward.generation.local import LocalGenerator
-from stepward.generation.protocol import Prompt, Sampling
+from stepward.generation.interface import Prompt, Sampling
+from stepward.generation.local.engine import LocalGenerator
 from stepward.grading import extract_answer
 from stepward.grading.graders import load_grader
-from stepward.labelling.prefixes import Prefix, Prefixes, prefixes_of
-from stepward.labelling.rollouts import completion_answer, draw_rollouts
-from stepward.labelling.searches import Every, FirstError, Search
-from stepward.labelling.stopping import All, FirstRight, Stopping
-from stepward.pipeline.layout import embedded_generator
-from stepward.pipeline.measure import oracle_of
-from stepward.problems.arithmetic import problems as made_problems
-from stepward.records import Problem, Solution, StepRollouts
-from stepward.solutions.sampling import draw_solutions
+from stepward.labeling.rollouts.binary_search import AllPrefixes, BinarySearch, Search
+from stepward.labeling.rollouts.prefixes import Prefix, Prefixes, prefixes_of
+from stepward.labeling.rollouts.sampling import completion_answer, draw_rollouts
+from stepward.labeling.rollouts.stopping import All, FirstCorrect, Stopping
+from stepward.pipeline.stages.evaluate import oracle_of
+from stepward.problems.arithmetic.dataset import problems as made_problems
+from stepward.records import Problem, Solution, StepRollouts, join_steps, split_steps
+from stepward.solutions import draw_solutions
+from stepward.storage.run_dir import embedded_generator
 
 K = 16
 BATCHES = (1, 2, 4, 8)
@@ -59,7 +58,7 @@ class World:
             self.problems, self.engine, self.grader, count=8, sampling=Sampling(), seed=seed
         ).solutions
         self.prefixes: Prefixes = prefixes_of(self.solutions)
-        self.open: list[Prefix] = self.prefixes.open()
+        self.open: list[Prefix] = self.prefixes.unresolved()
 
     def ids(self, prefix: Prefix) -> list[int]:
         """What a prefix is to the model."""
@@ -67,8 +66,8 @@ class World:
 
     def right(self, prefix: Prefix, text: str) -> bool:
         """Whether a prefix and its completion reach the reference answer."""
-        added = steps.split(text)
-        answer = extract_answer(steps.join((*prefix.steps, *added)), "marked") if added else None
+        added = split_steps(text)
+        answer = extract_answer(join_steps((*prefix.steps, *added)), "marked") if added else None
         return self.grader(self.of[prefix.problem_id].reference, answer)
 
     def roll_out(self, stopping: Stopping, search: Search) -> dict[str, StepRollouts]:
@@ -171,10 +170,10 @@ def measure(world: World, batch: int, repeats: int) -> dict[str, Any]:
     duplicated = [prefix for prefix in duplicated if prefix.id not in world.prefixes.graded]
     plainly, seconds = timed(lambda: plain(world, world.open, batch), 1)
     _, unshared = timed(lambda: plain(world, duplicated, batch), 1)
-    every, all_seconds = timed(lambda: world.roll_out(All(K), Every()), repeats)
+    every, all_seconds = timed(lambda: world.roll_out(All(K), AllPrefixes()), repeats)
     _, apart_seconds = timed(lambda: without_sharing(world), repeats)
-    early, early_seconds = timed(lambda: world.roll_out(FirstRight(K), Every()), repeats)
-    searched, search_seconds = timed(lambda: world.roll_out(FirstRight(K), FirstError()), repeats)
+    early, early_seconds = timed(lambda: world.roll_out(FirstCorrect(K), AllPrefixes()), repeats)
+    searched, search_seconds = timed(lambda: world.roll_out(FirstCorrect(K), BinarySearch()), repeats)
     counts = {key: one.right for key, one in every.items()}
     oracle = oracle_of(world.problems)
     truth = {prefix.id: oracle(prefix.problem_id, prefix.steps) is None for prefix in world.open}

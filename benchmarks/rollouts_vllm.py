@@ -22,7 +22,7 @@ os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
 
 from vllm import LLM, SamplingParams
 
-from stepward.generation.protocol import Prompt, Sampling
+from stepward.generation.interface import Prompt, Sampling
 from stepward.generation.vllm import VLLMGenerator
 
 LIKE: dict[str, Any] = {"dtype": "float32", "max_model_len": 512, "max_num_seqs": 128, "enforce_eager": True}

@@ -13,14 +13,13 @@ from collections.abc import Callable
 
 import torch
 
-from stepward import steps
-from stepward.generation.local import LocalGenerator
-from stepward.generation.protocol import Prompt, Sampling
+from stepward.generation.interface import Prompt, Sampling
+from stepward.generation.local.engine import LocalGenerator
 from stepward.grading import extract_answer
-from stepward.pipeline.layout import embedded_generator
-from stepward.pipeline.tasks import right_by
-from stepward.problems.arithmetic import problems
-from stepward.records import Problem
+from stepward.pipeline.stages.tasks import is_correct_fn
+from stepward.problems.arithmetic.dataset import problems
+from stepward.records import Problem, join_steps, split_steps
+from stepward.storage.run_dir import embedded_generator
 
 
 def main() -> None:
@@ -86,7 +85,7 @@ def generate(generator: LocalGenerator, test: list[Problem], draws: int, batch: 
 
 def right_share(test: list[Problem], drawn: list[list[str]]) -> float:
     grades = [
-        right_by("math")(problem.reference, extract_answer(steps.join(steps.split(text)), "marked"))
+        is_correct_fn("math")(problem.reference, extract_answer(join_steps(split_steps(text)), "marked"))
         for problem, texts in zip(test, drawn, strict=True)
         for text in texts
     ]

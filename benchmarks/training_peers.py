@@ -36,7 +36,7 @@ Row = dict[str, Any]
 SIDES = {
     "stepward-prm": ("stepward", "PRMTrainer", "PRMConfig"),
     "trl-prm": ("trl.experimental.prm", "PRMTrainer", "PRMConfig"),
-    "stepward-preference": ("stepward", "PreferenceTrainer", "PreferenceConfig"),
+    "stepward-preference": ("stepward", "RewardTrainer", "RewardConfig"),
     "trl-preference": ("trl", "RewardTrainer", "RewardConfig"),
 }
 IGNORED = -100

@@ -1,6 +1,6 @@
 """The records that stages hand to one another: frozen, typed, and the same in memory, in Parquet and in JSON.
 
-Records hold facts. Labels are functions of the counts in `StepRollouts` (stepward.labelling.rewards), so another
+Records hold facts. Labels are functions of the counts in `StepRollouts` (stepward.labeling.labels), so another
 label never means sampling again.
 """
 
@@ -136,7 +136,7 @@ class LabelledSolution:
 
     It brings its problem's text with it, so it stands alone. Where the source holds alternatives for a step, or
     several solutions of one problem, the steps form a tree: `parents` says what each step follows. One row of a
-    source is one such record; `stepward.formats.paths` gives its solutions one by one.
+    source is one such record; `stepward.formats.branches` gives its solutions one by one.
 
     Attributes:
         question: What was asked; empty where the source doesn't part it from the first step.
@@ -241,3 +241,16 @@ def _digest(steps: tuple[str, ...]) -> str:
     # A step may hold any character but NUL-separated lengths can't be confused with one another.
     text = "\0".join([f"{len(step)}\0{step}" for step in steps])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+STEP_SEPARATOR = "\n"
+
+
+def split_steps(text: str) -> tuple[str, ...]:
+    """The steps of a solution's text: its non-empty lines, without trailing white space."""
+    return tuple(line.rstrip() for line in text.split(STEP_SEPARATOR) if line.strip())
+
+
+def join_steps(steps: tuple[str, ...] | list[str]) -> str:
+    """The text of the steps; `split_steps(join_steps(steps)) == steps` for steps that `split_steps` gave."""
+    return STEP_SEPARATOR.join(steps)

@@ -2,7 +2,8 @@
 
 Generation, training, scoring and export all call it, so that a separator can't be present in one and lacking in
 another. Each segment is tokenised apart: no token straddles a step's end, and solutions that share a prefix of steps
-share its ids exactly, which is what lets a reward model read that prefix once (stepward.rewards.packing).
+share its ids exactly, which is what lets a reward model read that prefix once
+(stepward.reward_models.packing.prefix_tree).
 """
 
 import ctypes
@@ -191,7 +192,7 @@ class Renderer:
         if not steps[index].strip() or not ids:
             raise StepwardError(
                 f"step {index + 1} of {len(steps)} is {steps[index]!r}, which has no text to score: "
-                "expected steps as stepward.steps.split gives them",
+                "expected steps as stepward.records.split_steps gives them",
                 code="empty",
                 field="steps",
             )
@@ -202,7 +203,7 @@ def _check_steps(steps: Sequence[str]) -> None:
     """Refuses a text, which is a sequence too: each of its characters would be a step."""
     if isinstance(steps, str):
         raise StepwardError(
-            f"steps is one text ({steps[:40]!r}): expected a list of steps, as stepward.steps.split gives them",
+            f"steps is one text ({steps[:40]!r}): expected a list of steps, as stepward.records.split_steps gives them",
             code="wrong_type",
             field="steps",
         )

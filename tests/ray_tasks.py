@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stepward.errors import StepwardError
-from stepward.store import atomic
+from stepward.storage.parquet import atomic_write
 
 
 def write(unit: str, folder: Path) -> dict[str, Any]:
@@ -15,7 +15,7 @@ def write(unit: str, folder: Path) -> dict[str, Any]:
     import torch
 
     path = folder / f"{unit}.txt"
-    with atomic(path) as file:
+    with atomic_write(path) as file:
         file.write(unit.encode())
     return {"path": path, "process": os.getpid(), "threads": torch.get_num_threads(), "cwd": os.getcwd()}
 

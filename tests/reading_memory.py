@@ -20,10 +20,10 @@ FLAT = 150
 _MEASURE = """
 import json, sys
 from pathlib import Path
-from stepward.rows import BadRows, read_rows
+from stepward.rows import ErrorCollector, read_rows
 
 def read(path):
-    bad = BadRows(path)
+    bad = ErrorCollector(path)
     rows = sum(1 for _ in read_rows(path, bad))
     return rows, [[fault.row, fault.code, fault.reason, len(fault.text)] for fault in bad.faults]
 

@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from stepward.generation.protocol import Completion, Meter, Prompt, Sampling
-from stepward.manifest import Manifest
-from stepward.pipeline import tasks
-from stepward.pipeline.run import run_recipe
-from stepward.pipeline.training_run import Here
-from stepward.pipeline.ways import Ways
-from stepward.recipes.load import load_recipe
-from stepward.recipes.schema import Recipe
+from stepward.generation.interface import Completion, Prompt, Sampling, Usage
+from stepward.pipeline.runner import RunOptions, run_recipe
+from stepward.pipeline.stages import tasks
+from stepward.pipeline.training.data_run import InProcessPool
+from stepward.recipes.loading import load_recipe
+from stepward.recipes.run import Recipe
+from stepward.storage.manifest import Manifest
 
 Answer = Callable[[Prompt, int], Completion]
 
@@ -37,7 +36,7 @@ class Scripted:
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
-        self.meter = Meter()
+        self.meter = Usage()
         self.asked: list[str] = []
 
     def complete(self, prompts: Sequence[Prompt], sampling: Sampling, seed: int) -> list[list[Completion]]:
@@ -64,8 +63,8 @@ def run_scripted(
 ) -> tuple[Manifest, str, Scripted]:
     """Runs the recipe by an engine that answers so; gives its manifest, what was shown, and the engine."""
     engine = Scripted(answer)
-    patch.setattr(tasks, "engine_of", lambda section, field: engine)
+    patch.setattr(tasks, "make_engine", lambda section, field: engine)
     console = Console(record=True, quiet=False, width=400, file=(folder / "shown.txt").open("a"))
-    with Here(1) as pool:
-        manifest, _ = run_recipe(recipe, folder / "run", console, Ways(until=until), pool=pool)
+    with InProcessPool(1) as pool:
+        manifest, _ = run_recipe(recipe, folder / "run", console, RunOptions(until=until), pool=pool)
     return manifest, console.export_text(), engine

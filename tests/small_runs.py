@@ -40,19 +40,19 @@ def run_stepward(*words: object, input: str | None = None, cwd: Path | None = No
 
 def run_inside(*words: object, input: str | None = None) -> subprocess.CompletedProcess[str]:
     """The same in this process, which is its run's only worker too: nothing imports torch again."""
-    from stepward.cli.program import _guarded, app
-    from stepward.pipeline.training_run import Here
-    from stepward.pipeline.ways import Ways
+    from stepward.cli.program import _run_command, app
+    from stepward.pipeline.runner import RunOptions
+    from stepward.pipeline.training.data_run import InProcessPool
 
     said, complained = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("COLUMNS", "100"), ("NO_COLOR", "1"), ("STEPWARD_DEBUG", "")):
             patch.setenv(name, value)
-        patch.setattr(Ways, "pool", lambda ways, folder: Here(1))
+        patch.setattr(RunOptions, "pool", lambda ways, folder: InProcessPool(1))
         patch.setattr(sys, "argv", ["stepward", *map(str, words)])  # a manifest notes it
         patch.setattr(sys, "stdin", io.StringIO(input or ""))
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained):
-            code = _guarded(lambda: app([str(word) for word in words]))
+            code = _run_command(lambda: app([str(word) for word in words]))
     return subprocess.CompletedProcess(list(words), code, said.getvalue(), complained.getvalue())
 
 

@@ -38,7 +38,7 @@ def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("COLUMNS", "80")
 
     def run(*words: object, code: int = 1) -> str:
-        assert cli._guarded(lambda: cli.app(args=[str(word) for word in words])) == code
+        assert cli._run_command(lambda: cli.app(args=[str(word) for word in words])) == code
         said = capsys.readouterr().err
         assert said and len(said.splitlines()) <= 13, said
         assert "Traceback" not in said and "unforeseen" not in said
@@ -177,7 +177,7 @@ def test_a_slip_is_told_before_torch_is_loaded(tmp_path: Path, words: tuple[str,
     (tmp_path / "rows.jsonl").write_text("{}")
     program = (
         "import sys; sys.modules['torch'] = sys.modules['transformers'] = None; from stepward.cli.program import "
-        "_guarded, app; import stepward.cli; sys.exit(_guarded(lambda: app(args=sys.argv[1:])))"
+        "_run_command, app; import stepward.cli; sys.exit(_run_command(lambda: app(args=sys.argv[1:])))"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program, *words], cwd=tmp_path, capture_output=True, text=True, timeout=120
@@ -213,16 +213,10 @@ def test_the_runs_folder_may_be_no_file(refused: Refused, tmp_path: Path) -> Non
     assert code_of(refused("run", "tiny-cpu")) == "unwritable"
 
 
-def test_a_generator_takes_no_model_s_place(refused: Refused, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    said = refused("demo-generator", tmp_path)
-    assert names(said, tmp_path, "config.json") and code_of(said) == "file_exists"
-
-
 def test_two_at_once_are_refused(refused: Refused, tmp_path: Path) -> None:
-    from stepward.store import locked
+    from stepward.storage.parquet import lock_dir
 
-    with locked(tmp_path / "runs" / "tiny-cpu"):
+    with lock_dir(tmp_path / "runs" / "tiny-cpu"):
         assert code_of(refused("run", "tiny-cpu")) == "locked"
 
 
@@ -248,7 +242,7 @@ def test_the_unforeseen_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> N
     def fail() -> None:
         raise RuntimeError("first line\n" + "more\n" * 100)
 
-    assert cli._guarded(fail) == 1
+    assert cli._run_command(fail) == 1
     said = capsys.readouterr().err
     assert names(said, "RuntimeError", "first line", "--debug") and "more" not in said and said.count("\n") == 1
 
@@ -257,15 +251,15 @@ def test_ctrl_c_ends_with_130_and_a_word(capsys: pytest.CaptureFixture[str], mon
     def stop() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stepward.recipes.load.named_recipes", stop)
-    assert cli._guarded(lambda: cli.app(args=["recipes"])) == 130
+    monkeypatch.setattr("stepward.recipes.loading.named_recipes", stop)
+    assert cli._run_command(lambda: cli.app(args=["list", "recipes"])) == 130
     assert capsys.readouterr().err.startswith("stepward: ")
 
 
 def test_help_and_version_end_with_0(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli._guarded(lambda: cli.app(args=["--help"])) == 0
+    assert cli._run_command(lambda: cli.app(args=["--help"])) == 0
     assert "Usage: " in capsys.readouterr().out
-    assert cli._guarded(lambda: cli.app(args=["recipes"])) == 0
+    assert cli._run_command(lambda: cli.app(args=["list", "recipes"])) == 0
     assert "tiny-cpu" in capsys.readouterr().out
 
 
@@ -273,5 +267,5 @@ def test_error_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> N
     def fail() -> None:
         raise StepwardError("file[bold].jsonl: row 3 [/]", code="bad_value")
 
-    assert cli._guarded(fail) == 1
+    assert cli._run_command(fail) == 1
     assert "file[bold].jsonl: row 3 [/]" in capsys.readouterr().err

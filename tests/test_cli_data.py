@@ -118,7 +118,7 @@ def test_convert_refuses_what_cannot_be(scan: Path, tmp_path: Path, words: list[
 
 
 def test_formats_lists_every_format() -> None:
-    shown = CliRunner().invoke(cli.app, ["formats"]).output.splitlines()
+    shown = CliRunner().invoke(cli.app, ["list", "formats"]).output.splitlines()
     assert [line.split()[0] for line in shown if not line.startswith(" ")] == list(FORMATS)
     assert [line.split()[0] for line in shown if line.endswith("(read only)")] == ["stepward-run"]
 

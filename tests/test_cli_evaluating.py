@@ -25,7 +25,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("COLUMNS", "80")
 
     def stepward(*words: object) -> tuple[int, str, str]:
-        code = cli._guarded(lambda: cli.app(args=[str(word) for word in words]))
+        code = cli._run_command(lambda: cli.app(args=[str(word) for word in words]))
         said = capsys.readouterr()
         return code, said.out, said.err
 

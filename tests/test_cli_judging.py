@@ -22,7 +22,7 @@ def ask(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
 
     def run(*words: object) -> str:
-        assert cli._guarded(lambda: cli.app(args=["evaluate", *map(str, words)])) == 0
+        assert cli._run_command(lambda: cli.app(args=["evaluate", *map(str, words)])) == 0
         said = capsys.readouterr()
         return said.out + said.err
 

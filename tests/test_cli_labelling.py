@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from test_cli_labels import Said, make_run, run, said
 
-from stepward.labelling.filters import Filtered
-from stepward.labelling.labels import oracle_labels
-from stepward.pipeline.label_sources import write_labels
-from stepward.pipeline.layout import Layout
-from stepward.pipeline.measure import oracle_of
+from stepward.labeling.filters import Filtered
+from stepward.labeling.labels import oracle_labels
+from stepward.pipeline.stages.evaluate import oracle_of
+from stepward.pipeline.stages.extra_labels import write_labels
 from stepward.records import StepLabels, StepRollouts, prefix_id
-from stepward.store import read_shard
+from stepward.storage.parquet import read_shard
+from stepward.storage.run_dir import Layout
 
 
 def counts_of(run: Path) -> dict[str, StepRollouts]:

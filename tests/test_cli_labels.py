@@ -13,21 +13,21 @@ from raising import refused
 from stepward.cli import labels as verbs  # noqa: F401  (adds its verbs)
 from stepward.cli import program as cli
 from stepward.errors import StepwardError
-from stepward.formats.run_folder import joined
-from stepward.generation.prompting import Prompting
-from stepward.generation.protocol import Completion, Meter, Prompt, Sampling
-from stepward.labelling.judge import Judgement
-from stepward.labelling.labels import oracle_labels, rollout_labels
-from stepward.labelling.prefixes import prefixes_of
-from stepward.manifest import Manifest
-from stepward.pipeline.label_sources import compare_labels, judge_run
-from stepward.pipeline.layout import Layout
-from stepward.pipeline.measure import oracle_of
-from stepward.problems.arithmetic import problems, stories
-from stepward.problems.story import answer_line, careless_solution, right_answer, right_lines
-from stepward.recipes.schema import Recipe
+from stepward.formats.step_labels.stepward_run import joined
+from stepward.generation.interface import Completion, Prompt, Sampling, Usage
+from stepward.generation.prompts import PromptTemplate
+from stepward.labeling.judge import Judgement
+from stepward.labeling.labels import compute_labels, oracle_labels
+from stepward.labeling.rollouts.prefixes import prefixes_of
+from stepward.pipeline.stages.evaluate import oracle_of
+from stepward.pipeline.stages.extra_labels import compare_labels, judge_run
+from stepward.problems.arithmetic.dataset import problems, stories
+from stepward.problems.arithmetic.story import answer_line, careless_solution, right_answer, right_lines
+from stepward.recipes.run import Recipe
 from stepward.records import Problem, Solution, StepLabels, StepRollouts, solution_id
-from stepward.store import read_shard, write_shard
+from stepward.storage.manifest import Manifest
+from stepward.storage.parquet import read_shard, write_shard
+from stepward.storage.run_dir import Layout
 
 SAMPLING = Sampling(temperature=0.0)
 
@@ -36,7 +36,7 @@ def make_run(folder: Path, completers: Sequence[str] = ("",), recipe: Recipe | N
     """A run in the arithmetic world, a right solution and two careless ones a problem, with counts by chance."""
     random = Random(4)
     recipe = recipe or Recipe(name="small")
-    manifest = Manifest.start(folder, recipe.decisive())
+    manifest = Manifest.start(folder, recipe.fingerprint_fields())
     layout = Layout(folder)
     given = problems("reward", 12)
     solutions = []
@@ -58,7 +58,7 @@ def make_run(folder: Path, completers: Sequence[str] = ("",), recipe: Recipe | N
         counts = _counts(given, solutions, name or "first", random)
         write_shard(layout.shard("rollouts", unit), counts, StepRollouts)
         manifest.finish("rollouts", unit, layout.shard("rollouts", unit), work={"prefilled": 77})
-    hard = rollout_labels(solutions, {one.id: one for one in counts}, "hard")
+    hard = compute_labels(solutions, {one.id: one for one in counts}, "hard")
     write_shard(layout.shard("labels", "hard"), hard, StepLabels)
     manifest.finish("labels", "hard", layout.shard("labels", "hard"))
     return folder
@@ -94,7 +94,7 @@ def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("COLUMNS", "120")
 
     def do(*words: object, code: int = 0) -> str:
-        assert cli._guarded(lambda: cli.app(args=[str(word) for word in words])) == code
+        assert cli._run_command(lambda: cli.app(args=[str(word) for word in words])) == code
         out, err = capsys.readouterr()
         return err if code else out
 
@@ -105,7 +105,7 @@ class OracleJudge:
     """Knows the truth, and says it; of every fourth solution it says nothing readable."""
 
     def __init__(self, run: Path) -> None:
-        self.name, self.meter, self.asked = "oracle", Meter(), 0
+        self.name, self.meter, self.asked = "oracle", Usage(), 0
         layout = Layout(run)
         solutions = layout.solutions("reward")
         truth = oracle_labels(solutions, oracle_of(layout.problems("reward")))
@@ -157,11 +157,11 @@ def test_the_judge_is_asked_by_its_chat_template_with_what_the_command_says(
 ) -> None:
     made: list[object] = []
 
-    def server(url: str, model: str, key: str | None, prompting: Prompting, **options: object) -> OracleJudge:
+    def server(url: str, model: str, key: str | None, prompting: PromptTemplate, **options: object) -> OracleJudge:
         made.extend([url, model, key, prompting.chat, options])
         return OracleJudge(run)
 
-    monkeypatch.setattr("stepward.generation.server.ServerGenerator", server)
+    monkeypatch.setattr("stepward.generation.openai.engine.ServerGenerator", server)
     asked = ("judge", run, "--url", "http://localhost:1/v1", "--model", "big", "--key", "MY_KEY")
     text = said(*asked, "--option", "concurrency=4", "--option", "timeout=2.5")
     assert made == ["http://localhost:1/v1", "big", "MY_KEY", True, {"concurrency": 4, "timeout": 2.5}]
@@ -234,5 +234,5 @@ def test_what_cannot_be_compared_is_refused(run: Path, said: Said, tmp_path: Pat
     elsewhere = make_run(tmp_path / "other", recipe=other)
     assert str(elsewhere) in said("evaluate", "labels", elsewhere, code=1)
     empty = tmp_path / "empty"
-    Manifest.start(empty, Recipe(name="empty").decisive())
+    Manifest.start(empty, Recipe(name="empty").fingerprint_fields())
     assert str(empty) in said("match-steps", empty, code=1)

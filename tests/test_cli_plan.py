@@ -23,7 +23,7 @@ def planned(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("COLUMNS", "80")
 
     def run(*words: object) -> tuple[int, str]:
-        code = cli._guarded(lambda: cli.app(args=["plan", *map(str, words)]))
+        code = cli._run_command(lambda: cli.app(args=["plan", *map(str, words)]))
         said = capsys.readouterr()
         assert "Traceback" not in said.err and "unforeseen" not in said.err, said.err
         return code, said.err + said.out

@@ -1,4 +1,4 @@
-"""`stepward score` and `stepward scorers`: one solution, or a file, with any reward model of a known convention."""
+"""`stepward score` and `stepward list scorers`: one solution, or a file, with a reward model of a known kind."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import stepward
 from stepward.cli import program as cli
-from stepward.rewards.hub_conventions import CONVENTIONS
+from stepward.reward_models.hub.registry import SCORERS
 
 QUESTION = "She has 16 eggs and eats 3. How many are left?"
 
@@ -38,7 +38,7 @@ def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("COLUMNS", "80")
 
     def run(*words: object) -> str:
-        assert cli._guarded(lambda: cli.app(args=[str(word) for word in words])) == 0
+        assert cli._run_command(lambda: cli.app(args=[str(word) for word in words])) == 0
         out, err = capsys.readouterr()
         assert "Traceback" not in err and "unforeseen" not in err
         return out
@@ -51,7 +51,7 @@ def refusal(*words: object) -> BaseException | None:
     return CliRunner().invoke(cli.app, [str(word) for word in words]).exception
 
 
-@pytest.mark.parametrize("name", sorted(CONVENTIONS))
+@pytest.mark.parametrize("name", sorted(SCORERS))
 def test_one_solution(folders: dict[str, Path], said: Said, name: str) -> None:
     steps = ["16 - 3 = 13", "The answer is: 13"]
     text = said(
@@ -59,7 +59,7 @@ def test_one_solution(folders: dict[str, Path], said: Said, name: str) -> None:
         "\n".join(steps),
     )  # fmt: skip
     scored = stepward.load_scorer(folders[name], name).score(QUESTION, steps)
-    if CONVENTIONS[name].whole:
+    if SCORERS[name].whole:
         figures = re.findall(r"-?[0-9]+\.[0-9]{3}", text)
         assert figures[0] == f"{scored.last:.3f}" and len(figures) == (2 if name == "bradley-terry" else 1)
         return
@@ -146,6 +146,6 @@ def test_words_that_do_not_fit_are_refused(folders: dict[str, Path], said: Said,
 
 
 def test_the_conventions_are_listed(said: Said) -> None:
-    text = said("scorers")
-    assert [line.split()[0] for line in text.splitlines()] == ["stepward", *CONVENTIONS]
+    text = said("list", "scorers")
+    assert [line.split()[0] for line in text.splitlines()] == ["stepward", *SCORERS]
     assert max(map(len, text.splitlines())) <= 100

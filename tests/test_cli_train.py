@@ -10,7 +10,7 @@ from raising import refused
 from tiny_world import save_base
 
 from stepward.cli import program as cli
-from stepward.rewards.scorer import load_scorer
+from stepward.reward_models.scorer import load_scorer
 
 torch.set_num_threads(1)
 
@@ -29,7 +29,7 @@ def ran(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("COLUMNS", "100")
 
     def run(*words: object, code: int = 0) -> str:
-        found = cli._guarded(lambda: cli.app(args=[str(word) for word in words]))
+        found = cli._run_command(lambda: cli.app(args=[str(word) for word in words]))
         said = capsys.readouterr()
         assert found == code, said.err
         assert "Traceback" not in said.err and "unforeseen" not in said.err
@@ -92,7 +92,7 @@ TWIN = ("train", "one-gpu-24gb-orm-cpu")
         ((*TWIN, "--config", "none.yaml"), "file_not_found", None, ("--config", "none.yaml")),
         ((*TWIN, "--workers", "2"), "conflict", "--workers", ("grid.FIELD=A,B",)),
         (("train", "er-prm-grid-cpu", "--ray", "grid.eta=x"), "wrong_type", "data.eta", ("'x'",)),
-        (("trainings", "--launch", "fsdp3"), "unknown_name", "--launch", ("fsdp3", "fsdp2")),
+        (("list", "trainings", "--launch", "fsdp3"), "unknown_name", "--launch", ("fsdp3", "fsdp2")),
     ],
 )
 def test_what_is_wrong_is_named(
@@ -109,9 +109,9 @@ def test_what_is_wrong_is_named(
 
 
 def test_the_recipes_are_listed(ran: Ran) -> None:
-    said = ran("trainings")
+    said = ran("list", "trainings")
     assert "one-gpu-24gb-bt-cpu" in said and "er-prm-grid" in said
-    assert Path(ran("trainings", "--launch", "fsdp2").strip()).is_file()
+    assert Path(ran("list", "trainings", "--launch", "fsdp2").strip()).is_file()
 
 
 def test_er_prms_twin_makes_its_rollouts_once_for_every_eta(ran: Ran, tmp_path: Path) -> None:

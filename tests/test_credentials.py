@@ -9,8 +9,8 @@ from raising import refused
 
 from stepward.cli import program
 from stepward.credentials import holds_secret, is_variable, redacted
-from stepward.generation.server_calls import checked_url, key_of
-from stepward.recipes.load import load_recipe
+from stepward.generation.openai.client import checked_url, key_of
+from stepward.recipes.loading import load_recipe
 
 # Made up, in the shapes that providers give theirs.
 SECRETS = [
@@ -42,7 +42,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("STEPWARD_DEBUG", "")
 
     def stepward(*words: str) -> tuple[int, str]:
-        code = program._guarded(lambda: program.app(args=list(words)))
+        code = program._run_command(lambda: program.app(args=list(words)))
         said = capsys.readouterr()
         return code, said.out + said.err
 
@@ -123,7 +123,7 @@ def test_what_a_command_says_of_a_failure_holds_no_key(run: Run, monkeypatch: py
     def fails(*_: object) -> None:
         raise RuntimeError(f"401 for {SECRETS[0]}")
 
-    monkeypatch.setattr("stepward.recipes.load.load_recipe", fails)
+    monkeypatch.setattr("stepward.recipes.loading.load_recipe", fails)
     for debug in ("", "1"):
         os.environ["STEPWARD_DEBUG"] = debug
         code, said = run("run", "tiny-cpu")

@@ -9,15 +9,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from raising import refused
+from train_demo_generator import BASES, ROUNDS, Round, Settings, main, make, train_tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
-from stepward.demo_generator import BASES, ROUNDS, Round, Settings, make, train_tokenizer
-from stepward.generation.local import LocalGenerator
-from stepward.generation.protocol import Prompt, Sampling
-from stepward.pipeline.layout import embedded_generator
-from stepward.problems.arithmetic import LEVELS, stories
-from stepward.problems.story import careless_solution
-from stepward.problems.wordings import DAYS, NAMES, THINGS
+from stepward.generation.interface import Prompt, Sampling
+from stepward.generation.local.engine import LocalGenerator
+from stepward.problems.arithmetic.dataset import LEVELS, stories
+from stepward.problems.arithmetic.story import careless_solution
+from stepward.problems.arithmetic.templates import DAYS, NAMES, THINGS
+from stepward.storage.run_dir import embedded_generator
 
 TINY = Settings(rounds=(Round(5, 120, 0.05), Round(5, 60, 0.03)), batch=4, hidden=32, layers=1, inner=32)
 
@@ -110,3 +111,9 @@ def test_every_rounds_curriculum_ends_with_all_of_its_levels() -> None:
         assert list(shares) == sorted(shares) and shares[-1] == 1.0
         assert list(levels) == sorted(levels) and levels[-1] == max(part.levels) == max(LEVELS)
         assert min(part.levels) <= levels[0], "the first steps have stories to draw from"
+
+
+def test_it_takes_no_models_place(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with refused("file_exists", names=(tmp_path, "config.json")):
+        main([str(tmp_path)])

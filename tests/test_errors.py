@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from stepward.errors import CODES, StepwardError
-from stepward.generation.server_calls import RefusedByServer
-from stepward.rows import BadRows
+from stepward.generation.openai.client import FatalServerError
+from stepward.rows import ErrorCollector
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "errors.md"
 
@@ -21,7 +21,7 @@ def test_every_code_is_documented_once() -> None:
     "error",
     [
         StepwardError("no", code="missing", file="a.jsonl", row=3, field="id"),
-        RefusedByServer("status 401", 401, "no"),
+        FatalServerError("status 401", 401, "no"),
     ],
 )
 def test_an_error_of_a_worker_arrives_whole(error: StepwardError) -> None:
@@ -30,10 +30,10 @@ def test_an_error_of_a_worker_arrives_whole(error: StepwardError) -> None:
 
 
 def test_bad_rows_carry_their_faults(tmp_path: Path) -> None:
-    bad = BadRows(tmp_path / "a.jsonl")
-    bad.add(7, "answer", "missing", "missing")
+    bad = ErrorCollector(tmp_path / "a.jsonl")
+    bad.record(7, "answer", "missing", "missing")
     with pytest.raises(StepwardError) as raised:
-        bad.refuse()
+        bad.raise_if_any()
     assert raised.value.code == "bad_rows" and raised.value.file == str(tmp_path / "a.jsonl")
     (fault,) = raised.value.faults
     assert (fault.row, fault.field, fault.code) == (7, "answer", "missing")

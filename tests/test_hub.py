@@ -11,9 +11,9 @@ from raising import holds, refused
 from tiny_hub import COMMITS, FakeHub, save_trl
 
 from stepward.hub import HubName, hub_name, not_found
-from stepward.manifest import Manifest
 from stepward.models import load_tokenizer, model_folder, pinned
-from stepward.rows import BadRows, find_rows, pinned_source
+from stepward.rows import ErrorCollector, iter_rows, pinned_source
+from stepward.storage.manifest import Manifest
 
 
 @pytest.fixture
@@ -98,14 +98,14 @@ def test_a_mistyped_path_is_told_what_is_there(here: Path, no_network: None, pat
     with refused("file_not_found", file=path, names=named):
         load_tokenizer(path)
     with refused("file_not_found", file=path, names=named):
-        list(find_rows(path, BadRows(path)))
+        list(iter_rows(path, ErrorCollector(path)))
 
 
 _ASK = """
 import json, sys
 from stepward.errors import StepwardError
 from stepward.models import model_folder, pinned
-from stepward.rows import BadRows, find_rows, pinned_source
+from stepward.rows import ErrorCollector, iter_rows, pinned_source
 
 def said(ask, name):
     try:
@@ -117,7 +117,7 @@ def files(name):
     return sorted(path.name for path in model_folder(name).iterdir())
 
 def rows(name):
-    return [[str(row.file), row.fields] for row in find_rows(name, BadRows(name))]
+    return [[str(row.file), row.fields] for row in iter_rows(name, ErrorCollector(name))]
 
 asks = {"pinned": pinned, "files": files, "source": pinned_source, "rows": rows}
 print(json.dumps([said(asks[ask], name) for ask, name in json.loads(sys.argv[1])]))

@@ -13,18 +13,18 @@ LIGHT = (
     "stepward.cli",
     "stepward.grading",
     "stepward.formats",
-    "stepward.curation.overlap",
-    "stepward.labelling.labels",
-    "stepward.labelling.rollouts",
-    "stepward.evaluation.summary",
+    "stepward.curation.dedup.overlap",
+    "stepward.labeling.labels",
+    "stepward.labeling.rollouts.sampling",
+    "stepward.evaluation.best_of_n.evaluate",
     "stepward.problems.files",
-    "stepward.problems.arithmetic",
-    "stepward.solutions.published",
-    "stepward.recipes.load",
-    "stepward.pipeline.run",
-    "stepward.pipeline.tasks",
-    "stepward.store",
-    "stepward.manifest",
+    "stepward.problems.arithmetic.dataset",
+    "stepward.solutions",
+    "stepward.recipes.loading",
+    "stepward.pipeline.runner",
+    "stepward.pipeline.stages.tasks",
+    "stepward.storage.parquet",
+    "stepward.storage.manifest",
 )
 
 
@@ -44,5 +44,5 @@ def test_every_public_name_is_there() -> None:
 
 
 def test_python_m_stepward_is_stepward() -> None:
-    ended = subprocess.run([sys.executable, "-m", "stepward", "version"], capture_output=True, text=True, timeout=120)
+    ended = subprocess.run([sys.executable, "-m", "stepward", "--version"], capture_output=True, text=True, timeout=120)
     assert (ended.returncode, ended.stdout.strip(), ended.stderr) == (0, stepward.__version__, "")

@@ -85,7 +85,7 @@ def server() -> Iterator[FakeServer]:
 def place(installed: Path, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that the commands name."""
     folder = tmp_path_factory.mktemp("readme")
-    where = "from stepward.pipeline.layout import embedded_generator; print(embedded_generator())"
+    where = "from stepward.storage.run_dir import embedded_generator; print(embedded_generator())"
     embedded = _printed(installed, where, folder).strip()
     for name in ("model", "runs/bases/careful", "runs/bases/0.6m"):
         shutil.copytree(embedded, folder / name)
@@ -95,8 +95,9 @@ def place(installed: Path, shared_data: Path, tmp_path_factory: pytest.TempPathF
     gsm8k = _head(shared_data / "gsm8k" / "train.jsonl", folder / "gsm8k-test.jsonl", 40)
     (folder / "my.yaml").write_text("about: mine\nproblems: {path: problems.jsonl}\n")
     # Of the world whose problems the embedded generator can do.
-    own = "import json; from stepward.problems.arithmetic import problems as made; [print(json.dumps({'question': "
-    own += "one.question, 'answer': '#### ' + one.reference})) for one in made('reward', 40, levels=(1, 2), tricky=1)]"
+    own = "import json; from stepward.problems.arithmetic.dataset import problems as made; "
+    own += "[print(json.dumps({'question': one.question, 'answer': '#### ' + one.reference})) "
+    own += "for one in made('reward', 40, levels=(1, 2), tricky=1)]"
     (folder / "problems.jsonl").write_text(_printed(installed, own, folder))
     _write(
         folder / "answers.jsonl",

@@ -10,9 +10,9 @@ from datasets import IterableDataset
 from tiny_world import make_world
 from torch import multiprocessing
 
-from stepward.rewards.configs import ORMConfig, PreferenceConfig, PRMConfig
-from stepward.rewards.preference import PreferenceTrainer
-from stepward.rewards.stepwise import ORMTrainer, PRMTrainer
+from stepward.reward_models.configs import ORMConfig, PRMConfig, RewardConfig
+from stepward.reward_models.training.reward_trainer import RewardTrainer
+from stepward.reward_models.training.step_trainers import ORMTrainer, PRMTrainer
 
 Kind = Literal["prm", "orm", "bt", "label tokens", "ranking"]
 KINDS: tuple[Kind, ...] = ("prm", "orm", "bt", "label tokens", "ranking")
@@ -28,7 +28,7 @@ QUIET: dict[str, Any] = {
 TRAINERS: dict[Kind, tuple[Any, Any, dict[str, Any]]] = {
     "prm": (PRMTrainer, PRMConfig, {}),
     "orm": (ORMTrainer, ORMConfig, {"num_labels": 1}),
-    "bt": (PreferenceTrainer, PreferenceConfig, {"center_rewards_coefficient": 0.01, "pair_weight": "prompt"}),
+    "bt": (RewardTrainer, RewardConfig, {"center_rewards_coefficient": 0.01, "pair_weight": "prompt"}),
     "label tokens": (PRMTrainer, PRMConfig, {"head": "label_tokens", "label_tokens": (" plus", " wrong")}),
     "ranking": (PRMTrainer, PRMConfig, {"loss": "q_ranking", "num_labels": 1}),
 }

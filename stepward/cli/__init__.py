@@ -6,6 +6,7 @@ import stepward.cli.grading
 import stepward.cli.judging
 import stepward.cli.labelling
 import stepward.cli.labels
+import stepward.cli.list
 import stepward.cli.planning
 import stepward.cli.reporting
 import stepward.cli.runs

@@ -9,11 +9,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from stepward.cli.program import app, say
+from stepward.cli.program import app, echo
 from stepward.errors import StepwardError
 
 if TYPE_CHECKING:
-    from stepward.formats import Reading
+    from stepward.formats import RecordReader
 
 SourceArgument = Annotated[
     str, typer.Argument(help="A file, a folder, a pattern, a run's folder, or a hub data set (owner/name[:split]).")
@@ -26,7 +26,7 @@ def convert(
     source: SourceArgument,
     to: Annotated[Path, typer.Argument(help="The file to write: .jsonl, .jsonl.gz, .jsonl.zst or .parquet.")],
     source_format: Annotated[str | None, typer.Option("--from", help="The source's format; else guessed.")] = None,
-    to_format: Annotated[str, typer.Option("--to", help="The format to write (see `stepward formats`).")] = "stepward",
+    to_format: Annotated[str, typer.Option("--to", help="The format to write (`stepward list formats`).")] = "stepward",
     neutral: Annotated[
         str, typer.Option(help="A neutral step, where --to has none: positive, negative or drop.")
     ] = "positive",
@@ -38,21 +38,21 @@ def convert(
     strict: Annotated[bool, typer.Option("--strict", help="Refuse the source at its first bad row.")] = False,
 ) -> None:
     """Convert a source from one format to another; what can't be is set aside beside OUT, with its reason."""
-    from stepward.formats import Choices
-    from stepward.formats.converting import convert as convert_source
+    from stepward.formats import WriteOptions
+    from stepward.formats.convert import convert as convert_source
 
     if neutral not in ("positive", "negative", "drop"):
         raise StepwardError(
             f"--neutral: expected positive, negative or drop, found {neutral}", code="bad_value", field="--neutral"
         )
-    choices = Choices(neutral, threshold, cut, chat)  # type: ignore[arg-type]  # checked above
+    choices = WriteOptions(neutral, threshold, cut, chat)  # type: ignore[arg-type]  # checked above
     with _reading_bar() as start:
         done = convert_source(
             source, to, source_format=source_format, to_format=to_format, choices=choices, strict=strict, on_start=start
         )
     guessed = " (guessed)" if done.reading.guessed else ""
     written = done.written
-    say(
+    echo(
         f"{done.reading.source}: {done.reading.format.name}{guessed}, {done.reading.rows:,} rows read; "
         f"{written.records:,} written to {to} as {written.rows:,} {to_format} rows"
     )
@@ -61,16 +61,7 @@ def convert(
 
 def _say_set_aside(unreadable: int, refused: int, rejected: Path | None) -> None:
     if rejected is not None:
-        say(f"Set aside: {unreadable:,} that could not be read, {refused:,} that could not be written: {rejected}")
-
-
-@app.command()
-def formats() -> None:
-    """List the formats that can be read and written."""
-    from stepward.formats import FORMATS
-
-    for form in FORMATS.values():
-        say(f"{form.name:<26} {form.about}{'' if form.write else ' (read only)'}")
+        echo(f"Set aside: {unreadable:,} that could not be read, {refused:,} that could not be written: {rejected}")
 
 
 @app.command()
@@ -84,18 +75,18 @@ def stats(
     """Say what a source is like before training on it: rows, labels, lengths, duplicates."""
     import orjson
 
-    from stepward.curation.showing import statistics_tables
-    from stepward.curation.statistics import describe
-    from stepward.store import atomic
+    from stepward.curation.statistics.summary import describe
+    from stepward.curation.statistics.tables import statistics_tables
+    from stepward.storage.parquet import atomic_write
 
     counter = None if tokenizer is None else _token_counter(tokenizer)
     found = describe(source, format=form, count_tokens=counter, max_lengths=max_length or ())
     for table in statistics_tables(found):
         Console().print(table)
     if to is not None:
-        with atomic(to) as file:
+        with atomic_write(to) as file:
             file.write(orjson.dumps(found.as_json(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-        say(f"Figures: {to}")
+        echo(f"Figures: {to}")
 
 
 def _token_counter(folder: Path) -> Callable[[Sequence[str]], list[int]]:
@@ -127,10 +118,10 @@ def split(
     without_question: Annotated[str, typer.Option(help="Rows without a question: refuse, or whole.")] = "refuse",
 ) -> None:
     """Cut a source into parts by problem, never by row; the rows are written as they stood."""
-    from stepward.curation.shares import parse_parts
-    from stepward.curation.showing import split_table
-    from stepward.curation.splitting import split as cut_source
-    from stepward.formats.converting import Rejected, rejected_path
+    from stepward.curation.split.sizes import parse_parts
+    from stepward.curation.split.split import split as cut_source
+    from stepward.curation.statistics.tables import split_table
+    from stepward.formats.convert import Rejected, rejected_path
 
     with Rejected(rejected_path(folder)) as rejected:
         made = cut_source(
@@ -139,12 +130,12 @@ def split(
             on_fault=rejected.add,
         )  # fmt: skip
     Console().print(split_table(made))
-    say(f"{source}: {made.problems:,} problems, {made.rows:,} rows, {made.set_aside:,} set aside ({made.format})")
+    echo(f"{source}: {made.problems:,} problems, {made.rows:,} rows, {made.set_aside:,} set aside ({made.format})")
     if made.unasked:
-        say(f"{made.unasked:,} rows have no question and were told apart by all their text")
+        echo(f"{made.unasked:,} rows have no question and were told apart by all their text")
     if rejected.count:
-        say(f"Set aside: {made.set_aside:,}, with their reasons in {rejected.path}")
-    say(f"Parts: {folder}")
+        echo(f"Set aside: {made.set_aside:,}, with their reasons in {rejected.path}")
+    echo(f"Parts: {folder}")
 
 
 @app.command()
@@ -160,33 +151,33 @@ def overlap(
     other_form: Annotated[str | None, typer.Option("--other-format", help="The others' format, likewise.")] = None,
 ) -> None:
     """Find a source's problems that are in other sets, or twice in itself; list them, remove them."""
-    from stepward.curation.overlap import overlap as find
-    from stepward.curation.overlap import write_clean, write_matches
-    from stepward.curation.showing import overlap_table
+    from stepward.curation.dedup.overlap import overlap as find
+    from stepward.curation.dedup.overlap import write_clean, write_matches
+    from stepward.curation.statistics.tables import overlap_table
 
     found = find(
         source, others or (), format=form, other_format=other_form, kinds=kinds.split(","),  # type: ignore[arg-type]
         ngram=ngram, threshold=threshold,
     )  # fmt: skip
     Console().print(overlap_table(found))
-    say(f"{found.matched:,} of {found.problems:,} problems match, {sum(found.removed):,} of {found.rows:,} rows")
+    echo(f"{found.matched:,} of {found.problems:,} problems match, {sum(found.removed):,} of {found.rows:,} rows")
     if found.unasked:
-        say(f"{found.unasked:,} rows have no question and match nothing")
+        echo(f"{found.unasked:,} rows have no question and match nothing")
     if listed is not None:
         write_matches(found, listed)
-        say(f"Matches: {listed}")
+        echo(f"Matches: {listed}")
     if clean is not None:
-        say(f"{write_clean(found, clean):,} rows without a match: {clean}")
+        echo(f"{write_clean(found, clean):,} rows without a match: {clean}")
 
 
 @contextmanager
-def _reading_bar() -> Iterator[Callable[["Reading"], None]]:
+def _reading_bar() -> Iterator[Callable[["RecordReader"], None]]:
     """A progress bar of a reading, by the bytes that are read; give the reading to what this yields.
 
     A thread of its own looks at the reading ten times a second, so that reading itself pays nothing for it.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    reading: list[Reading] = []
+    reading: list[RecordReader] = []
 
     class Bar(Progress):
         def get_renderables(self) -> Any:

@@ -15,15 +15,15 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from stepward.cli.labels import evaluate
-from stepward.cli.program import app, say
+from stepward.cli.program import app, echo
 from stepward.cli.tables import figures_table
 from stepward.errors import StepwardError
 
 if TYPE_CHECKING:
-    from stepward.evaluation.compare import Comparison, Pair
-    from stepward.evaluation.external import External, Progress
-    from stepward.evaluation.measured import Measured
-    from stepward.evaluation.summary import Row
+    from stepward.evaluation.best_of_n.evaluate import MetricRow
+    from stepward.evaluation.compare import Comparison, RunComparison
+    from stepward.evaluation.loaded_run import LoadedRun
+    from stepward.evaluation.score_files.evaluate import Progress, ScoreFileEvaluation
 
 _SHOWN_NS = 4
 """Most N that a terminal of 80 columns has room for."""
@@ -73,7 +73,8 @@ def evaluate_scores(
     ] = None,
 ) -> None:
     """Measure best-of-N and voting by scores that any tool wrote: docs/external-scores.md."""
-    from stepward.evaluation import external, external_folder
+    from stepward.evaluation.score_files import evaluate as external
+    from stepward.evaluation.score_files import io as external_folder
 
     for path in (to_json, to_csv):
         if path is not None and path.resolve() in [file.resolve() for file in (*files, *(validation or ()))]:
@@ -94,19 +95,19 @@ def evaluate_scores(
         )  # fmt: skip
     Console().print(_scores_table(measured.rows))
     for line in [*measured.facts.lines(), *_chosen(measured)]:
-        say(line)
+        echo(line)
     for path, write in ((to_json, external_folder.write_rows), (to_csv, _write_csv), (to, external_folder.write)):
         if path is not None:
             write(measured, path)
-            say(f"Figures: {path}")
+            echo(f"Figures: {path}")
 
 
-def _chosen(measured: "External") -> list[str]:
+def _chosen(measured: "ScoreFileEvaluation") -> list[str]:
     """What validation problems chose, a line a model."""
-    from stepward.report.wording import how, name
+    from stepward.report.run.text import describe_config, method_label
 
     return [
-        f"{name(one.method)}: {how(one, one.n)}, chosen on {one.problems:,} validation problems."
+        f"{method_label(one.method)}: {describe_config(one, one.n)}, chosen on {one.problems:,} validation problems."
         for one in measured.evaluation.chosen
         if one.overall and one.validation is not None
     ]
@@ -128,19 +129,19 @@ def _names(given: list[str] | None) -> list[str] | None:
     return [name.strip() for one in given for name in one.split(",")] if given else None
 
 
-def _write_csv(measured: "External", path: Path) -> None:
-    from stepward.evaluation.summary import Row
-    from stepward.spreadsheet import csv_text
-    from stepward.store import atomic
+def _write_csv(measured: "ScoreFileEvaluation", path: Path) -> None:
+    from stepward.evaluation.best_of_n.evaluate import MetricRow
+    from stepward.storage.parquet import atomic_write
+    from stepward.storage.spreadsheet import csv_text
 
-    names = [field.name for field in fields(Row)]
-    with atomic(path) as file:
+    names = [field.name for field in fields(MetricRow)]
+    with atomic_write(path) as file:
         file.write(csv_text(names, [[getattr(row, name) for name in names] for row in measured.rows]).encode())
 
 
-def _scores_table(rows: "Sequence[Row]") -> Table:
+def _scores_table(rows: "Sequence[MetricRow]") -> Table:
     """Every method, voting and aggregation, at as many N as there is room for, with the interval at the largest."""
-    from stepward.report.wording import VOTING_NAMES, aggregation_name, name, percent, with_spread
+    from stepward.report.run.text import VOTING_NAMES, aggregation_name, method_label, percent, with_spread
 
     ns = sorted({row.n for row in rows})
     room = _SHOWN_NS - (ns[-1] > 99) if all(row.std is None for row in rows) else _SHOWN_NS - 2
@@ -155,14 +156,14 @@ def _scores_table(rows: "Sequence[Row]") -> Table:
         table.add_column(title, no_wrap=True)
     for title in [*(f"N = {n}" for n in shown), "95% interval"]:
         table.add_column(title, justify="right", no_wrap=True)
-    by_key: dict[tuple[str, str | None, str | None], dict[int, Row]] = {}
+    by_key: dict[tuple[str, str | None, str | None], dict[int, MetricRow]] = {}
     for row in rows:
         by_key.setdefault((row.method, row.voting, row.aggregation), {})[row.n] = row
     before = None
     for (method, voting, aggregation), found in by_key.items():
         last = found[ns[-1]]
         table.add_row(
-            "" if method == before else method if method == "majority" else escape(name(method)),
+            "" if method == before else method if method == "majority" else escape(method_label(method)),
             VOTING_NAMES[voting] if voting else "", aggregation_name(aggregation) if aggregation else "",
             *(with_spread(found[n]) for n in shown), f"{percent(last.low)} to {percent(last.high)}",
         )  # fmt: skip
@@ -201,8 +202,8 @@ def compare(
 ) -> None:
     """Compare runs method by method, paired where their problems are the same; or the methods of one run."""
     from stepward.evaluation.compare import compare_runs
-    from stepward.evaluation.external_folder import read_all
-    from stepward.store import write_json
+    from stepward.evaluation.score_files.io import read_all
+    from stepward.storage.parquet import write_json
 
     if to_json is not None and to_json.resolve() in [path.resolve() for path in paths]:
         raise StepwardError(
@@ -222,17 +223,17 @@ def compare(
             console.print()
             console.print(_pair_table(pair, compared.n))
         for line in _remarks(pair):
-            say(line)
+            echo(line)
     if compared.comparisons:
-        say(_tested(compared))
+        echo(_tested(compared))
     if to_json is not None:
         write_json(to_json, compared.content())
-        say(f"Figures: {to_json}")
+        echo(f"Figures: {to_json}")
 
 
-def _runs_table(compared: "Comparison", runs: "Sequence[Measured]") -> Table:
+def _runs_table(compared: "Comparison", runs: "Sequence[LoadedRun]") -> Table:
     """A row a method, a column a run."""
-    from stepward.report.wording import deviates, name, with_spread
+    from stepward.report.run.text import deviates, method_label, with_spread
 
     spread = "± standard deviation over seeds" if deviates(row for run in runs for row in run.rows) else None
     table = figures_table(f"Accuracy in percent, N = {compared.n}", spread)
@@ -250,20 +251,20 @@ def _runs_table(compared: "Comparison", runs: "Sequence[Measured]") -> Table:
             (with_spread(run.row(method, compared.n)) + ("" if alike else f"\n[dim]{way}[/]")) if has else "-"
             for run, way, has in zip(runs, ways, there, strict=True)
         ]
-        table.add_row(escape(name(method)) + (f"\n[dim]{shared}[/]" if shared else ""), *cells)
+        table.add_row(escape(method_label(method)) + (f"\n[dim]{shared}[/]" if shared else ""), *cells)
     return table
 
 
-def _way(run: "Measured", method: str) -> str:
-    from stepward.report.wording import VOTING_NAMES, aggregation_name
+def _way(run: "LoadedRun", method: str) -> str:
+    from stepward.report.run.text import VOTING_NAMES, aggregation_name
 
     voting, aggregation = run.way(method)
     return f"{VOTING_NAMES[voting]}, {aggregation_name(aggregation)}" if voting and aggregation else ""
 
 
-def _pair_table(pair: "Pair", n: int) -> Table:
+def _pair_table(pair: "RunComparison", n: int) -> Table:
     """The differences of two runs, or of the methods of one."""
-    from stepward.report.wording import name, needed, p_value, points
+    from stepward.report.run.text import format_points, method_label, needed, p_value
 
     inside = pair.first == pair.second
     one = pair.differences[0]
@@ -274,27 +275,31 @@ def _pair_table(pair: "Pair", n: int) -> Table:
     for column in ("points", "95% interval", "p", "p, all", *(("problems\nneeded",) if one.paired else ())):
         table.add_column(column, justify="right", no_wrap=True)
     for each in pair.differences:
-        what = f"{name(each.first.method)} {MINUS} {name(each.second.method)}" if inside else name(each.first.method)
-        interval = f"{points(each.low)} to {points(each.high)}"
+        what = (
+            f"{method_label(each.first.method)} {MINUS} {method_label(each.second.method)}"
+            if inside
+            else method_label(each.first.method)
+        )
+        interval = f"{format_points(each.low)} to {format_points(each.high)}"
         enough = (needed(each.mean, each.needed),) if each.paired else ()
-        cells = (points(each.mean), interval, p_value(each.p), p_value(each.p_holm), *enough)
+        cells = (format_points(each.mean), interval, p_value(each.p), p_value(each.p_holm), *enough)
         table.add_row(escape(what), *cells, style="bold" if each.direction else None)
     return table
 
 
 def _tested(compared: "Comparison") -> str:
     """What the comparisons are over, how many there are, and which methods are single models."""
-    from stepward.report.wording import name
+    from stepward.report.run.text import method_label
 
     sides = [side for pair in compared.pairs for each in pair.differences for side in (each.first, each.second)]
-    single = dict.fromkeys(f"{name(side.method)} of {side.run}" for side in sides if side.seeds == 1)
+    single = dict.fromkeys(f"{method_label(side.method)} of {side.run}" for side in sides if side.seeds == 1)
     seeds = " and seeds" if any(side.seeds > 1 for side in sides) else ""
     told = f"Intervals and p are over problems{seeds}; {compared.comparisons:,} comparisons"
     told += ", in bold those that differ at 5% for all of them (Holm: p, all)."
     return told + (f" One model each, so of these models alone: {', '.join(single)}." if single else "")
 
 
-def _remarks(pair: "Pair") -> list[str]:
+def _remarks(pair: "RunComparison") -> list[str]:
     """What is to be known of two runs: why they are not paired, and how their recipes differ."""
     lines = [f"Not paired: {pair.why_unpaired}."] if pair.why_unpaired else []
     if pair.recipes:

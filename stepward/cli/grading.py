@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stepward.cli.program import app, say
+from stepward.cli.program import app, echo
 
 
 @app.command()
@@ -26,11 +26,11 @@ def grade(
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as one JSON object.")] = False,
 ) -> None:
     """Grade a file's answers against its references."""
-    from stepward.grading.files import grade_file
+    from stepward.grading.dataset import grade_file
 
     graded = grade_file(
         file, to, reference=reference, answer=answer, response=response, style=style, reference_style=reference_style,
         grader=grader, prefix=prefix, strict=strict, workers=workers, deadline=deadline,
     )  # fmt: skip
     for line in [json.dumps(graded.summary())] if as_json else graded.lines():
-        say(line)
+        echo(line)

@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 
 from stepward.cli.labels import evaluate
-from stepward.cli.program import say
+from stepward.cli.program import echo
 from stepward.errors import StepwardError
 
 if TYPE_CHECKING:
-    from stepward.evaluation.error_benchmarks import ErrorBenchmark
-    from stepward.evaluation.first_errors import Threshold
-    from stepward.evaluation.predictions import Prediction
+    from stepward.evaluation.error_detection.benchmarks import ErrorBenchmark
+    from stepward.evaluation.error_detection.first_error import Threshold
+    from stepward.evaluation.error_detection.predictions import Prediction
 
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Decides the resamples of the intervals.")]
@@ -52,9 +52,9 @@ def evaluate_first_error(
 ) -> None:
     """Measure how well a model finds wrong steps: docs/first-error.md."""
     from stepward.cli.judging_tables import difference_table, first_error_lines, first_error_tables
-    from stepward.evaluation.error_benchmarks import read_benchmark
-    from stepward.evaluation.error_differences import compare_errors
-    from stepward.evaluation.finding_errors import measure_errors
+    from stepward.evaluation.error_detection.benchmarks import read_benchmark
+    from stepward.evaluation.error_detection.compare import compare_errors
+    from stepward.evaluation.error_detection.evaluate import measure_errors
 
     if threshold is not None and threshold_from is not None:
         raise StepwardError("--threshold and --threshold-from: give one of them", code="conflict", field="--threshold")
@@ -71,14 +71,14 @@ def evaluate_first_error(
     found = measure_errors(benchmark, ours, chosen, seed=seed)
     for table in first_error_tables(found):
         Console().print(table)
-    say(f"{found.benchmark}, {found.rows:,} rows; {_threshold_line(chosen)}")
+    echo(f"{found.benchmark}, {found.rows:,} rows; {_threshold_line(chosen)}")
     for line in first_error_lines(found):
-        say(line)
+        echo(line)
     figures = found.figures()
     if against is not None and theirs is not None:
         differences = compare_errors(benchmark, (ours, chosen), theirs, seed=seed)
         Console().print(difference_table(differences))
-        say(f"against {against}, where {_threshold_line(theirs[1])}")
+        echo(f"against {against}, where {_threshold_line(theirs[1])}")
         figures["against"] = [asdict(one) for one in differences]
     _write(to_json, figures)
 
@@ -97,9 +97,9 @@ def evaluate_pairs(
 ) -> None:
     """Measure how often preferred answers score above rejected ones: docs/pairs.md."""
     from stepward.cli.judging_tables import difference_table, pair_tables
-    from stepward.evaluation.pair_differences import compare_pairs
-    from stepward.evaluation.pair_rows import guess_benchmark, read_pairs
-    from stepward.evaluation.pairs import measure_pairs
+    from stepward.evaluation.preference.accuracy import measure_pairs
+    from stepward.evaluation.preference.compare import compare_pairs
+    from stepward.evaluation.preference.rows import guess_benchmark, read_pairs
 
     _keep(to_json, [file, *([] if against is None else [against])])
     pairs = read_pairs(file)
@@ -112,17 +112,17 @@ def evaluate_pairs(
         interval = ""
         if measured.score_low is not None and measured.score_high is not None:
             interval = f" ({100 * measured.score_low:.1f} to {100 * measured.score_high:.1f})"
-        say(f"Score: {100 * measured.score:.1f}{interval}")
+        echo(f"Score: {100 * measured.score:.1f}{interval}")
     if measured.score_with_prior_sets is not None:
-        say(f"Score with the prior sets at half weight: {100 * measured.score_with_prior_sets:.1f}")
+        echo(f"Score with the prior sets at half weight: {100 * measured.score_with_prior_sets:.1f}")
     rule = "several rejected: ties share the win" if any(len(one.rejected) > 1 for one in pairs) else "a tie is lost"
-    say(f"{len(pairs):,} rows by the rules of {measured.benchmark}; {rule}; {sum(one.tied for one in pairs):,} ties")
+    echo(f"{len(pairs):,} rows by the rules of {measured.benchmark}; {rule}; {sum(one.tied for one in pairs):,} ties")
     for note in measured.notes:
-        say(note)
+        echo(note)
     figures = asdict(measured)
     if differences:
         Console().print(difference_table(differences))
-        say(f"against {against}")
+        echo(f"against {against}")
         figures["against"] = [asdict(one) for one in differences]
     own = {"benchmark": measured.benchmark, "rows": len(pairs), "score": measured.score}
     _write(
@@ -145,9 +145,9 @@ def evaluate_calibration(
     measured = measure_calibration(read_labelled_scores(file), bins=bins, seed=seed)
     for table in calibration_tables(measured):
         Console().print(table)
-    say(f"{measured.rows:,} rows, {measured.count:,} scores with a label, {measured.unlabelled:,} without")
+    echo(f"{measured.rows:,} rows, {measured.count:,} scores with a label, {measured.unlabelled:,} without")
     if measured.auc is None:
-        say("AUC is undefined: all labelled steps are of one class")
+        echo("AUC is undefined: all labelled steps are of one class")
     _write(to_json, {"ece": measured.equal_width.ece} | asdict(measured))
 
 
@@ -155,9 +155,9 @@ def _judged(
     benchmark: "ErrorBenchmark", path: str, threshold: float | None, threshold_from: str | None
 ) -> "tuple[list[Prediction], Threshold]":
     """A file's predictions in the order of the rows, and where wrong steps begin in them."""
-    from stepward.evaluation.finding_errors import find_threshold
-    from stepward.evaluation.first_errors import Threshold
-    from stepward.evaluation.predictions import matched, read_predictions
+    from stepward.evaluation.error_detection.evaluate import find_threshold
+    from stepward.evaluation.error_detection.first_error import Threshold
+    from stepward.evaluation.error_detection.predictions import matched, read_predictions
 
     given = read_predictions(path)
     if threshold_from is not None:
@@ -171,9 +171,9 @@ def _threshold_from(
     source: str, benchmark: "ErrorBenchmark", given: "tuple[Prediction, ...]", path: str
 ) -> "tuple[Threshold, list[Prediction]]":
     """The threshold that a file gives or is chosen on, and the predictions of the benchmark's rows."""
-    from stepward.evaluation.error_benchmarks import read_benchmark
-    from stepward.evaluation.finding_errors import choose_on, stored_threshold
-    from stepward.evaluation.predictions import matched
+    from stepward.evaluation.error_detection.benchmarks import read_benchmark
+    from stepward.evaluation.error_detection.evaluate import choose_on, stored_threshold
+    from stepward.evaluation.error_detection.predictions import matched
 
     stored = stored_threshold(Path(source))
     if stored is not None:
@@ -201,15 +201,15 @@ def _threshold_line(threshold: "Threshold") -> str:
 
 def _keep(to_json: Path | None, read: list[str]) -> None:
     """Refuses to write over what is read."""
-    from stepward.rows import refuse_over
+    from stepward.rows import check_not_overwriting
 
     if to_json is not None:
-        refuse_over(to_json, read)
+        check_not_overwriting(to_json, read)
 
 
 def _write(to_json: Path | None, figures: dict[str, object]) -> None:
-    from stepward.store import write_json
+    from stepward.storage.parquet import write_json
 
     if to_json is not None:
         write_json(to_json, figures)
-        say(f"Figures: {to_json}")
+        echo(f"Figures: {to_json}")

@@ -7,19 +7,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from stepward.cli.tables import add_numbers, figures_table
-from stepward.report.wording import p_value, points
+from stepward.report.run.text import format_points, p_value
 
 if TYPE_CHECKING:
     from stepward.evaluation.calibration import Calibration, Reliability
-    from stepward.evaluation.figure_differences import FigureDifference
-    from stepward.evaluation.finding_errors import FoundErrors
-    from stepward.evaluation.first_errors import Located
-    from stepward.evaluation.pairs import Accuracy, Pairs
+    from stepward.evaluation.error_detection.evaluate import ErrorDetectionResult
+    from stepward.evaluation.error_detection.first_error import FirstErrorMetrics
+    from stepward.evaluation.preference.accuracy import Accuracy, Pairs
+    from stepward.evaluation.stats.paired_metric import MetricDifference
 
 
-def first_error_tables(found: "FoundErrors") -> list[Table]:
+def first_error_tables(found: "ErrorDetectionResult") -> list[Table]:
     """The benchmark's own figures first."""
-    from stepward.evaluation.error_benchmarks import PRMBENCH, PROCESSBENCH
+    from stepward.evaluation.error_detection.benchmarks import PRMBENCH, PROCESSBENCH
 
     if found.benchmark == PRMBENCH:
         return [_prm_table(found), _validity_table(found)]
@@ -31,7 +31,7 @@ def first_error_tables(found: "FoundErrors") -> list[Table]:
     return tables
 
 
-def difference_table(differences: "Iterable[FigureDifference]") -> Table:
+def difference_table(differences: "Iterable[MetricDifference]") -> Table:
     """Two models' figures beside one another."""
     table = figures_table(
         "Beside the other model, in percent",
@@ -40,9 +40,12 @@ def difference_table(differences: "Iterable[FigureDifference]") -> Table:
     table.add_column("figure", overflow="fold")
     add_numbers(table, "rows", "this", "the other", "points", "95% interval", "p", "p, all")
     for one in differences:
-        interval = "" if one.low is None or one.high is None else f"{points(one.low)} to {points(one.high)}"
+        interval = (
+            "" if one.low is None or one.high is None else f"{format_points(one.low)} to {format_points(one.high)}"
+        )
         table.add_row(
-            escape(one.figure), f"{one.rows:,}", _percent(one.first), _percent(one.second), points(one.mean), interval,
+            escape(one.figure), f"{one.rows:,}", _percent(one.first), _percent(one.second), format_points(one.mean),
+            interval,
             p_value(one.p), p_value(one.p_holm), style="bold" if one.direction else None,
         )  # fmt: skip
     return table
@@ -87,7 +90,7 @@ def calibration_tables(measured: "Calibration") -> list[Table]:
     return [table, _curve_table(measured.equal_width)]
 
 
-def _located_table(found: "FoundErrors", by_f1: bool) -> Table:
+def _located_table(found: "ErrorDetectionResult", by_f1: bool) -> Table:
     table = figures_table(
         f"First errors, {found.rows:,} rows, in percent",
         "F1: harmonic mean of the accuracy on rows with and without an error",
@@ -97,7 +100,7 @@ def _located_table(found: "FoundErrors", by_f1: bool) -> Table:
     if not by_f1:
         add_numbers(table, "F1")
 
-    def add(name: str, one: "Located") -> None:
+    def add(name: str, one: "FirstErrorMetrics") -> None:
         own = (one.f1, one.f1_low, one.f1_high) if by_f1 else (one.accuracy, one.accuracy_low, one.accuracy_high)
         table.add_row(
             escape(name), f"{one.rows:,}", _percent(one.with_error), _percent(one.without_error), _percent(own[0]),
@@ -114,7 +117,7 @@ def _located_table(found: "FoundErrors", by_f1: bool) -> Table:
     return table
 
 
-def _wrong_process_table(found: "FoundErrors") -> Table:
+def _wrong_process_table(found: "ErrorDetectionResult") -> Table:
     table = figures_table(
         "Right answers by wrong steps, in percent", "share: of the right answers; flagged: at any step"
     )
@@ -130,7 +133,7 @@ def _wrong_process_table(found: "FoundErrors") -> Table:
     return table
 
 
-def _prm_table(found: "FoundErrors") -> Table:
+def _prm_table(found: "ErrorDetectionResult") -> Table:
     table = figures_table(
         "PRMScore by category, in percent", "PRMScore: mean of both F1; where no step is wrong, F1 right"
     )
@@ -147,7 +150,7 @@ def _prm_table(found: "FoundErrors") -> Table:
     return table
 
 
-def _validity_table(found: "FoundErrors") -> Table:
+def _validity_table(found: "ErrorDetectionResult") -> Table:
     table = figures_table(
         "What is valid (ReasonEval's figures), in percent", "a solution's score is its lowest step score"
     )
@@ -196,7 +199,7 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:z.3f}"
 
 
-def first_error_lines(found: "FoundErrors") -> list[str]:
+def first_error_lines(found: "ErrorDetectionResult") -> list[str]:
     """What the tables don't say, a line each: where the lowest score lies, PRMBench's originals, facts and notes."""
     lines = []
     if found.minimum is not None:

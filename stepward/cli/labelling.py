@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from stepward.cli.labels import evaluate
-from stepward.cli.program import app, say
+from stepward.cli.program import app, echo
 from stepward.cli.tables import add_numbers, figures_table
 from stepward.errors import StepwardError
 
@@ -34,12 +34,12 @@ def label(
     to: Annotated[Path | None, typer.Option("--to", help="The Parquet file to write.")] = None,
 ) -> None:
     """Label a run's solutions again from its stored counts; nothing is sampled."""
-    from stepward.manifest import Manifest
-    from stepward.pipeline.labels import Filters, Told, labels_by_batch
-    from stepward.pipeline.layout import Layout
-    from stepward.recipes.load import of_run
+    from stepward.pipeline.stages.labels import Filters, LabelCounter, labels_by_batch
+    from stepward.recipes.loading import load_run_recipe
     from stepward.records import StepLabels
-    from stepward.store import locked, write_batches
+    from stepward.storage.manifest import Manifest
+    from stepward.storage.parquet import lock_dir, write_batches
+    from stepward.storage.run_dir import Layout
 
     if kind not in ("hard", "soft", "er"):
         raise StepwardError(f"--kind {kind}: expected hard, soft or er", code="unknown_name", field="--kind")
@@ -56,7 +56,7 @@ def label(
             code="unfinished",
             file=source,
         )
-    recipe, told = of_run(source), Told(kind)
+    recipe, told = load_run_recipe(source), LabelCounter(kind)
     filters, layout = Filters(drawn, within, level, above, wrong_up_to, first_error), Layout(source)
     filtered = filters != Filters()
     if filtered and to is None:
@@ -65,16 +65,16 @@ def label(
         )
     path = to or source / "labels" / (f"er-eta-{eta:g}.parquet" if kind == "er" else f"{kind}.parquet")
     # Into the run go its own labels again, or those of another eta, which no manifest names.
-    with locked(source) if to is None else nullcontext():
+    with lock_dir(source) if to is None else nullcontext():
         batches = labels_by_batch(recipe, layout, kind, eta)
         write_batches(path, told.of(filters.of(recipe, layout, batches) if filtered else batches), StepLabels)
         facts = told.facts()
         if to is None and path.stem in manifest.units("labels"):
             Manifest.read(source).finish("labels", kind, path, **facts)
     without = f", {facts['without']:,} without a label" if facts["without"] else ""
-    say(f"{facts['solutions']:,} solutions, {facts['steps']:,} steps labelled {kind}{without}: {path}")
+    echo(f"{facts['solutions']:,} solutions, {facts['steps']:,} steps labelled {kind}{without}: {path}")
     if filters.dropped:
-        say("Dropped: " + ", ".join(f"{count:,} {reason}" for reason, count in filters.dropped.items()))
+        echo("Dropped: " + ", ".join(f"{count:,} {reason}" for reason, count in filters.dropped.items()))
 
 
 @evaluate.command("label-noise")
@@ -88,9 +88,9 @@ def evaluate_label_noise(
     """Hold labels against people's, by the first wrong step: found, early, late, missed or invented."""
     from dataclasses import asdict
 
-    from stepward.evaluation.label_noise import label_noise
-    from stepward.rows import refuse_over
-    from stepward.store import write_json
+    from stepward.evaluation.labels.noise import label_noise
+    from stepward.rows import check_not_overwriting
+    from stepward.storage.parquet import write_json
 
     for option, value in (("--above", above), ("--true-above", true_above)):
         if not 0 <= value <= 1:
@@ -98,7 +98,7 @@ def evaluate_label_noise(
                 f"{option} {value:g}: expected a number from 0 to 1, as labels are", code="bad_value", field=option
             )
     if to_json is not None:
-        refuse_over(to_json, [_without_kind(one) for one in (given, truth)])
+        check_not_overwriting(to_json, [_without_kind(one) for one in (given, truth)])
     noise = label_noise(_labels(given), _labels(truth), above=above, true_above=true_above)
     table = figures_table("First errors of the labels beside the true ones", "share: of the solutions, in percent")
     table.add_column("case")
@@ -108,9 +108,9 @@ def evaluate_label_noise(
         table.add_row(one.case, f"{one.count:,}", f"{100 * one.share:.1f}", interval)
     Console().print(table)
     found = "undefined: the truth has one class only" if noise.f1 is None else f"{100 * noise.f1:.1f}"
-    say(f"{noise.solutions:,} solutions of {noise.problems:,} problems; first-error F1 {found}")
+    echo(f"{noise.solutions:,} solutions of {noise.problems:,} problems; first-error F1 {found}")
     if noise.left_out:
-        say("Left out: " + ", ".join(f"{count:,} {reason}" for reason, count in noise.left_out.items()))
+        echo("Left out: " + ", ".join(f"{count:,} {reason}" for reason, count in noise.left_out.items()))
     if to_json is not None:
         write_json(to_json, asdict(noise))
 
@@ -123,7 +123,7 @@ def _without_kind(source: str) -> str:
 
 def _labels(source: str) -> Iterator["LabelledSolution"]:
     """Labelled solutions of any format; of steps that branch, every way through them."""
-    from stepward.formats import paths, read
+    from stepward.formats import iter_branches, read
     from stepward.records import LabelledSolution
 
     reading = read(source)
@@ -134,4 +134,4 @@ def _labels(source: str) -> Iterator["LabelledSolution"]:
                 code="wrong_type",
                 file=source,
             )
-        yield from paths(record)
+        yield from iter_branches(record)

@@ -11,18 +11,18 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from stepward.cli.program import app, say
+from stepward.cli.program import app, echo
 from stepward.cli.tables import add_numbers, figures_table
 from stepward.errors import StepwardError
 
 if TYPE_CHECKING:
-    from stepward.evaluation.label_costs import LabelCost
-    from stepward.labelling.filters import Filtered
-    from stepward.pipeline.label_sources import KindNoise
+    from stepward.evaluation.labels.cost import LabelCost
+    from stepward.labeling.filters import Filtered
+    from stepward.pipeline.stages.extra_labels import LabelTypeNoise
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")]
 
-Row = TypeVar("Row", "LabelCost", "KindNoise")
+Row = TypeVar("Row", "LabelCost", "LabelTypeNoise")
 
 evaluate = typer.Typer(help="Measure what a run made.", no_args_is_help=True)
 app.add_typer(evaluate, name="evaluate")
@@ -44,19 +44,19 @@ def judge(
     ] = None,
 ) -> None:
     """Ask a model for the first wrong step of every solution of a run, and label by it: RUN#judge."""
-    from stepward.generation.prompting import Prompting
-    from stepward.generation.protocol import Sampling
-    from stepward.generation.server import ServerGenerator
-    from stepward.pipeline.label_sources import judge_run
+    from stepward.generation.interface import Sampling
+    from stepward.generation.openai.engine import ServerGenerator
+    from stepward.generation.prompts import PromptTemplate
+    from stepward.pipeline.stages.extra_labels import judge_run
 
-    engine = ServerGenerator(url, model, key, Prompting(chat=True), **_options(options or []))
+    engine = ServerGenerator(url, model, key, PromptTemplate(chat=True), **_options(options or []))
     with _bar("judging") as (bar, task):
         judgements, labels = judge_run(
             folder, engine, sampling=Sampling(temperature, top_p, max_new_tokens), seed=seed, votes=votes,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )  # fmt: skip
     unread, failed = sum(one.unparsed for one in judgements), sum(one.failed for one in judgements)
-    say(f"{sum(len(one.votes) for one in judgements):,} votes, {unread:,} unreadable and {failed:,} failed replies")
+    echo(f"{sum(len(one.votes) for one in judgements):,} votes, {unread:,} unreadable and {failed:,} failed replies")
     _say_labels(folder, "judge", labels)
 
 
@@ -72,19 +72,19 @@ def match_steps(
     device: Annotated[str, typer.Option(help="cpu, cuda, ...")] = "cpu",
 ) -> None:
     """Label a run's steps by those of right solutions, as DIVERSE does: RUN#rules, or RUN#nli."""
-    from stepward.labelling.rules import rule_labels
-    from stepward.pipeline.label_sources import run_solutions, write_labels
+    from stepward.labeling.diverse import exact_match_labels
+    from stepward.pipeline.stages.extra_labels import run_solutions, write_labels
 
     solutions = run_solutions(folder)
     if nli is None:
-        labels, kind, facts = rule_labels(solutions), "rules", {}
+        labels, kind, facts = exact_match_labels(solutions), "rules", {}
     else:
-        from stepward.labelling.nli import EntailmentModel, nli_labels
+        from stepward.labeling.entailment import EntailmentModel, nli_labels
 
         model = EntailmentModel(nli, entailment, batch=batch, device=device)
         labels, kind = nli_labels(solutions, model, threshold), "nli"
         facts = {"pairs": model.asked, "too_long": model.too_long}
-        say(f"{model.asked:,} pairs of steps read, {model.too_long:,} too long for the model")
+        echo(f"{model.asked:,} pairs of steps read, {model.too_long:,} too long for the model")
     write_labels(folder, kind, labels, **facts)
     _say_labels(folder, kind, labels)
 
@@ -97,7 +97,7 @@ def consensus(
     above: Annotated[float, typer.Option(help="A step is right if its label is above this; 0 for soft labels.")] = 0.5,
 ) -> None:
     """Keep the solutions on whose first error two kinds of a run's labels agree: RUN#consensus."""
-    from stepward.pipeline.label_sources import consensus_run
+    from stepward.pipeline.stages.extra_labels import consensus_run
 
     _say_labels(folder, "consensus", consensus_run(folder, one, other, above))
 
@@ -110,15 +110,15 @@ def trees(
     """Write the trees that a run's search grew as OmegaPRM's rows, to train on or to convert."""
     import orjson
 
-    from stepward.pipeline.label_sources import run_trees
-    from stepward.store import atomic
+    from stepward.pipeline.stages.extra_labels import run_trees
+    from stepward.storage.parquet import atomic_write
 
     count = 0
-    with atomic(to) as file:
+    with atomic_write(to) as file:
         for row in run_trees(folder):
             file.write(orjson.dumps(row) + b"\n")
             count += 1
-    say(f"{count:,} trees: {to}")
+    echo(f"{count:,} trees: {to}")
 
 
 @evaluate.command("labels")
@@ -130,8 +130,8 @@ def evaluate_labels(
     """Compare the labels of runs, and what they cost, with the arithmetic world's oracle."""
     from dataclasses import asdict
 
-    from stepward.pipeline.label_sources import compare_labels
-    from stepward.store import write_json
+    from stepward.pipeline.stages.extra_labels import compare_labels
+    from stepward.storage.parquet import write_json
 
     if plot is not None and plot.suffix not in (".svg", ".png"):
         raise StepwardError(
@@ -145,12 +145,12 @@ def evaluate_labels(
         Console().print(_noise_table(noise))
     if to_json is not None:
         write_json(to_json, {"strategies": [asdict(row) for row in costs], "kinds": [asdict(row) for row in noise]})
-        say(f"Figures: {to_json}")
+        echo(f"Figures: {to_json}")
     if plot is not None:
-        from stepward.report.label_plot import draw_label_costs
+        from stepward.report.plots.label_cost import draw_label_costs
 
         draw_label_costs(costs, plot)
-        say(f"Plot: {plot}")
+        echo(f"Plot: {plot}")
 
 
 def _options(given: list[str]) -> dict[str, Any]:
@@ -185,7 +185,7 @@ def _cost_table(costs: "list[LabelCost]") -> Table:
     return table
 
 
-def _noise_table(noise: "list[KindNoise]") -> Table:
+def _noise_table(noise: "list[LabelTypeNoise]") -> Table:
     """A row a kind of labels, under its run where there are several; shares of the solutions in percent."""
     table = figures_table("First errors by kind of labels, % of solutions", "right: at its step, or rightly none")
     table.add_column("labels")
@@ -213,9 +213,9 @@ def _under_runs(table: Table, rows: "list[Row]") -> "Iterator[Row]":
 
 def _say_labels(folder: Path, kind: str, labels: "Filtered") -> None:
     steps = sum(value is not None for one in labels.labels for value in one.labels)
-    say(f"{len(labels.labels):,} solutions, {steps:,} steps labelled {kind}: {folder}#{kind}")
+    echo(f"{len(labels.labels):,} solutions, {steps:,} steps labelled {kind}: {folder}#{kind}")
     if labels.dropped:
-        say("without: " + ", ".join(f"{count:,} {reason}" for reason, count in labels.dropped.items()))
+        echo("without: " + ", ".join(f"{count:,} {reason}" for reason, count in labels.dropped.items()))
 
 
 @contextmanager

@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from stepward.cli.planning_rollouts import UTILISATION, is_run, plan_run
-from stepward.cli.program import app, say
+from stepward.cli.program import app, echo
 from stepward.errors import StepwardError
 
 if TYPE_CHECKING:
+    from stepward.planning.gpus import GPUSpec
+    from stepward.planning.memory import MemoryEstimate, TrainingSetup
     from stepward.recipes.training import TrainingRecipe
-    from stepward.rewards.cards import Card
-    from stepward.rewards.configs import RewardConfig
-    from stepward.rewards.cost import Cost, Setup
+    from stepward.reward_models.configs import BaseRewardConfig
 
 GIB = 2**30
 
@@ -67,8 +67,8 @@ def plan(
         plan_run(words or [], sample, _card(card, memory, tflops), gpus, mfu or UTILISATION, price, as_json)
         return
     from stepward.cli.training import recipe_of
-    from stepward.pipeline.training_options import checked
-    from stepward.rewards.cost_shapes import check_model
+    from stepward.pipeline.training.options import checked
+    from stepward.planning.model_shapes import check_model
 
     options = [word for word in words or [] if "=" in word]
     if len(options) == len(words or []) and not any(word.startswith("data.") for word in options):
@@ -79,7 +79,7 @@ def plan(
     check_model(_place(recipe.model))
     found = planned(checked(recipe), known, gpus, sharding, tokens, count, share, int(reserve * GIB))
     if as_json:
-        say(json.dumps(found))
+        echo(json.dumps(found))
     else:
         _show(found)
     if not found["fits"]:
@@ -88,7 +88,7 @@ def plan(
 
 def planned(
     recipe: "TrainingRecipe",
-    card: "Card",
+    card: "GPUSpec",
     gpus: int,
     sharding: str,
     tokens: float | None,
@@ -101,10 +101,10 @@ def planned(
     Raises:
         StepwardError: A model, option or row that can't be planned with.
     """
-    from stepward.rewards.cost import estimate
-    from stepward.rewards.cost_advice import advise
-    from stepward.rewards.cost_shapes import model_config
-    from stepward.rewards.cost_tokens import largest_pass, longest_of
+    from stepward.planning.memory import estimate
+    from stepward.planning.model_shapes import model_config
+    from stepward.planning.suggestions import suggest_changes
+    from stepward.planning.token_counts import largest_pass, longest_of
 
     args = config_for_card(recipe)
     shape, head = model_config(_place(recipe.model)), args.asked_head  # type: ignore[attr-defined]
@@ -117,7 +117,7 @@ def planned(
     if cost.total > card.bytes:
         small = largest_pass(_with_batch_of_one(args), longest)
         batch = args.per_device_train_batch_size
-        advice = advise(shape, head, setup, batch, small, laid, card.bytes, reserve)
+        advice = suggest_changes(shape, head, setup, batch, small, laid, card.bytes, reserve)
     epoch = tokens if counted is None else counted.computed
     whole = None if epoch is None else epoch * _epochs(args, counted, gpus)
     return {
@@ -130,16 +130,16 @@ def planned(
         "rows": None if counted is None else {name: getattr(counted, name) for name in _ROWS},
         "tokens_from": why,
         "tokens": whole,
-        "flops_a_token": cost.flops,
+        "flops_per_token": cost.flops,
         "flops": None if whole is None else whole * cost.flops,
         "mfu": mfu,
         "hours": None if whole is None else cost.hours(whole, card.tflops, mfu, gpus),
     }
 
 
-def _memory_facts(cost: "Cost", card: "Card", laid: Any) -> dict[str, Any]:
+def _memory_facts(cost: "MemoryEstimate", card: "GPUSpec", laid: Any) -> dict[str, Any]:
     """What a plan says of memory."""
-    from stepward.rewards.cost_tokens import computed_tokens
+    from stepward.planning.token_counts import computed_tokens
 
     return {
         "card": card.name,
@@ -152,13 +152,13 @@ def _memory_facts(cost: "Cost", card: "Card", laid: Any) -> dict[str, Any]:
     }
 
 
-def config_for_card(recipe: "TrainingRecipe") -> "RewardConfig":
+def config_for_card(recipe: "TrainingRecipe") -> "BaseRewardConfig":
     """The trainer's settings as they would be on a GPU, made where there may be none.
 
     Raises:
         StepwardError: An option that makes no sense.
     """
-    from stepward.pipeline.training_options import make_config
+    from stepward.pipeline.training.options import make_config
 
     # These look for libraries and devices of the machine that trains; the plan is told of sharding by --sharding.
     elsewhere = ("deepspeed", "fsdp", "fsdp_config", "use_cpu", "bf16", "fp16", "torch_compile", "tf32")
@@ -166,10 +166,10 @@ def config_for_card(recipe: "TrainingRecipe") -> "RewardConfig":
     return make_config(recipe.model_copy(update={"config": options}), Path("plan"), False, use_cpu=True, bf16=False)
 
 
-def setup_of(recipe: "TrainingRecipe", args: "RewardConfig", gpus: int, sharding: str) -> "Setup":
+def setup_of(recipe: "TrainingRecipe", args: "BaseRewardConfig", gpus: int, sharding: str) -> "TrainingSetup":
     """How a recipe trains, as far as it costs memory; GPUs compute in bfloat16 where it doesn't say otherwise."""
-    from stepward.pipeline.training import adapter_of
-    from stepward.rewards.cost import Setup
+    from stepward.pipeline.training.train import adapter_of
+    from stepward.planning.memory import TrainingSetup
 
     options = recipe.config
     loading = dict(options.get("model_init_kwargs") or {})
@@ -185,7 +185,7 @@ def setup_of(recipe: "TrainingRecipe", args: "RewardConfig", gpus: int, sharding
     compute = "float16" if options.get("fp16") else "float32" if options.get("bf16") is False else "bfloat16"
     if compute == "float32" and weights in ("bfloat16", "float16"):
         compute = weights
-    return Setup(
+    return TrainingSetup(
         optim=str(getattr(args.optim, "value", args.optim)),
         weights=weights,  # type: ignore[arg-type]
         compute=compute,  # type: ignore[arg-type]
@@ -199,12 +199,12 @@ def setup_of(recipe: "TrainingRecipe", args: "RewardConfig", gpus: int, sharding
 
 def _place(model: str) -> str:
     """Where a model's configuration is: the embedded generator's folder, or as it is named."""
-    from stepward.pipeline.layout import EMBEDDED, Layout
+    from stepward.storage.run_dir import EMBEDDED, Layout
 
     return str(Layout.model(model)) if model == EMBEDDED else model
 
 
-def _with_batch_of_one(args: "RewardConfig") -> "RewardConfig":
+def _with_batch_of_one(args: "BaseRewardConfig") -> "BaseRewardConfig":
     from copy import copy
 
     changed = copy(args)
@@ -212,11 +212,13 @@ def _with_batch_of_one(args: "RewardConfig") -> "RewardConfig":
     return changed
 
 
-def _counted(recipe: "TrainingRecipe", args: "RewardConfig", longest: int, gpus: int, count: int) -> tuple[Any, str]:
+def _counted(
+    recipe: "TrainingRecipe", args: "BaseRewardConfig", longest: int, gpus: int, count: int
+) -> tuple[Any, str]:
     """The tokens of the recipe's data, or None and why they are not known."""
     from stepward.models import load_tokenizer
-    from stepward.pipeline.training_rows import load_rows
-    from stepward.rewards.cost_tokens import count_tokens
+    from stepward.pipeline.training.dataset import load_rows
+    from stepward.planning.token_counts import count_tokens
 
     if recipe.data.train == _NO_DATA:
         return None, "not known: give --data or --tokens"
@@ -234,7 +236,7 @@ def _counted(recipe: "TrainingRecipe", args: "RewardConfig", longest: int, gpus:
     return found, "counted" if whole else f"estimated from the first {found.counted:,} of {found.rows:,} rows"
 
 
-def _epochs(args: "RewardConfig", counted: Any, gpus: int) -> float:
+def _epochs(args: "BaseRewardConfig", counted: Any, gpus: int) -> float:
     """How often the data are gone through."""
     if args.max_steps > 0 and counted is not None:
         batch = args.per_device_train_batch_size * args.gradient_accumulation_steps * gpus
@@ -242,14 +244,14 @@ def _epochs(args: "RewardConfig", counted: Any, gpus: int) -> float:
     return float(args.num_train_epochs)
 
 
-def _card(name: str, memory: float | None, tflops: float | None) -> "Card":
+def _card(name: str, memory: float | None, tflops: float | None) -> "GPUSpec":
     from dataclasses import replace
 
-    from stepward.rewards.cards import Card, card_named
+    from stepward.planning.gpus import GPUSpec, get_gpu
 
     if memory is not None and tflops is not None:
-        return Card("given", memory, tflops, 0)
-    known = card_named(name)
+        return GPUSpec("given", memory, tflops, 0)
+    known = get_gpu(name)
     if memory is not None:
         known = replace(known, memory=memory, ecc=False)
     return known if tflops is None else replace(known, tflops=tflops)
@@ -257,7 +259,7 @@ def _card(name: str, memory: float | None, tflops: float | None) -> "Card":
 
 def _show(found: dict[str, Any]) -> None:
     console = Console()
-    say(f"{found['recipe']}: {found['model']} on {found['gpus']} x {found['card']}")
+    echo(f"{found['recipe']}: {found['model']} on {found['gpus']} x {found['card']}")
     table = Table()
     table.add_column("memory of each card")
     table.add_column("GiB", justify="right")
@@ -267,18 +269,18 @@ def _show(found: dict[str, Any]) -> None:
         table.add_row(name, f"{size / GIB:.2f}")
     table.add_row("the card has", f"{found['memory'] / GIB:.2f}")
     console.print(table)
-    say(f"weights      {found['parameters']:,}, {found['trained']:,} of them trained")
-    say(f"forward pass {found['tokens_a_forward']:,} tokens at most")
+    echo(f"weights      {found['parameters']:,}, {found['trained']:,} of them trained")
+    echo(f"forward pass {found['tokens_a_forward']:,} tokens at most")
     if found["tokens"] is None:
-        say(f"tokens       {found['tokens_from']}")
+        echo(f"tokens       {found['tokens_from']}")
     else:
-        say(f"tokens       {found['tokens']:,.0f} computed in all epochs ({found['tokens_from']})")
+        echo(f"tokens       {found['tokens']:,.0f} computed in all epochs ({found['tokens_from']})")
         hours = f"{found['hours']:.1f} hours at {found['mfu']:.0%} of the card's rate (assumed)"
-        say(f"operations   {found['flops']:.3g} ({found['flops_a_token']:.3g} a token): {hours}")
+        echo(f"operations   {found['flops']:.3g} ({found['flops_per_token']:.3g} a token): {hours}")
     if found["fits"]:
-        say("It fits.")
+        echo("It fits.")
         return
-    say("It does not fit. What to change, each upon those before it:")
+    echo("It does not fit. What to change, each upon those before it:")
     for one in found["advice"]:
         fits = "fits" if one["total"] <= found["memory"] else "does not fit yet"
-        say(f"  {one['change']}: {one['total'] / GIB:.2f} GiB, {fits}")
+        echo(f"  {one['change']}: {one['total'] / GIB:.2f} GiB, {fits}")

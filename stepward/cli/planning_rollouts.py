@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from stepward.cli.program import say
+from stepward.cli.program import echo
 
 if TYPE_CHECKING:
-    from stepward.pipeline.rollout_plan import RolloutPlan
-    from stepward.recipes.schema import Recipe
-    from stepward.rewards.cards import Card
+    from stepward.pipeline.plan_rollouts import RolloutPlan
+    from stepward.planning.gpus import GPUSpec
+    from stepward.recipes.run import Recipe
 
 UTILISATION = 0.1
 """Share of a card's matrix rate that decoding large batches is assumed to reach; memory's bandwidth bounds it."""
@@ -20,7 +20,7 @@ UTILISATION = 0.1
 
 def is_run(words: list[str]) -> bool:
     """Whether what is to be planned is a run's recipe, and not a training's."""
-    from stepward.recipes.load import named_recipes
+    from stepward.recipes.loading import named_recipes
     from stepward.recipes.yaml_files import read_yaml
 
     first = words[0] if words else ""
@@ -33,12 +33,12 @@ def is_run(words: list[str]) -> bool:
 
 
 def plan_run(
-    words: list[str], sample: int, card: "Card", gpus: int, mfu: float, price: float | None, as_json: bool
+    words: list[str], sample: int, card: "GPUSpec", gpus: int, mfu: float, price: float | None, as_json: bool
 ) -> None:
     """Measures a sample of the recipe's rollouts and says what all of it takes."""
     from stepward.models import quiet
-    from stepward.pipeline.rollout_plan import plan_rollouts
-    from stepward.recipes.load import load_recipe
+    from stepward.pipeline.plan_rollouts import plan_rollouts
+    from stepward.recipes.loading import load_recipe
 
     recipe = load_recipe(words[0], words[1:])
     console = Console(stderr=as_json)
@@ -46,13 +46,13 @@ def plan_run(
         plan = plan_rollouts(recipe, sample)
     found = _facts(recipe, plan, card, gpus, mfu, price)
     if as_json:
-        say(json.dumps(found))
+        echo(json.dumps(found))
     else:
         _show(console, found)
 
 
 def _facts(
-    recipe: "Recipe", plan: "RolloutPlan", card: "Card", gpus: int, mfu: float, price: float | None
+    recipe: "Recipe", plan: "RolloutPlan", card: "GPUSpec", gpus: int, mfu: float, price: float | None
 ) -> dict[str, Any]:
     flops = sum(
         2 * _parameters(model) * (plan.computed[model] + plan.prefilled[model])
@@ -82,7 +82,7 @@ def _parameters(model: str) -> int:
     """A local model's weights; 0 where they can't be counted, as on a server."""
     from safetensors import safe_open
 
-    from stepward.pipeline.layout import Layout
+    from stepward.storage.run_dir import Layout
 
     count = 0
     for path in sorted(Layout.model(model).glob("*.safetensors")):
@@ -96,7 +96,7 @@ def _parameters(model: str) -> int:
 
 
 def _show(console: Console, found: dict[str, Any]) -> None:
-    say(f"{found['recipe']}: {found['problems']:,} problems, from {found['sampled']} of them that were drawn now")
+    echo(f"{found['recipe']}: {found['problems']:,} problems, from {found['sampled']} of them that were drawn now")
     table = Table()
     for title in ("", "in all", "95% interval"):
         table.add_column(title, justify="left" if not title else "right")
@@ -106,12 +106,12 @@ def _show(console: Console, found: dict[str, Any]) -> None:
     table.add_row("positions decoded", f"{found['computed']:,.0f}", "")
     table.add_row("tokens of prefixes read", f"{found['prefilled']:,.0f}", "")
     console.print(table)
-    say(f"on this machine  {found['worker_hours_here']:.2f} hours of one worker (measured and scaled)")
+    echo(f"on this machine  {found['worker_hours_here']:.2f} hours of one worker (measured and scaled)")
     if found["hours"] is not None:
-        say(
+        echo(
             f"on {found['gpus']} x {found['card']}  {found['hours']:.3g} hours at {found['utilisation']:.0%} of the "
             f"rate (assumed), {found['flops']:.3g} operations"
         )
-    say(f"on the disc      {found['bytes'] / 1e6:,.1f} MB of shards")
+    echo(f"on the disc      {found['bytes'] / 1e6:,.1f} MB of shards")
     if found["cost"]:
-        say(f"cost             {found['cost']:,.2f}")
+        echo(f"cost             {found['cost']:,.2f}")

@@ -21,7 +21,7 @@ class _Stopped(Exception):
     """Ctrl-C, carried past typer, which would end the program without a word."""
 
 
-class _Verbs(TyperGroup):
+class _Group(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         # Here, before typer repeats in an error what it can't use.
         if holds_secret(args):
@@ -40,10 +40,9 @@ class _Verbs(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_Verbs,
+    cls=_Group,
     help="Reward models for step-by-step reasoning: build, train, measure and use them.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 _errors = Console(stderr=True)
@@ -51,7 +50,7 @@ _errors = Console(stderr=True)
 
 def _say_version(asked: bool) -> None:
     if asked:
-        say(__version__)
+        echo(__version__)
         raise typer.Exit
 
 
@@ -70,7 +69,7 @@ def _options(
 def main() -> None:
     """Runs the command line; an error the user can mend is one message, and exit code 1."""
     warnings.showwarning = _warn
-    sys.exit(_guarded(app))
+    sys.exit(_run_command(app))
 
 
 def _warn(
@@ -85,30 +84,30 @@ def _warn(
     _errors.print(f"[yellow]stepward:[/] {escape(redacted(str(message)))}", highlight=False, soft_wrap=True)
 
 
-def _guarded(command: Callable[[], Any]) -> int:
+def _run_command(command: Callable[[], Any]) -> int:
     """Runs a command and gives its exit code; typer itself says what is wrong with the usage, and ends with 2."""
     try:
         command()
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except StepwardError as error:
-        return _complain(f"{error} [{error.code}]", 1)
+        return _print_error(f"{error} [{error.code}]", 1)
     except _Stopped:
-        return _complain("stopped; what is finished is kept, run the same command again to go on", 130)
+        return _print_error("stopped; what is finished is kept, run the same command again to go on", 130)
     except Exception as error:
         first, *rest = str(error).splitlines() or [""]
         text = f"{first[:500]}{' ...' if rest or len(first) > 500 else ''}"
-        return _complain(f"unforeseen {type(error).__name__}: {text} (see it all with: stepward --debug ...)", 1)
+        return _print_error(f"unforeseen {type(error).__name__}: {text} (see it all with: stepward --debug ...)", 1)
     return 0
 
 
-def _complain(message: str, code: int) -> int:
+def _print_error(message: str, code: int) -> int:
     if os.environ.get("STEPWARD_DEBUG"):
         print(redacted(traceback.format_exc()), end="", file=sys.stderr)
     _errors.print(f"[bold red]stepward:[/] {escape(redacted(message))}", highlight=False, soft_wrap=True)
     return code
 
 
-def say(text: str) -> None:
+def echo(text: str) -> None:
     """Prints a line as it is: in a log a sentence stays on one line."""
     Console().print(escape(text), highlight=False, soft_wrap=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stepward.cli.program import app, say
+from stepward.cli.program import app, echo
 
 
 @app.command()
@@ -23,12 +23,12 @@ def report(
     ] = None,
 ) -> None:
     """Draw the page of a finished run, or of several beside one another."""
-    from stepward.pipeline.layout import Layout
-    from stepward.pipeline.page import check_picture, draw_picture, report_runs
+    from stepward.pipeline.report_data import check_picture, draw_picture, report_runs
+    from stepward.storage.run_dir import Layout
 
     if picture is not None:
         check_picture(picture)
     page = report_runs(runs, to, data, grader)
     if picture is not None:
         draw_picture(Layout(runs[0]), picture)
-    say(f"Report: {page}")
+    echo(f"Report: {page}")

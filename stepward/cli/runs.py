@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from stepward.cli.program import app, say
+from stepward.cli.program import app, echo
 from stepward.errors import StepwardError
 
 GpusOption = Annotated[
@@ -21,7 +20,7 @@ RunsOption = Annotated[Path, typer.Option("--runs", help="Folder in which runs l
 
 @app.command()
 def run(
-    recipe: Annotated[str, typer.Argument(help="A named recipe (see `stepward recipes`) or a YAML file.")],
+    recipe: Annotated[str, typer.Argument(help="A named recipe (see `stepward list recipes`) or a YAML file.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="field=value, such as labels.eta=5")] = None,
     runs: RunsOption = Path("runs"),
     workers: Annotated[
@@ -35,33 +34,32 @@ def run(
     gpus: GpusOption = None,
 ) -> None:
     """Run a recipe from its problems to its report; run it again to go on where it stopped."""
-    from stepward.evaluation.folder import read
-    from stepward.pipeline.run import run_recipe
-    from stepward.pipeline.set_aside import told
-    from stepward.pipeline.ways import Ways
-    from stepward.recipes.load import load_recipe
+    from stepward.evaluation.best_of_n.io import read
+    from stepward.pipeline.runner import RunOptions, run_recipe
+    from stepward.pipeline.stages.set_aside import told
+    from stepward.recipes.loading import load_recipe
+    from stepward.report.run.text import headline
     from stepward.report.terminal import summary_table
-    from stepward.report.wording import headline
 
     console = Console()
     plan = load_recipe(recipe, overrides or [])
     folder = runs / plan.name
-    ways = Ways(workers, threads, until, _part(part), grow, ray, gpus)
+    ways = RunOptions(workers, threads, until, _part(part), grow, ray, gpus)
     manifest, worked = run_recipe(plan, folder, console, ways)
     total = manifest.content["seconds"]
     state = f"done in {worked:.0f} s" if worked else f"everything was done before ({total:.0f} s of work)"
     if ways.stages()[-1] != "report":
         for line in told(manifest):
-            say(line)
-        say(f"{plan.name}: {state}, until {ways.stages()[-1]}. Records: {folder}")
+            echo(line)
+        echo(f"{plan.name}: {state}, until {ways.stages()[-1]}. Records: {folder}")
         return
     evaluation, _ = read(folder / "evaluation")
     console.print(summary_table(evaluation))
     for line in headline(evaluation):
-        say(line)
+        echo(line)
     for line in told(manifest):
-        say(line)
-    say(f"{plan.name}: {state}. Report: {folder / 'report.html'}")
+        echo(line)
+    echo(f"{plan.name}: {state}. Report: {folder / 'report.html'}")
 
 
 def _part(text: str | None) -> tuple[int, int] | None:
@@ -80,10 +78,10 @@ def merge(
     to: Annotated[Path, typer.Option("--to", help="The merged run's folder.")],
 ) -> None:
     """Join the parts of a run that several machines did; then run its recipe there to go on."""
-    from stepward.pipeline.merging import merge_runs
+    from stepward.pipeline.reuse.merge import merge_runs
 
     found = merge_runs(parts, to)
-    say(f"{to}: " + ", ".join(f"{stage} {units}" for stage, units in found.items()) + " finished units")
+    echo(f"{to}: " + ", ".join(f"{stage} {units}" for stage, units in found.items()) + " finished units")
 
 
 @app.command()
@@ -98,56 +96,3 @@ def show(
 
     for part in show_problem(folder, split, problem, solutions):
         Console().print(part)
-
-
-@app.command()
-def recipes() -> None:
-    """List the recipes that come with Stepward."""
-    from stepward.recipes.load import load_recipe, named_recipes
-
-    for name in named_recipes():
-        say(f"{name:<18} {load_recipe(name).about}")
-
-
-@app.command("demo-generator")
-def demo_generator(
-    folder: Annotated[Path, typer.Argument(help="Where the model goes.")],
-    base: Annotated[str | None, typer.Option(help="A model that the studies start from: its name.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Decides everything random in it.")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="torch threads.")] = 1,
-) -> None:
-    """Train the embedded generator again (about an hour on one core), or a base of the studies (minutes)."""
-    from dataclasses import replace
-
-    import torch
-
-    from stepward.demo_generator import BASES, Settings, make
-    from stepward.errors import StepwardError
-    from stepward.files import refuse_filled
-
-    if base is not None and base not in BASES:
-        raise StepwardError(
-            f"--base {base}: no such base; expected one of {', '.join(BASES)}", code="unknown_name", field="--base"
-        )
-    refuse_filled(folder)  # better now than after an hour
-    torch.set_num_threads(threads)
-    settings = Settings() if base is None else BASES[base]
-    settings = settings if seed is None else replace(settings, seed=seed)
-    columns = (
-        TextColumn("training, loss {task.fields[loss]:.4f}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-    )
-    with Progress(*columns, TimeRemainingColumn()) as progress:
-        task = progress.add_task("training", total=sum(one.steps for one in settings.rounds), loss=float("nan"))
-        make(folder, settings, lambda step, loss: progress.update(task, completed=step, loss=loss))
-    say(f"Generator: {folder}")
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    from stepward import __version__
-
-    say(__version__)

@@ -10,13 +10,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from stepward.cli.program import app, say
+from stepward.cli.program import app, echo
 from stepward.errors import StepwardError
 from stepward.hub import hub_name, not_found
 
 if TYPE_CHECKING:
-    from stepward.rewards.hub_files import Progress as Told
-    from stepward.rewards.scorer import Scorer
+    from stepward.reward_models.score_files.score_file import Progress as Told
+    from stepward.reward_models.scorer import Scorer
 
 _DTYPES = ("float32", "bfloat16", "float16")
 _SPLITS = ("lines", "paragraphs")
@@ -30,7 +30,8 @@ def score(
     file: Annotated[Path | None, typer.Option(help="Score the rows of this file instead.")] = None,
     to: Annotated[Path | None, typer.Option("--to", help="The JSONL file for the scored rows.")] = None,
     scorer: Annotated[
-        str | None, typer.Option("--scorer", help="How the model is asked (`stepward scorers`); told if it can be.")
+        str | None,
+        typer.Option("--scorer", help="How the model is asked (`stepward list scorers`); else detected."),
     ] = None,
     split: Annotated[str | None, typer.Option(help="Split solutions by lines or paragraphs; else as is usual.")] = None,
     separator: Annotated[str | None, typer.Option(help=r"For trl: the text after a step, \n if not given.")] = None,
@@ -66,18 +67,8 @@ def score(
         _score_file(loaded, model, file, to, name, split, [scorer, separator, dtype, batch_tokens], device, set_aside)
 
 
-@app.command()
-def scorers() -> None:
-    """List the conventions that --scorer takes."""
-    from stepward.rewards.hub_conventions import CONVENTIONS, OWN
-
-    say(f"{OWN:<14} a model that Stepward trained")
-    for one in CONVENTIONS.values():
-        say(f"{one.name:<14} {one.about}")
-
-
 def _load(model: str, scorer: str | None, separator: str | None, device: str | None, dtype: str) -> "Scorer":
-    from stepward.rewards.hub_scorer import load_scorer
+    from stepward.reward_models.hub.scorer import load_scorer
 
     if separator is not None:
         separator = separator.replace("\\n", "\n").replace("\\t", "\t")  # as a shell gives them
@@ -86,25 +77,25 @@ def _load(model: str, scorer: str | None, separator: str | None, device: str | N
 
 def _split(loaded: "Scorer", asked: str | None) -> Any:
     """How solutions are split: as asked, or as the convention's own data are."""
-    from stepward.rewards.hub_scorer import HubScorer
+    from stepward.reward_models.hub.scorer import HubScorer
 
     usual = "paragraphs" if isinstance(loaded, HubScorer) and loaded.convention.paragraphs else "lines"
     return asked or usual
 
 
 def _score_one(loaded: "Scorer", problem: str, solution: str, split: str | None) -> None:
-    from stepward.rewards.hub_scorer import gives_one_score, gives_reward
-    from stepward.rewards.hub_tasks import split_solution
+    from stepward.reward_models.hub.scorer import gives_one_score, gives_reward
+    from stepward.reward_models.score_files.rows import split_solution
 
     if gives_one_score(loaded):
         reward = f", reward {loaded.reward_many([(problem, [[solution]])])[0][0]:.3f}" if gives_reward(loaded) else ""
-        say(f"{loaded.score(problem, [solution]).last:.3f}  (the whole solution{reward})")
+        echo(f"{loaded.score(problem, [solution]).last:.3f}  (the whole solution{reward})")
         return
     written = split_solution(solution, _split(loaded, split))
     scored = loaded.score(problem, written)
     for step, value in zip(written, scored.steps, strict=True):
-        say(f"{value:.3f}  {step}")
-    say(", ".join(f"{name} {getattr(scored, name):.3f}" for name in ("min", "prod", "last", "mean")))
+        echo(f"{value:.3f}  {step}")
+    echo(", ".join(f"{name} {getattr(scored, name):.3f}" for name in ("min", "prod", "last", "mean")))
 
 
 def _score_file(
@@ -119,20 +110,20 @@ def _score_file(
     set_aside: bool,
 ) -> None:
     from stepward.models import model_folder
-    from stepward.rewards.hub_files import score_file
-    from stepward.rewards.hub_models import device_named, weights_mark
+    from stepward.reward_models.hub.loading import device_named, weights_hash
+    from stepward.reward_models.score_files.score_file import score_file
 
     # All that may change a digit of a score.
-    mark = " ".join([weights_mark(model_folder(model)), *map(str, settings), str(device_named(device))])
+    mark = " ".join([weights_hash(model_folder(model)), *map(str, settings), str(device_named(device))])
     with _bar() as told:
         found = score_file(
             loaded, file, to, name=name or loaded.description.name, weights=mark, split=_split(loaded, split),
             set_aside=set_aside, progress=told,
         )  # fmt: skip
     before = f", {found.before:,} of them before" if found.before else ""
-    say(f"{found.rows:,} rows scored{before}, {found.scores:,} scores: {to}")
+    echo(f"{found.rows:,} rows scored{before}, {found.scores:,} scores: {to}")
     if found.rejected is not None:
-        say(f"Set aside: {found.set_aside:,} rows, with their reasons in {found.rejected}")
+        echo(f"Set aside: {found.set_aside:,} rows, with their reasons in {found.rejected}")
 
 
 @contextmanager

@@ -9,15 +9,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from stepward.cli.program import app, say
+from stepward.cli.program import app, echo
 
 if TYPE_CHECKING:
-    from stepward.report.study_tables import StudyReport
+    from stepward.report.study.tables import StudyReport
 
 
 @app.command()
 def study(
-    name: Annotated[str, typer.Argument(metavar="STUDY", help="A named study (see `stepward studies`) or a file.")],
+    name: Annotated[str, typer.Argument(metavar="STUDY", help="A study (`stepward list studies`) or a file.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="field=value for all its runs")] = None,
     runs: Annotated[Path, typer.Option("--runs", help="Folder in which runs and studies lie.")] = Path("runs"),
     workers: Annotated[
@@ -27,19 +27,19 @@ def study(
     only_tables: Annotated[bool, typer.Option("--only-tables", help="Run nothing; tabulate what is finished.")] = False,
 ) -> None:
     """Run a study's cells, go on where it stopped, and lay its tables beside the paper's."""
-    from stepward.pipeline.studies import run_study, tabulate_study
-    from stepward.recipes.study_plan import load_study
+    from stepward.pipeline.studies.run import run_study, tabulate_study
+    from stepward.recipes.study.plan import load_study
 
     plan = load_study(name, overrides or [])
     folder = runs / plan.study.name
     report = tabulate_study(plan, folder) if only_tables else run_study(plan, runs, Console(), workers, pages=pages)
     _show(report)
-    say(f"{report.name}: {len(report.cells)} runs, {report.seconds:.0f} s of work. Page: {folder / 'study.html'}")
+    echo(f"{report.name}: {len(report.cells)} runs, {report.seconds:.0f} s of work. Page: {folder / 'study.html'}")
 
 
 def _show(report: "StudyReport") -> None:
     """The tables and checks in the terminal."""
-    from stepward.report.study_tables import difference, headings, lines
+    from stepward.report.study.tables import difference, headings, lines
 
     console = Console()
     for one in report.tables:
@@ -51,16 +51,4 @@ def _show(report: "StudyReport") -> None:
             table.add_row(*map(escape, line))
         console.print(table)
     for check in report.checks:
-        say(f"{check.verdict}: {check.says}" + (f" [{difference(check)}]" if difference(check) else ""))
-
-
-@app.command()
-def studies() -> None:
-    """List the studies that come with Stepward."""
-    from stepward.recipes.study import named_studies
-    from stepward.recipes.study_plan import load_study
-
-    for name in named_studies():
-        plan = load_study(name)
-        minutes = "" if plan.study.minutes is None else f", {plan.study.minutes:g} minutes"
-        say(f"{name:<28} {plan.study.about} ({len(plan.cells)} runs{minutes})")
+        echo(f"{check.verdict}: {check.says}" + (f" [{difference(check)}]" if difference(check) else ""))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from stepward.cli.program import app, say
+from stepward.cli.program import app, echo
 from stepward.errors import StepwardError
 
 
@@ -17,7 +17,7 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="[RECIPE] [KEY=VALUE]...",
-            help="A training recipe's name (see `stepward trainings`) or YAML file; then options, such as "
+            help="A training recipe's name (see `stepward list trainings`) or YAML file; then options, such as "
             "learning_rate=1e-5 or data.limit=1000.",
         ),
     ] = None,
@@ -39,8 +39,8 @@ def train(
     ray: Annotated[bool, typer.Option("--ray", help="Train a grid's cells on Ray.")] = False,
 ) -> None:
     """Train a reward model: from a recipe, or from --kind, --model and --data."""
-    from stepward.pipeline.training_options import checked
-    from stepward.pipeline.training_places import check_places
+    from stepward.pipeline.training.options import checked
+    from stepward.pipeline.training.paths import check_places
 
     given = {"kind": kind, "model": model, "data.train": data, "data.eval": evaluation, "data.format": form}
     recipe = recipe_of(words or [], {name: value for name, value in given.items() if value is not None}, config)
@@ -59,43 +59,26 @@ def train(
         _train_one(recipe, folder, resume, overwrite)
 
 
-@app.command()
-def trainings(
-    launch: Annotated[
-        str | None, typer.Option(help="Print where this launch configuration lies, for accelerate launch.")
-    ] = None,
-) -> None:
-    """List the training recipes, and the launch configurations for several GPUs."""
-    from stepward.recipes.training import launch_config, launch_configs, load_training, named_trainings
-
-    if launch is not None:
-        say(str(launch_config(launch)))
-        return
-    for name in named_trainings():
-        say(f"{name:<30} {load_training(name).about}")
-    say(f"launch configurations (--launch NAME): {', '.join(launch_configs())}")
-
-
 def recipe_of(words: list[str], given: dict[str, str], config: Path | None) -> Any:
     """The recipe that is named or put together, with the file's options and the overrides."""
-    from stepward.recipes.training import assign, load_content, training_from
+    from stepward.recipes.training import load_content, set_override, training_from
     from stepward.recipes.yaml_files import read_yaml
 
     named = bool(words) and "=" not in words[0]
     where = f"recipe {words[0]}" if named else "the command"
     content: dict[str, Any] = load_content(words[0]) if named else {}
     for name, value in given.items():
-        assign(content, name, value)
+        set_override(content, name, value)
     if config is not None:
         for name, value in read_yaml(config, f"--config {config}").items():
-            assign(content, name, value)
+            set_override(content, name, value)
     overrides = words[1:] if named else words
     if not named:
         told = {*content, *(word.split("=")[0].split(".")[0] for word in overrides)}
         missing = [f"--{name}" for name in ("kind", "model", "data") if name not in told]
         if missing:
             raise StepwardError(
-                f"give {', '.join(missing)}, or a recipe's name (stepward trainings lists them)",
+                f"give {', '.join(missing)}, or a recipe's name (stepward list trainings lists them)",
                 code="missing",
                 field=missing[0],
             )
@@ -110,24 +93,24 @@ def _name(content: dict[str, Any]) -> str:
 
 
 def _train_one(recipe: Any, folder: Path, resume: bool, overwrite: bool) -> None:
-    from stepward.pipeline.training import train as train_recipe
+    from stepward.pipeline.training.train import train as train_recipe
 
     facts = train_recipe(recipe, folder, _console(), resume=resume, overwrite=overwrite)
     if not _first_process():
         return
     loss = "" if facts["loss"] is None else f", loss {facts['loss']:.4f} over the last tenth of them"
-    say(f"done in {facts['seconds']:.0f} s: {facts['steps']:,} steps{loss}")
-    say(f"Reward model: {folder / 'model'}")
+    echo(f"done in {facts['seconds']:.0f} s: {facts['steps']:,} steps{loss}")
+    echo(f"Reward model: {folder / 'model'}")
 
 
 def _train_grid(recipe: Any, folder: Path, console: Console, **ways: Any) -> None:
-    from stepward.pipeline.training_grid import grid_table, train_grid
+    from stepward.pipeline.training.sweep import grid_table, train_grid
 
     lines = train_grid(recipe, folder, console, **ways)
     if not _first_process():
         return
     Console().print(grid_table(lines, recipe.name))
-    say(f"Figures: {folder / 'grid.json'}")
+    echo(f"Figures: {folder / 'grid.json'}")
 
 
 def _console() -> Console:

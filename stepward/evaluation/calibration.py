@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stepward.errors import StepwardError
-from stepward.evaluation.error_benchmarks import row_id
-from stepward.evaluation.predictions import step_scores
-from stepward.evaluation.row_intervals import limits, resampled_aucs, resampled_sums
-from stepward.formats.fields import items, share
-from stepward.rewards.metrics import BINS, RIGHT_ABOVE, auc, bin_of, brier, cross_entropy, log_loss
-from stepward.rows import BadRows, Row, RowFault, find_rows
+from stepward.evaluation.error_detection.benchmarks import row_id
+from stepward.evaluation.error_detection.predictions import step_scores
+from stepward.evaluation.stats.bootstrap import limits, resampled_aucs, resampled_sums
+from stepward.formats.checks import items, probability
+from stepward.metrics import BINS, RIGHT_ABOVE, auc, bin_of, brier, cross_entropy, log_loss
+from stepward.rows import ErrorCollector, InvalidRow, SourceRow, iter_rows
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -231,31 +231,31 @@ def read_labelled_scores(path: Path | str) -> tuple[LabelledScores, ...]:
     Raises:
         StepwardError: A row can't be used, or an id stands twice.
     """
-    bad = BadRows(path)
+    bad = ErrorCollector(path)
     rows: dict[str, LabelledScores] = {}
-    for row in find_rows(path, bad):
+    for row in iter_rows(path, bad):
         try:
             one = _labelled(row)
             if one.id in rows:
-                raise RowFault("id", f"{one.id!r} stands in an earlier row too; keep one", code="duplicate")
-        except RowFault as fault:
-            bad.at(row.file, row.number, row.fields)
-            bad.add(row.number, fault.field, fault.reason, fault.code)
+                raise InvalidRow("id", f"{one.id!r} stands in an earlier row too; keep one", code="duplicate")
+        except InvalidRow as fault:
+            bad.set_position(row.file, row.number, row.fields)
+            bad.record(row.number, fault.field, fault.reason, fault.code)
             continue
         rows[one.id] = one
-    bad.refuse()
+    bad.raise_if_any()
     return tuple(rows.values())
 
 
-def _labelled(row: Row) -> LabelledScores:
+def _labelled(row: SourceRow) -> LabelledScores:
     scores, given = step_scores(row.fields, "step_scores"), items(row.fields, "labels")
     if len(given) != len(scores):
-        raise RowFault(
+        raise InvalidRow(
             "labels",
             f"{len(given)} labels for {len(scores)} scores; expected one a step, null for none",
             code="mismatch",
         )
-    labels = tuple(None if one is None else share(one, f"labels[{index}]") for index, one in enumerate(given))
+    labels = tuple(None if one is None else probability(one, f"labels[{index}]") for index, one in enumerate(given))
     return LabelledScores(row_id(row.fields), scores, labels)
 
 

@@ -17,17 +17,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stepward.errors import StepwardError
-from stepward.evaluation.measured import WITHOUT_MODEL, Measured
-from stepward.evaluation.paired import Sides, direction, holm, is_counted, paired_many
-from stepward.evaluation.statistics import Z
-from stepward.manifest import differences
+from stepward.evaluation.loaded_run import WITHOUT_MODEL, LoadedRun
+from stepward.evaluation.stats.bootstrap import Z
+from stepward.evaluation.stats.paired_test import Sides, direction, holm, is_counted, paired_many
+from stepward.storage.manifest import differences
 
 Floats = NDArray[np.float64]
 
 _NO_DIFFERENCE = ("name", "about")
 """Fields of a recipe that decide nothing."""
 
-Used = tuple[Measured, str]
+Used = tuple[LoadedRun, str]
 """A run and a method of it."""
 
 
@@ -81,7 +81,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class RunComparison:
     """Two runs, or the one run whose methods are compared.
 
     Attributes:
@@ -112,8 +112,8 @@ class Comparison:
 
     n: int
     methods: tuple[str, ...]
-    runs: tuple[Measured, ...]
-    pairs: tuple[Pair, ...]
+    runs: tuple[LoadedRun, ...]
+    pairs: tuple[RunComparison, ...]
 
     @property
     def comparisons(self) -> int:
@@ -125,7 +125,7 @@ class Comparison:
         runs = []
         for run in self.runs:
             rows = [asdict(run.row(method, self.n)) for method in self.methods if method in run.methods()]
-            runs.append({"name": run.name, "problems": run.rows[0].problems, "n_of_choice": run.n, "rows": rows})
+            runs.append({"name": run.name, "problems": run.rows[0].problems, "selection_n": run.n, "rows": rows})
         return {
             "n": self.n,
             "methods": list(self.methods),
@@ -136,7 +136,7 @@ class Comparison:
 
 
 def compare_runs(
-    runs: Sequence[Measured], *, methods: Sequence[str] | None = None, n: int | None = None, seed: int = 0
+    runs: Sequence[LoadedRun], *, methods: Sequence[str] | None = None, n: int | None = None, seed: int = 0
 ) -> Comparison:
     """Compares every two runs method by method; of one run, every two of its methods.
 
@@ -172,7 +172,7 @@ def compare_runs(
     return Comparison(at, tuple(kept), tuple(runs), _corrected(pairs))
 
 
-def _corrected(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+def _corrected(pairs: Sequence[RunComparison]) -> tuple[RunComparison, ...]:
     """The pairs with each p corrected for all differences of all of them."""
     differences = iter(correct([one for pair in pairs for one in pair.differences]))
     return tuple(replace(pair, differences=tuple(next(differences) for _ in pair.differences)) for pair in pairs)
@@ -183,7 +183,7 @@ def correct(differences: Sequence[Difference]) -> list[Difference]:
     return [replace(one, p_holm=p) for one, p in zip(differences, holm(differences), strict=True)]
 
 
-def _common_n(runs: Sequence[Measured], asked: int | None) -> int:
+def _common_n(runs: Sequence[LoadedRun], asked: int | None) -> int:
     common = set.intersection(*({row.n for row in run.rows} for run in runs))
     if asked is not None:
         if asked not in common:
@@ -205,7 +205,7 @@ def _listed(ns: set[int]) -> str:
     return ", ".join(map(str, sorted(ns))) or "none: they have no N in common"
 
 
-def _within(run: Measured, methods: Sequence[str], n: int, seed: int) -> Pair:
+def _within(run: LoadedRun, methods: Sequence[str], n: int, seed: int) -> RunComparison:
     """Every two methods of one run, on its problems."""
     if run.accuracies is None:
         raise StepwardError(
@@ -221,10 +221,10 @@ def _within(run: Measured, methods: Sequence[str], n: int, seed: int) -> Pair:
             field="--methods",
         )
     found = _paired([*combinations([(run, method) for method in methods], 2)], n, seed)
-    return Pair(run.name, run.name, "", tuple(found), ())
+    return RunComparison(run.name, run.name, "", tuple(found), ())
 
 
-def _between(first: Measured, second: Measured, methods: Sequence[str], n: int, seed: int) -> Pair:
+def _between(first: LoadedRun, second: LoadedRun, methods: Sequence[str], n: int, seed: int) -> RunComparison:
     """Two runs, method by method."""
     why = why_unpaired(first, second)
     both = [method for method in methods if method in first.methods() and method in second.methods()]
@@ -233,10 +233,10 @@ def _between(first: Measured, second: Measured, methods: Sequence[str], n: int, 
     changed: list[str] = []
     if first.recipe is not None and second.recipe is not None:
         changed = [one for one in differences(first.recipe, second.recipe) if one.split(":")[0] not in _NO_DIFFERENCE]
-    return Pair(first.name, second.name, why, tuple(found), tuple(changed))
+    return RunComparison(first.name, second.name, why, tuple(found), tuple(changed))
 
 
-def why_unpaired(first: Measured, second: Measured) -> str:
+def why_unpaired(first: LoadedRun, second: LoadedRun) -> str:
     """Why two runs can't be compared problem by problem; empty where they can."""
     for run in (first, second):
         if run.accuracies is None:
@@ -252,7 +252,7 @@ def why_unpaired(first: Measured, second: Measured) -> str:
     return ""
 
 
-def _side(run: Measured, method: str, n: int) -> Side:
+def _side(run: LoadedRun, method: str, n: int) -> Side:
     row = run.row(method, n)
     return Side(run.name, method, *run.way(method), row.mean, row.seeds)
 
@@ -276,7 +276,7 @@ def _sides(first: Used, second: Used, n: int) -> Sides:
     return own, other
 
 
-def _accuracies(run: Measured, method: str, n: int) -> Floats:
+def _accuracies(run: LoadedRun, method: str, n: int) -> Floats:
     """A method's accuracies at N [seed, problem], in the order of the problems' ids."""
     found, row = run.per_problem(method, n)[1], run.row(method, n)
     if found.shape != (max(row.seeds, 1), row.problems):

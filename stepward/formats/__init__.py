@@ -1,9 +1,20 @@
 """Other people's formats, in and out: read any of them, write any that can hold the record."""
 
-from stepward.formats.format import Choices, Format, NotWritable, Record
-from stepward.formats.paths import paths
-from stepward.formats.reading import Reading, read
+from stepward.formats.base import Format, Record, UnsupportedRecord, WriteOptions
+from stepward.formats.branches import iter_branches
+from stepward.formats.reader import RecordReader, read
 from stepward.formats.registry import FORMATS
-from stepward.formats.writing import Written, write
+from stepward.formats.writer import WriteReport, write
 
-__all__ = ["FORMATS", "Choices", "Format", "NotWritable", "Reading", "Record", "Written", "paths", "read", "write"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Record",
+    "RecordReader",
+    "UnsupportedRecord",
+    "WriteOptions",
+    "WriteReport",
+    "iter_branches",
+    "read",
+    "write",
+]

@@ -1,8 +1,8 @@
 """Labels that are said by the index of the first wrong step: right before it, wrong at it, unknown after it."""
 
-from stepward.formats.format import Choices, NotWritable, decided, positive
+from stepward.formats.base import UnsupportedRecord, WriteOptions, positive, resolve_neutral
 from stepward.records import LabelledSolution
-from stepward.rows import RowFault
+from stepward.rows import InvalidRow
 
 
 def labels_from(index: int | None, steps: int, field: str) -> tuple[float | None, ...]:
@@ -14,27 +14,27 @@ def labels_from(index: int | None, steps: int, field: str) -> tuple[float | None
         field: The field that holds the index, for the fault.
 
     Raises:
-        RowFault: The index is no step's.
+        InvalidRow: The index is no step's.
     """
     if index is None:
         return (1.0,) * steps
     if not 0 <= index < steps:
-        raise RowFault(
+        raise InvalidRow(
             field, f"step {index} of {steps} steps, counted from 0; expected the index of one of them", "bad_value"
         )
     return (1.0,) * index + (0.0,) + (None,) * (steps - index - 1)
 
 
-def first_error(record: LabelledSolution, choices: Choices, name: str) -> int | None:
+def first_error(record: LabelledSolution, choices: WriteOptions, name: str) -> int | None:
     """The index of the first wrong step, from 0, or None where all are right; labels after it are not looked at.
 
     Raises:
-        NotWritable: A step has no label, and no step before it is wrong.
+        UnsupportedRecord: A step has no label, and no step before it is wrong.
         StepwardError: A label is neither 0 nor 1, and no threshold was chosen.
     """
-    for index, label in enumerate(decided(record, choices)):
+    for index, label in enumerate(resolve_neutral(record, choices)):
         if label is None:
-            raise NotWritable(
+            raise UnsupportedRecord(
                 f"step {index + 1} has no label, and {name} needs one up to the first error",
                 "missing",
                 f"labels[{index}]",

@@ -4,33 +4,27 @@ import difflib
 from pathlib import Path
 
 from stepward.errors import StepwardError
-from stepward.formats import (
-    big_bench_mistake,
+from stepward.formats.base import Fields, Format
+from stepward.formats.benchmarks import big_bench_mistake, prmbench, processbench, scan
+from stepward.formats.preferences import hh_rlhf, trl_preference
+from stepward.formats.problems import gsm8k, gsm8k_solutions, math
+from stepward.formats.step_labels import (
     er_prm,
-    gsm8k,
-    gsm8k_solutions,
-    hh_rlhf,
     llama_factory,
-    math_problems,
     math_shepherd,
     omegaprm,
     omegaprm_tree,
-    own,
-    preferences,
     prm800k,
-    prmbench,
-    processbench,
     rlhflow_orm,
     rlhflow_prm,
-    run_folder,
-    scan,
-    trl,
+    stepward_run,
+    trl_stepwise,
 )
-from stepward.formats.format import Fields, Format
+from stepward.formats.step_labels import stepward as own
 
 _MODULES = (
     own,
-    run_folder,
+    stepward_run,
     math_shepherd,
     er_prm,
     rlhflow_prm,
@@ -38,7 +32,7 @@ _MODULES = (
     omegaprm,
     omegaprm_tree,
     prm800k,
-    trl,
+    trl_stepwise,
     processbench,
     prmbench,
     big_bench_mistake,
@@ -46,9 +40,9 @@ _MODULES = (
     gsm8k_solutions,
     llama_factory,
     hh_rlhf,
-    preferences,
+    trl_preference,
     gsm8k,
-    math_problems,
+    math,
 )
 
 FORMATS: dict[str, Format] = {module.FORMAT.name: module.FORMAT for module in _MODULES}
@@ -72,7 +66,7 @@ def named(name: str) -> Format:
 
 def guess_source(source: Path | str) -> Format | None:
     """The format that a source is of as a whole, whatever its rows, or None."""
-    return run_folder.FORMAT if run_folder.is_run(source) else None
+    return stepward_run.FORMAT if stepward_run.is_run(source) else None
 
 
 def guess(fields: Fields) -> Format | None:

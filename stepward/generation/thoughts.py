@@ -11,7 +11,7 @@ taught to write, the reasoning is all the solution there is. It is kept as steps
 import re
 from itertools import pairwise
 
-from stepward.answers import extract_answer
+from stepward.answer_extraction import extract_answer
 
 _NAMES = "think|thinking|thought|reasoning|seed:think"
 _TAG = re.compile(rf"(?i:<(/?)({_NAMES})>)|\[(/?)(THINK)\]|\u25c1(/?)(think)\u25b7")

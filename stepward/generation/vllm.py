@@ -18,12 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from stepward.errors import StepwardError
-from stepward.generation.finish_reasons import ending_of
+from stepward.generation.interface import Completion, Prompt, Sampling, Usage, draw_seed, truncate_at_stop
+from stepward.generation.openai.finish_reasons import ending_of
 from stepward.generation.options import VLLMOptions, read_options
-from stepward.generation.prompting import Prompter, Prompting
-from stepward.generation.protocol import Completion, Meter, Prompt, Sampling
-from stepward.generation.seeds import draw_seed
-from stepward.generation.stop_texts import before_stop
+from stepward.generation.prompts import PromptBuilder, PromptTemplate
 from stepward.generation.thoughts import without_thoughts
 from stepward.models import load_tokenizer
 
@@ -45,13 +43,13 @@ class VLLMGenerator:
     """
 
     def __init__(
-        self, folder: str | Path, prompting: Prompting | None = None, *, name: str | None = None, **options: Any
+        self, folder: str | Path, prompting: PromptTemplate | None = None, *, name: str | None = None, **options: Any
     ) -> None:
         given = read_options(VLLMOptions, options).model_dump(exclude_none=True)
         self.name = name or Path(folder).name
-        self.meter = Meter()
+        self.meter = Usage()
         self.tokenizer = load_tokenizer(folder)
-        self.prompter = Prompter(self.tokenizer, prompting)
+        self.prompter = PromptBuilder(self.tokenizer, prompting)
         self.engine = _engine(folder, given)
         self.context = int(self.engine.llm_engine.model_config.max_model_len)
 
@@ -102,7 +100,7 @@ class VLLMGenerator:
         ending = ending_of(str(drawn.finish_reason), {})
         if ending not in ("stop", "length"):
             return Completion("", False, fault=f"failed: vLLM ended it by {drawn.finish_reason}")
-        text, stopped = before_stop(str(self.tokenizer.decode(ids, skip_special_tokens=True)), sampling.stop)
+        text, stopped = truncate_at_stop(str(self.tokenizer.decode(ids, skip_special_tokens=True)), sampling.stop)
         return Completion(*without_thoughts(text, stopped or ending == "stop"), len(ids))
 
 

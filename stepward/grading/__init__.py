@@ -1,7 +1,6 @@
 """Does this answer equal the reference: extract it, then compare."""
 
-from stepward.answers import STYLES, extract_answer, reference_fault
-from stepward.grading.comparison import Verdict, fast_verdict, grade
-from stepward.grading.many import grade_many
+from stepward.answer_extraction import STYLES, extract_answer, reference_fault
+from stepward.grading.grade import Verdict, grade, grade_many, grade_without_sympy
 
-__all__ = ["STYLES", "Verdict", "extract_answer", "fast_verdict", "grade", "grade_many", "reference_fault"]
+__all__ = ["STYLES", "Verdict", "extract_answer", "grade", "grade_many", "grade_without_sympy", "reference_fault"]

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from stepward.errors import StepwardError
-from stepward.grading.choices import read_choice
-from stepward.grading.comparison import Verdict, grade
+from stepward.grading.grade import Verdict, grade
+from stepward.grading.multiple_choice import read_choice
 
 Grader = Callable[[str, str | None], Verdict]
 """Compares a reference with an answer, None where none was found."""

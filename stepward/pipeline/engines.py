@@ -6,18 +6,18 @@ from functools import lru_cache
 from typing import Any
 
 from stepward.errors import StepwardError
-from stepward.generation.prompting import Prompting
-from stepward.generation.protocol import Completion, Meter, Prompt, Sampling
-from stepward.generation.protocol import Generator as Engine
-from stepward.pipeline.layout import Layout
-from stepward.recipes.schema import Generator, Recipe
-from stepward.store import digest
+from stepward.generation.interface import Completion, Prompt, Sampling, Usage
+from stepward.generation.interface import Generator as Engine
+from stepward.generation.prompts import PromptTemplate
+from stepward.recipes.run import GeneratorConfig, Recipe
+from stepward.storage.parquet import json_hash
+from stepward.storage.run_dir import Layout
 
 GENERATOR = "generator"
 """What `rollouts.completer` says where the solutions' generator completes them."""
 
 
-def completers(recipe: Recipe) -> dict[str, Generator]:
+def completers(recipe: Recipe) -> dict[str, GeneratorConfig]:
     """The sections of all that complete prefixes, by name; the first is `rollouts.completer`, whose name is empty."""
     rollouts = recipe.rollouts
     drawn = {"temperature": rollouts.temperature, "top_p": rollouts.top_p}
@@ -25,17 +25,17 @@ def completers(recipe: Recipe) -> dict[str, Generator]:
     return {"": recipe.generator.model_copy(update=drawn | other), **rollouts.also}
 
 
-def sampling_of(section: Generator) -> Sampling:
+def build_sampling(section: GeneratorConfig) -> Sampling:
     """How a section draws."""
     return Sampling(section.temperature, section.top_p, section.max_new_tokens, section.stop)
 
 
-def seed_of(seed: int, name: str) -> int:
+def derive_seed(seed: int, name: str) -> int:
     """The seed of a completer's draws: each its own, or two that are alike would draw the same and be counted twice."""
-    return int(digest([seed, name]), 16) if name else seed
+    return int(json_hash([seed, name]), 16) if name else seed
 
 
-def engine_of(section: Generator, field: str) -> Engine:
+def make_engine(section: GeneratorConfig, field: str) -> Engine:
     """The engine of a section.
 
     Args:
@@ -47,7 +47,7 @@ def engine_of(section: Generator, field: str) -> Engine:
     """
     settings = section.model_dump(include={"model", "engine", "url", "key", "options", "prompt"}, mode="json")
     try:
-        return _made(Generator.model_validate(settings).model_dump_json())
+        return _made(GeneratorConfig.model_validate(settings).model_dump_json())
     except StepwardError as error:
         where = f"{field}.{error.field}" if error.field else field
         raise StepwardError(f"{field}: {error}", code=error.code, file=error.file, field=where) from error
@@ -61,8 +61,8 @@ def try_prefixes(recipe: Recipe, questions: Sequence[str]) -> None:
     """
     for name, section in completers(recipe).items():
         if section.engine == "server":
-            engine: Any = engine_of(section, completer_field(recipe, name))
-            engine.try_prefixes(questions, sampling_of(section))
+            engine: Any = make_engine(section, completer_field(recipe, name))
+            engine.try_prefixes(questions, build_sampling(section))
 
 
 def completer_field(recipe: Recipe, name: str) -> str:
@@ -73,14 +73,14 @@ def completer_field(recipe: Recipe, name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedEngine:
     """An engine under the name that a recipe gives it, so that two completers' counts can be told apart."""
 
     engine: Engine
     name: str
 
     @property
-    def meter(self) -> Meter:
+    def meter(self) -> Usage:
         """The engine's."""
         return self.engine.meter
 
@@ -91,11 +91,11 @@ class Named:
 
 @lru_cache(maxsize=2)
 def _made(settings: str) -> Engine:
-    section = Generator.model_validate_json(settings)
+    section = GeneratorConfig.model_validate_json(settings)
     examples = tuple((one.question, one.solution) for one in section.prompt.examples)
-    prompting = Prompting(section.prompt.chat, section.prompt.system, examples, section.prompt.question)
+    prompting = PromptTemplate(section.prompt.chat, section.prompt.system, examples, section.prompt.question)
     if section.engine == "server":
-        from stepward.generation.server import ServerGenerator
+        from stepward.generation.openai.engine import ServerGenerator
 
         assert section.url is not None, "the schema asks for it"
         return ServerGenerator(section.url, section.model, section.key, prompting, **section.options)
@@ -104,6 +104,6 @@ def _made(settings: str) -> Engine:
         from stepward.generation.vllm import VLLMGenerator
 
         return VLLMGenerator(folder, prompting, **section.options)
-    from stepward.generation.local import LocalGenerator
+    from stepward.generation.local.engine import LocalGenerator
 
     return LocalGenerator(folder, prompting, **section.options)

@@ -8,10 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from stepward.errors import StepwardError
-from stepward.manifest import Manifest
-from stepward.pipeline.layout import ARITHMETIC, SPLITS, Layout
-from stepward.pipeline.measure import oracle_of
+from stepward.pipeline.stages.evaluate import oracle_of
 from stepward.records import Problem, Solution
+from stepward.storage.manifest import Manifest
+from stepward.storage.run_dir import ARITHMETIC, SPLITS, Layout
 
 
 def show_problem(folder: Path, split: str, problem_id: str | None, most: int) -> list[RenderableType]:

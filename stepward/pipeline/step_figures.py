@@ -8,11 +8,11 @@ import numpy as np
 
 from stepward.errors import StepwardError
 from stepward.evaluation.calibration import Bin, Reliability
-from stepward.evaluation.statistics import spread
-from stepward.store import read_json
+from stepward.evaluation.stats.bootstrap import seed_std
+from stepward.storage.parquet import read_json
 
 if TYPE_CHECKING:
-    from stepward.report.contents import ErrorsFound
+    from stepward.report.data import ErrorsFound
 
 
 def calibration(folder: Path) -> dict[str, Reliability]:
@@ -47,8 +47,8 @@ def _ends(row: Mapping[str, Any], name: str, told: Callable[[float], str]) -> st
 
 def errors(folder: Path) -> "tuple[ErrorsFound, ...]":
     """How well each kind finds first errors, over its seeds; nothing where the run has no oracle."""
-    from stepward.report.contents import ErrorsFound
-    from stepward.report.wording import percent
+    from stepward.report.data import ErrorsFound
+    from stepward.report.run.text import percent
 
     path = folder / "first-errors.json"
     rows = read_json(path) if path.exists() else []
@@ -72,10 +72,10 @@ def errors(folder: Path) -> "tuple[ErrorsFound, ...]":
 
 
 def _with_deviation(shares: Sequence[float | None]) -> str:
-    from stepward.report.wording import percent
+    from stepward.report.run.text import percent
 
     known = np.array([share for share in shares if share is not None])
     if len(known) < len(shares):
         return ""
-    deviation = spread(known)
+    deviation = seed_std(known)
     return percent(float(known.mean())) + (f" ± {percent(deviation)}" if deviation is not None else "")

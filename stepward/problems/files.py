@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepward.answers import extract_answer, reference_fault
+from stepward.answer_extraction import extract_answer, reference_fault
 from stepward.errors import StepwardError
 from stepward.records import Problem
-from stepward.rows import BadRows, kind, read_rows
+from stepward.rows import ErrorCollector, json_type, read_rows
 
 QUESTION_FIELDS = ("question", "problem")
 REFERENCE_FIELDS = ("reference", "final_answer", "answer", "solution")
@@ -64,14 +64,14 @@ def read_problems(
             wrong type or empty, NaN, NUL, broken UTF-8, a repeated key, id or question, no reference answer.
     """
     path = Path(path)
-    bad = BadRows(path)
+    bad = ErrorCollector(path)
     rows = [(row.number, row.fields) for row in read_rows(path, bad)]
     if not rows:
-        bad.refuse()
+        bad.raise_if_any()
     fields = _find_fields(path, rows, question, reference, bad)
     read = [(number, problem) for number, row in rows if (problem := _problem(path, number, row, fields, bad, fault))]
     _note_repeats(read, bad)
-    bad.refuse()
+    bad.raise_if_any()
     return [problem for _, problem in read]
 
 
@@ -81,7 +81,7 @@ def problem_id(path: Path, question: str) -> str:
 
 
 def _find_fields(
-    path: Path, rows: list[tuple[int, dict[str, Any]]], question: str | None, reference: str | None, bad: BadRows
+    path: Path, rows: list[tuple[int, dict[str, Any]]], question: str | None, reference: str | None, bad: ErrorCollector
 ) -> _Fields:
     """The fields of the first row that has a known pair; a row that lacks them is then a bad row."""
     if question and reference:
@@ -93,7 +93,7 @@ def _find_fields(
         answered = next((name for name in references if name in row and name != asked), None)
         if asked and answered:
             return _Fields(asked, answered, "as named" if reference else _style(asked, answered))
-    bad.refuse()  # the rows with the fields may be among the bad ones
+    bad.raise_if_any()  # the rows with the fields may be among the bad ones
     number, row = rows[0]
     raise StepwardError(
         f"{path}: row {number}: no known pair of fields; found {_names(row)}; expected one of {', '.join(questions)} "
@@ -117,7 +117,7 @@ def _problem(
     number: int,
     row: dict[str, Any],
     fields: _Fields,
-    bad: BadRows,
+    bad: ErrorCollector,
     fault: Callable[[str], str | None],
 ) -> Problem | None:
     """The row's problem, or None once its faults are noted."""
@@ -128,9 +128,11 @@ def _problem(
     if worked and not reference:
         mark = "a line '#### <answer>'" if fields.style == "gsm8k" else "a \\boxed{<answer>}"
         hint = f"where the field holds the bare answer, say reference={fields.reference}"
-        bad.add(number, fields.reference, f"no reference answer: expected {mark}; {hint}", "missing")
+        bad.record(number, fields.reference, f"no reference answer: expected {mark}; {hint}", "missing")
     if reference and (wrong := fault(reference)):
-        bad.add(number, fields.reference, f"{wrong}; expected an answer that others can be compared with", "bad_value")
+        bad.record(
+            number, fields.reference, f"{wrong}; expected an answer that others can be compared with", "bad_value"
+        )
     level = _level(number, row.get("level"), bad)
     own = _own_id(number, row.get("id"), bad)
     if bad.count > before:
@@ -139,17 +141,17 @@ def _problem(
     return Problem(own or problem_id(path, question), question, reference, level, path.name)
 
 
-def _text(number: int, row: dict[str, Any], field: str, bad: BadRows) -> str | None:
+def _text(number: int, row: dict[str, Any], field: str, bad: ErrorCollector) -> str | None:
     """The field's text without surrounding white space, or None once its fault is noted."""
     if field not in row:
-        bad.add(number, field, f"missing; found {_names(row)}", "missing")
+        bad.record(number, field, f"missing; found {_names(row)}", "missing")
         return None
     value = row[field]
     if not isinstance(value, str):
-        bad.add(number, field, f"expected text, found {kind(value)}", "wrong_type")
+        bad.record(number, field, f"expected text, found {json_type(value)}", "wrong_type")
         return None
     if not value.strip():
-        bad.add(number, field, "empty; expected text", "empty")
+        bad.record(number, field, "empty; expected text", "empty")
     return value.strip()
 
 
@@ -161,40 +163,43 @@ def _reference(worked: str, style: str) -> str | None:
     return extract_answer(worked, style)
 
 
-def _level(number: int, value: Any, bad: BadRows) -> int | None:
+def _level(number: int, value: Any, bad: ErrorCollector) -> int | None:
     if value is None or value == "Level ?":
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     match = _LEVEL.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        bad.add(
-            number, "level", f'expected a whole number or "Level 3", found {kind(value)} {value!r:.40}', "wrong_type"
+        bad.record(
+            number,
+            "level",
+            f'expected a whole number or "Level 3", found {json_type(value)} {value!r:.40}',
+            "wrong_type",
         )
         return None
     return int(match[1])
 
 
-def _own_id(number: int, value: Any, bad: BadRows) -> str | None:
+def _own_id(number: int, value: Any, bad: ErrorCollector) -> str | None:
     if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, str) and value.strip():
         return value
-    bad.add(number, "id", f"expected text or a whole number, found {kind(value)} {value!r:.40}", "wrong_type")
+    bad.record(number, "id", f"expected text or a whole number, found {json_type(value)} {value!r:.40}", "wrong_type")
     return None
 
 
-def _note_repeats(read: list[tuple[int, Problem]], bad: BadRows) -> None:
+def _note_repeats(read: list[tuple[int, Problem]], bad: ErrorCollector) -> None:
     """Note every row whose question or id an earlier row has."""
     questions: dict[str, int] = {}
     ids: dict[str, int] = {}
     for number, problem in read:
         if problem.question in questions:
-            bad.add(number, "question", f"the same as row {questions[problem.question]}'s; keep one", "duplicate")
+            bad.record(number, "question", f"the same as row {questions[problem.question]}'s; keep one", "duplicate")
         elif problem.id in ids:
-            bad.add(number, "id", f"{problem.id!r} is also row {ids[problem.id]}'s; ids must differ", "duplicate")
+            bad.record(number, "id", f"{problem.id!r} is also row {ids[problem.id]}'s; ids must differ", "duplicate")
         questions.setdefault(problem.question, number)
         ids.setdefault(problem.id, number)
 

@@ -7,7 +7,9 @@ from stepward.errors import StepwardError
 from stepward.records import Problem
 
 
-def cut(problems: Sequence[Problem], sizes: Mapping[str, int], seed: int, path: str) -> dict[str, list[Problem]]:
+def assign_splits(
+    problems: Sequence[Problem], sizes: Mapping[str, int], seed: int, path: str
+) -> dict[str, list[Problem]]:
     """Deals problems out to splits.
 
     Args:
@@ -31,7 +33,7 @@ def cut(problems: Sequence[Problem], sizes: Mapping[str, int], seed: int, path: 
             file=path,
             field="problems",
         )
-    dealt = sorted(problems, key=lambda problem: place(seed, problem.id))
+    dealt = sorted(problems, key=lambda problem: sort_key(seed, problem.id))
     found, start = {}, 0
     for name, size in sizes.items():
         found[name] = dealt[start : start + size]
@@ -39,6 +41,6 @@ def cut(problems: Sequence[Problem], sizes: Mapping[str, int], seed: int, path: 
     return found
 
 
-def place(seed: int, problem_id: str) -> bytes:
+def sort_key(seed: int, problem_id: str) -> bytes:
     """Where a problem stands in the order in which a seed deals: a hash, so other problems don't move it."""
     return hashlib.sha256(f"{seed}\0{problem_id}".encode("utf-8", "surrogatepass")).digest()

@@ -2,7 +2,7 @@
 
 A recipe may be `like` another and say only what differs, so that a recipe's small twin for the CPU can't drift away
 from it. Options of the trainers are not checked here, where torch must not be imported, but before anything is read
-(stepward.pipeline.training_options).
+(stepward.pipeline.training.options).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stepward.errors import StepwardError
-from stepward.recipes.load import misfit, nearest, parse_value, parted, read_fields, set_field, shipped
-from stepward.recipes.schema import Recipe
+from stepward.recipes.loading import did_you_mean, misfit, parse_value, read_fields, set_field, shipped, split_overrides
+from stepward.recipes.run import Recipe
 
 STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 ETA = "eta"
@@ -110,7 +110,7 @@ class TrainingRecipe(BaseModel):
             raise ValueError("kind bt learns from preferences, and a run has none; give data.train")
         return self
 
-    def decisive(self) -> dict[str, Any]:
+    def fingerprint_fields(self) -> dict[str, Any]:
         """The recipe as JSON: what decides the reward model, and not what is only said or kept on the way."""
         content = self.model_dump(mode="json", exclude=_INDECISIVE)
         content["config"] = {name: value for name, value in content["config"].items() if name not in INDIFFERENT}
@@ -120,8 +120,8 @@ class TrainingRecipe(BaseModel):
         """One cell of a grid: the recipe with these values and no grid."""
         content = self.model_dump(mode="json", exclude={"grid"})
         for name, value in values.items():
-            assign(content, name, value)
-        return validated(content, f"cell {', '.join(f'{name}={value}' for name, value in values.items())}")
+            set_override(content, name, value)
+        return validate(content, f"cell {', '.join(f'{name}={value}' for name, value in values.items())}")
 
 
 def named_trainings() -> list[str]:
@@ -138,7 +138,7 @@ def launch_config(name: str) -> Path:
     known = shipped("launch")
     if name not in known:
         raise StepwardError(
-            f"launch configuration {name}: there is none{nearest(name, list(known))}",
+            f"launch configuration {name}: there is none{did_you_mean(name, list(known))}",
             code="unknown_name",
             field="--launch",
         )
@@ -185,12 +185,12 @@ def training_from(content: dict[str, Any], where: str, overrides: Sequence[str] 
     Raises:
         StepwardError: An unknown field, or a value out of range; names the field.
     """
-    for name, text in parted(overrides, "learning_rate=1e-5"):
-        assign(content, name, parse_value(name, text, several=name.startswith("grid.")))
-    return validated(content, where)
+    for name, text in split_overrides(overrides, "learning_rate=1e-5"):
+        set_override(content, name, parse_value(name, text, several=name.startswith("grid.")))
+    return validate(content, where)
 
 
-def assign(content: dict[str, Any], name: str, value: Any) -> None:
+def set_override(content: dict[str, Any], name: str, value: Any) -> None:
     """Sets a field by its dotted name; a name that is none of the recipe's is one of the trainer's config.
 
     Raises:
@@ -202,7 +202,7 @@ def assign(content: dict[str, Any], name: str, value: Any) -> None:
     set_field(content, path, value)
 
 
-def validated(content: dict[str, Any], where: str) -> TrainingRecipe:
+def validate(content: dict[str, Any], where: str) -> TrainingRecipe:
     """A recipe from its fields, checked against the schema.
 
     Raises:

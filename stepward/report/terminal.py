@@ -3,8 +3,8 @@
 from rich import box
 from rich.table import Table
 
-from stepward.evaluation.summary import Evaluation
-from stepward.report.rows import table_rows
+from stepward.evaluation.best_of_n.evaluate import Evaluation
+from stepward.report.run.tables import table_rows
 
 
 def summary_table(evaluation: Evaluation) -> Table:

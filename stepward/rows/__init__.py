@@ -1,25 +1,24 @@
 """Rows of other people's files, read strictly and as a stream: every bad row is named, none is skipped or mended."""
 
-from stepward.rows.faults import BadRows, Fault, RowFault, row_text
-from stepward.rows.files import SUFFIXES, Meter, Row, read_rows
-from stepward.rows.lines import json_line
-from stepward.rows.sources import files_of, find_rows, pinned_source, refuse_over
-from stepward.rows.strict import kind, value_faults
+from stepward.rows.errors import ErrorCollector, InvalidRow, RowError, row_text
+from stepward.rows.readers import SUFFIXES, ReadProgress, SourceRow, read_rows
+from stepward.rows.sources import check_not_overwriting, expand_source, iter_rows, pinned_source
+from stepward.rows.strict_json import json_line, json_type, value_faults
 
 __all__ = [
     "SUFFIXES",
-    "BadRows",
-    "Fault",
-    "Meter",
-    "Row",
-    "RowFault",
-    "files_of",
-    "find_rows",
+    "ErrorCollector",
+    "InvalidRow",
+    "ReadProgress",
+    "RowError",
+    "SourceRow",
+    "check_not_overwriting",
+    "expand_source",
+    "iter_rows",
     "json_line",
-    "kind",
+    "json_type",
     "pinned_source",
     "read_rows",
-    "refuse_over",
     "row_text",
     "value_faults",
 ]

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stepward.rows.pages import Pages, read_pages
-from stepward.rows.strict import LONGEST_ROW
+from stepward.rows.parquet_pages import Pages, read_pages
+from stepward.rows.strict_json import MAX_ROW_BYTES
 
 LARGEST_PAGES = 2**28
 """Bytes that the pages of all columns may come to that are in memory at once."""
@@ -112,8 +112,8 @@ def _limits_passed(rows: int, columns: list[_Column]) -> Iterator[str]:
     if held > LARGEST_PAGES:
         yield f"pages of their row group unpack to {held:,} bytes at once, expected at most {LARGEST_PAGES:,}"
     for column in columns:
-        if column.width > LONGEST_ROW:
-            yield f"a value of column {column.path} has {column.width:,} bytes, expected at most {LONGEST_ROW:,}"
+        if column.width > MAX_ROW_BYTES:
+            yield f"a value of column {column.path} has {column.width:,} bytes, expected at most {MAX_ROW_BYTES:,}"
         most = MOST_VALUES + VALUES_A_BYTE * column.size + min(rows, _MOST_ROWS)
         if column.listed and column.pages.values > most:
             yield f"the lists of column {column.path} have {column.pages.values:,} values, expected at most {most:,}"
@@ -133,12 +133,12 @@ def _pieces(batch: pa.RecordBatch) -> Iterator[list[dict[str, Any]] | TooLarge]:
     sizes = sum((_sizes(column) for column in batch.columns), np.zeros(batch.num_rows, np.int64))
     start = 0
     while start < batch.num_rows:
-        if sizes[start] > LONGEST_ROW:
-            reason = f"the row has more than {LONGEST_ROW:,} bytes ({sizes[start]:,}); expected a shorter one"
+        if sizes[start] > MAX_ROW_BYTES:
+            reason = f"the row has more than {MAX_ROW_BYTES:,} bytes ({sizes[start]:,}); expected a shorter one"
             yield TooLarge(1, reason)
             start += 1
             continue
-        over = (np.cumsum(sizes[start:]) > _PIECE) | (sizes[start:] > LONGEST_ROW)
+        over = (np.cumsum(sizes[start:]) > _PIECE) | (sizes[start:] > MAX_ROW_BYTES)
         stop = start + int(over.argmax()) if over.any() else batch.num_rows
         yield _decoded(batch.slice(start, stop - start)).to_pylist()
         start = stop

@@ -9,9 +9,9 @@ from typing import Any
 
 from stepward.errors import StepwardError
 from stepward.hub import PREFIX, HubName, hub_name, not_found, pinned_data, refuse_long
-from stepward.rows.faults import BadRows
-from stepward.rows.files import SUFFIXES, Meter, Row, read_rows
-from stepward.rows.strict import value_faults
+from stepward.rows.errors import ErrorCollector
+from stepward.rows.readers import SUFFIXES, ReadProgress, SourceRow, read_rows
+from stepward.rows.strict_json import value_faults
 
 SHAPED = "hub:"
 """What tells a local folder of a hub data set's shape, whose splits are read apart, from one of files: `hub:FOLDER`."""
@@ -28,7 +28,7 @@ class _DataSet:
         return f"{SHAPED if isinstance(self.place, Path) else ''}{self.place}:{self.split}"
 
 
-def find_rows(source: Path | str, bad: BadRows, meter: Meter | None = None) -> Iterator[Row]:
+def iter_rows(source: Path | str, bad: ErrorCollector, meter: ReadProgress | None = None) -> Iterator[SourceRow]:
     """Read every row of a source, file by file in the order of their names.
 
     Args:
@@ -48,8 +48,8 @@ def find_rows(source: Path | str, bad: BadRows, meter: Meter | None = None) -> I
     found = _data_set(source)
     if found is not None:
         return _data_set_rows(found, bad)
-    files = files_of(source)
-    meter = meter or Meter()
+    files = expand_source(source)
+    meter = meter or ReadProgress()
     meter.total = sum(file.stat().st_size for file in files if file.exists())
     return chain.from_iterable(read_rows(file, bad, meter) for file in files)
 
@@ -66,7 +66,7 @@ def pinned_source(source: str) -> str:
     return str(replace(found, place=pinned_data(found.place)))
 
 
-def files_of(source: Path | str) -> list[Path]:
+def expand_source(source: Path | str) -> list[Path]:
     """The files that a source's rows are read from, by name; none where it is a data set.
 
     Raises:
@@ -87,13 +87,13 @@ def files_of(source: Path | str) -> list[Path]:
     raise not_found(text, "file")
 
 
-def refuse_over(target: Path, sources: Sequence[Path | str]) -> None:
+def check_not_overwriting(target: Path, sources: Sequence[Path | str]) -> None:
     """Refuses to write over a file of the sources.
 
     Raises:
         StepwardError: The target is such a file, or a source is not there.
     """
-    read = [file for source in sources for file in files_of(source)]
+    read = [file for source in sources for file in expand_source(source)]
     if target.exists() and any(file.exists() and target.samefile(file) for file in read):
         message = f"{target}: would take the place of what is read; name another file"
         raise StepwardError(message, code="file_exists", file=target)
@@ -141,16 +141,16 @@ def _data_set(source: Path | str) -> _DataSet | None:
     return None if found is None else _DataSet(found, split or "train")
 
 
-def _data_set_rows(source: _DataSet, bad: BadRows) -> Iterator[Row]:
+def _data_set_rows(source: _DataSet, bad: ErrorCollector) -> Iterator[SourceRow]:
     place = source.place if isinstance(source.place, Path) else pinned_data(source.place)
     shown = str(place).removeprefix(PREFIX)
     for number, row in enumerate(_load(place, source.split), start=1):
-        bad.at(shown, number, row)
+        bad.set_position(shown, number, row)
         faults = value_faults(row)
         for fault in faults:
-            bad.add(number, *fault)
+            bad.record(number, *fault)
         if not faults:
-            yield Row(Path(shown), number, row)
+            yield SourceRow(Path(shown), number, row)
 
 
 def _load(place: HubName | Path, split: str) -> Any:

@@ -21,7 +21,7 @@ from stepward.evaluation.calibration import (
     read_labelled_scores,
     reliability,
 )
-from stepward.rewards.metrics import calibration_error, log_loss
+from stepward.metrics import calibration_error, log_loss
 
 SHARES = st.floats(0, 1)
 MARKS = st.lists(st.tuples(SHARES, SHARES), min_size=1, max_size=60)

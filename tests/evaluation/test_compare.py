@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 from raising import refused
 
-from stepward.evaluation import external_folder
-from stepward.evaluation import folder as evaluation_folder
+from stepward.evaluation.best_of_n import io as evaluation_folder
+from stepward.evaluation.best_of_n.evaluate import evaluate
+from stepward.evaluation.best_of_n.records import MetricRow
 from stepward.evaluation.compare import compare_runs
-from stepward.evaluation.external import evaluate_scores
-from stepward.evaluation.external_folder import read, read_all
-from stepward.evaluation.figures import Row
-from stepward.evaluation.measured import Measured
-from stepward.evaluation.paired import holm, paired
-from stepward.evaluation.statistics import accuracy_interval, resampled_means
-from stepward.evaluation.summary import evaluate
-from stepward.manifest import Manifest
+from stepward.evaluation.loaded_run import LoadedRun
+from stepward.evaluation.score_files import io as external_folder
+from stepward.evaluation.score_files.evaluate import evaluate_scores
+from stepward.evaluation.score_files.io import read, read_all
+from stepward.evaluation.stats.bootstrap import accuracy_interval, resampled_means
+from stepward.evaluation.stats.paired_test import holm, paired
 from stepward.records import Problem, Scores, Solution
-from stepward.store import write_shard
+from stepward.storage.manifest import Manifest
+from stepward.storage.parquet import write_shard
 
 NS = (1, 2, 4)
 Part = tuple[list[Problem], list[Solution], list[Scores]]
@@ -148,10 +148,10 @@ def test_one_id_with_another_text_is_another_problem(runs: Path, tmp_path: Path)
     assert compare_runs(read_all([runs / "one", other])).pairs[0].why_unpaired == ""
 
 
-def _alone(name: str, mean: float, low: float, high: float, problems: int) -> Measured:
+def _alone(name: str, mean: float, low: float, high: float, problems: int) -> LoadedRun:
     """A run of which only the rows are known."""
-    rows = tuple(Row(one, None, None, 1, mean, None, low, high, 0, problems) for one in ("majority", "pass"))
-    return Measured(name, rows, {}, 1, None, None, None)
+    rows = tuple(MetricRow(one, None, None, 1, mean, None, low, high, 0, problems) for one in ("majority", "pass"))
+    return LoadedRun(name, rows, {}, 1, None, None, None)
 
 
 def test_an_unpaired_interval_covers() -> None:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from stepward.evaluation import row_intervals
-from stepward.evaluation.row_intervals import limits, resampled_aucs, resampled_shares, resampled_sums, share_limits
-from stepward.rewards.metrics import auc
+from stepward.evaluation.stats import bootstrap as row_intervals
+from stepward.evaluation.stats.bootstrap import limits, resampled_aucs, resampled_shares, resampled_sums, share_limits
+from stepward.metrics import auc
 
 
 @pytest.mark.parametrize("few", [0, 500])

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from stepward import formats
 from stepward.errors import StepwardError
-from stepward.formats import Choices, NotWritable
+from stepward.formats import UnsupportedRecord, WriteOptions
 from stepward.records import SCHEMA_VERSION
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
 STEPS = ["2 + 3 = 5", "It is 5"]
 MESSAGES = [{"role": "user", "content": "Sky?"}]
@@ -66,18 +66,18 @@ def test_a_row_is_read_or_set_aside(name: str, data: st.DataObject) -> None:
         row[field] = data.draw(values)
     form.matches(row)
     try:
-        record = form.read(Row(Path("rows.jsonl"), 1, row))
-    except RowFault as fault:
+        record = form.read(SourceRow(Path("rows.jsonl"), 1, row))
+    except InvalidRow as fault:
         assert fault.reason
         return
     assert form.write is not None
     if name not in ("gsm8k", "math", "stepward"):
-        assert form.write(record, Choices()) == [row]
+        assert form.write(record, WriteOptions()) == [row]
         return
     try:
-        (again,) = form.write(record, Choices())
-    except NotWritable:
+        (again,) = form.write(record, WriteOptions())
+    except UnsupportedRecord:
         return
     except StepwardError as error:
         pytest.fail(str(error))
-    assert form.read(Row(Path("rows.jsonl"), 1, again)) == record
+    assert form.read(SourceRow(Path("rows.jsonl"), 1, again)) == record

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from stepward import formats
 from stepward.cli import app
 from stepward.errors import StepwardError
-from stepward.formats.converting import convert
-from stepward.rows import BadRows, read_rows
+from stepward.formats.convert import convert
+from stepward.rows import ErrorCollector, read_rows
 
 NAMES = sorted(name for name in formats.FORMATS if name != "stepward-run")
 """All formats but one whose rows are a run's own, joined and not read from a file."""
@@ -109,7 +109,7 @@ def test_a_packed_file_gives_the_same(suffix: str, tmp_path: Path) -> None:
     done = convert(source, tmp_path / f"again.jsonl{suffix}", source_format="scan", to_format="scan")
     assert done.rejected is not None
     check_rejected(json_lines(done.rejected), lines, source)
-    again = BadRows(tmp_path)
+    again = ErrorCollector(tmp_path)
     assert [row.fields for row in read_rows(tmp_path / f"again.jsonl{suffix}", again)] == accepted(lines)
 
 

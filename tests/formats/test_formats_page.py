@@ -10,8 +10,8 @@ from pathlib import Path
 from formats.bad_fields import GOOD
 
 from stepward.formats import FORMATS
-from stepward.rows.faults import LONGEST_TEXT
-from stepward.rows.strict import DEEPEST, GIVE_UP, LONGEST_ROW
+from stepward.rows.errors import LONGEST_TEXT
+from stepward.rows.strict_json import DEEPEST, MAX_ROW_BYTES, MAX_SCAN_BYTES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "formats.md").read_text(encoding="utf-8")
@@ -41,7 +41,7 @@ def test_every_link_leads_somewhere() -> None:
 
 
 def test_the_limits_are_those_of_the_code() -> None:
-    assert f"more than {LONGEST_ROW // 2**20} MiB" in PAGE and f"after {GIVE_UP // 2**30} GiB" in PAGE
+    assert f"more than {MAX_ROW_BYTES // 2**20} MiB" in PAGE and f"after {MAX_SCAN_BYTES // 2**30} GiB" in PAGE
     assert f"more than {DEEPEST} lists" in PAGE and f"the first {LONGEST_TEXT:,} characters" in PAGE
     assert f"more than {sys.get_int_max_str_digits():,} digits" in PAGE
 

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raising import refused
 
-from stepward.formats import FORMATS, Choices, NotWritable, read, rlhflow_orm, rlhflow_prm
+from stepward.formats import FORMATS, UnsupportedRecord, WriteOptions, read
+from stepward.formats.step_labels import rlhflow_orm, rlhflow_prm
 from stepward.records import LabelledSolution
-from stepward.rows import Row, RowFault
+from stepward.rows import InvalidRow, SourceRow
 
-HARD = Choices()
+HARD = WriteOptions()
 
 
 def talk(*said: str, **more: Any) -> dict[str, Any]:
@@ -26,8 +27,8 @@ PRM = talk("How many? Step 1: a is 2.", "+", "Step 2: so 5. The answer is: 5", "
 ORM = talk("How many? Step 1: a is 2.\nStep 2: from Step 1: 4. The answer is: 4", "+")
 
 
-def row(fields: dict[str, Any]) -> Row:
-    return Row(Path("rows.jsonl"), 1, fields)
+def row(fields: dict[str, Any]) -> SourceRow:
+    return SourceRow(Path("rows.jsonl"), 1, fields)
 
 
 def plain(*labels: float | None, **more: Any) -> LabelledSolution:
@@ -86,13 +87,13 @@ def test_two_turns_are_guessed_to_be_a_whole_solution() -> None:
 )
 def test_a_bad_row_is_refused_with_its_reason(fields: dict[str, Any], field: str, code: str) -> None:
     for form in (rlhflow_prm, rlhflow_orm):
-        with pytest.raises(RowFault) as raised:
+        with pytest.raises(InvalidRow) as raised:
             form.read(row(fields))
         assert (raised.value.field, raised.value.code) == (field, code)
 
 
 def test_a_conversation_of_steps_is_no_whole_solution() -> None:
-    with refused("mismatch", field="conversations", names=(4,), error=RowFault):
+    with refused("mismatch", field="conversations", names=(4,), error=InvalidRow):
         rlhflow_orm.read(row(PRM))
 
 
@@ -107,7 +108,7 @@ def test_changes_are_written() -> None:
     record = rlhflow_orm.read(row(ORM))
     (back,) = rlhflow_orm.write(replace(record, labels=(0.0,), correct=False), HARD)
     assert back == talk(ORM["conversations"][0]["content"], "-")
-    with refused("mismatch", field="correct", error=NotWritable):
+    with refused("mismatch", field="correct", error=UnsupportedRecord):
         rlhflow_orm.write(replace(record, labels=(0.0,)), HARD)
 
 
@@ -116,19 +117,19 @@ def test_records_of_other_sources() -> None:
     assert rlhflow_prm.write(record, HARD) == [talk("Q? s1", "+", "s2", "+", "s3", "-")]
     assert rlhflow_orm.write(record, HARD) == [talk("Q? s1\ns2\ns3", "-")]
     assert rlhflow_orm.write(replace(record, correct=True), HARD) == [talk("Q? s1\ns2\ns3", "+")]
-    assert rlhflow_orm.write(plain(0.5), Choices(threshold=0.25)) == [talk("Q? s1", "+")]
+    assert rlhflow_orm.write(plain(0.5), WriteOptions(threshold=0.25)) == [talk("Q? s1", "+")]
     tree = replace(plain(1.0, 0.0, 1.0), parents=(-1, 0, 0))
     assert [len(back["conversations"]) for back in rlhflow_prm.write(tree, HARD)] == [4, 4]
     assert rlhflow_orm.write(tree, HARD) == [talk("Q? s1\ns2", "-"), talk("Q? s1\ns3", "+")]
 
 
 def test_what_the_formats_cannot_hold() -> None:
-    with refused("missing", field="labels[1]", error=NotWritable):
+    with refused("missing", field="labels[1]", error=UnsupportedRecord):
         rlhflow_prm.write(plain(1.0, None), HARD)
-    with refused("missing", field="correct", error=NotWritable):
+    with refused("missing", field="correct", error=UnsupportedRecord):
         rlhflow_orm.write(plain(1.0, None), HARD)
     for form in (rlhflow_prm, rlhflow_orm):
-        with refused("empty", field="steps", error=NotWritable):
+        with refused("empty", field="steps", error=UnsupportedRecord):
             form.write(plain(), HARD)
         with refused("missing", field="--threshold"):
             form.write(plain(0.5), HARD)

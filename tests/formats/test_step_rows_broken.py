@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepward.formats import FORMATS, Choices
-from stepward.rows import Row, RowFault
+from stepward.formats import FORMATS, WriteOptions
+from stepward.rows import InvalidRow, SourceRow
 
 ROWS: dict[str, dict[str, Any]] = {
     "prm800k": {
@@ -97,9 +97,9 @@ def test_any_value_in_any_place(name: str, data: st.DataObject) -> None:
     form = FORMATS[name]
     assert form.write is not None
     try:
-        record = form.read(Row(Path("rows.jsonl"), 1, fields))
-    except RowFault as fault:
+        record = form.read(SourceRow(Path("rows.jsonl"), 1, fields))
+    except InvalidRow as fault:
         assert fault.reason and len(fault.reason) < 600
         return
-    assert form.write(record, Choices()) == [before]
+    assert form.write(record, WriteOptions()) == [before]
     form.matches(before)

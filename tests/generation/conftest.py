@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_llama import save_llama
 
-from stepward.generation.local import LocalGenerator
+from stepward.generation.local.engine import LocalGenerator
 
 torch.set_num_threads(1)
 

@@ -8,12 +8,12 @@ import pytest
 from fake_server import MODEL, FakeServer, Misbehave, Way, asked_of, serving, solved
 from raising import refused
 
-from stepward.generation.finish_reasons import ending_of
-from stepward.generation.prompting import Prompting
-from stepward.generation.protocol import Completion, Prompt, Sampling, failed_prompt
-from stepward.generation.server import ServerGenerator
-from stepward.pipeline import tasks
-from stepward.recipes.schema import Recipe
+from stepward.generation.interface import Completion, Prompt, Sampling, failed_prompt
+from stepward.generation.openai.engine import ServerGenerator
+from stepward.generation.openai.finish_reasons import ending_of
+from stepward.generation.prompts import PromptTemplate
+from stepward.pipeline.stages import tasks
+from stepward.recipes.run import Recipe
 from stepward.records import Problem
 
 SAMPLING = Sampling(max_new_tokens=64)
@@ -34,7 +34,7 @@ def fake() -> Iterator[FakeServer]:
 
 def engine(fake: FakeServer, *, chat: bool = True, **options: Any) -> ServerGenerator:
     quick = {"backoff": 0.005, "retries": 1}
-    return ServerGenerator(fake.url, MODEL, None, Prompting(chat=chat), **{**quick, **options})
+    return ServerGenerator(fake.url, MODEL, None, PromptTemplate(chat=chat), **{**quick, **options})
 
 
 def answers(drawn: list[list[Completion]]) -> list[str]:
@@ -235,10 +235,10 @@ def test_a_run_tries_prefixes_before_it_pays_for_a_solution(
     generator = {"engine": "server", "url": fake.url, "model": MODEL, "prompt": {"chat": True}}
     recipe = Recipe.model_validate({"name": "r", "generator": generator, "labels": {"kinds": ["hard"]}})
     with refused("server_incompatible", field="options.probe"):
-        tasks.solve("reward-0000", tmp_path, recipe)
+        tasks.sample_solutions("reward-0000", tmp_path, recipe)
     assert {fields["n"] for fields in fake.asked} == {1}
     whole = recipe.model_copy(update={"labels": recipe.labels.model_copy(update={"kinds": ("orm",)})})
-    assert tasks.solve("reward-0000", tmp_path, whole)["draws"] == 15 * 6
+    assert tasks.sample_solutions("reward-0000", tmp_path, whole)["draws"] == 15 * 6
 
 
 def test_the_probe_is_asked_once_and_can_be_left_out(fake: FakeServer) -> None:

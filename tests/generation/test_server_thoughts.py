@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from fake_server import MODEL, FakeServer, Way, asked_of, good_answer, serving
 
-from stepward.generation.prompting import Prompting
-from stepward.generation.protocol import Prompt, Sampling
-from stepward.generation.server import ServerGenerator
+from stepward.generation.interface import Prompt, Sampling
+from stepward.generation.openai.engine import ServerGenerator
+from stepward.generation.prompts import PromptTemplate
 
 SAMPLING = Sampling(max_new_tokens=8)
 PROMPTS = [Prompt(f"p{number}", f"What is {number} + 1?", (), 3) for number in range(3)]
@@ -42,7 +42,7 @@ def rambling(number: int, fields: dict[str, Any]) -> Way:
 
 
 def engine(fake: FakeServer, **options: Any) -> ServerGenerator:
-    return ServerGenerator(fake.url, MODEL, None, Prompting(chat=True), backoff=0.005, retries=0, **options)
+    return ServerGenerator(fake.url, MODEL, None, PromptTemplate(chat=True), backoff=0.005, retries=0, **options)
 
 
 def drawn(fake: FakeServer, prompts: list[Prompt], **options: Any) -> dict[str, set[tuple[str, bool]]]:

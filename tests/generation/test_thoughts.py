@@ -6,9 +6,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stepward import steps
-from stepward.answers import extract_answer
+from stepward.answer_extraction import extract_answer
 from stepward.generation.thoughts import begun_before, opened_thought, without_thoughts
+from stepward.records import split_steps
 
 ANALYSIS = "<|channel|>analysis<|message|>Hm."
 ANALYSIS_CUT = ANALYSIS[:-2]
@@ -116,7 +116,7 @@ MARK = re.compile(
 @given(st.lists(st.sampled_from(PARTS), max_size=14).map("".join), st.booleans(), st.booleans())
 def test_no_step_has_a_mark_of_a_thought(text: str, finished: bool, begun: bool) -> None:
     said, whole = without_thoughts(text, finished, begun)
-    assert not any(MARK.search(step) for step in steps.split(said))
+    assert not any(MARK.search(step) for step in split_steps(said))
     assert finished or not whole
 
 

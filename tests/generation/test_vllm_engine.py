@@ -24,8 +24,8 @@ from tiny_llama import save_llama
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import stepward
-from stepward.generation.prompting import Prompter, Prompting
-from stepward.generation.protocol import Meter, Prompt, Sampling
+from stepward.generation.interface import Prompt, Sampling, Usage
+from stepward.generation.prompts import PromptBuilder, PromptTemplate
 from stepward.generation.vllm import VLLMGenerator
 
 SCRIPT = Path(__file__).with_name("vllm_draws.py")
@@ -161,7 +161,7 @@ def test_draws_end_where_the_model_or_the_limit_ends_them(answers: Answers) -> N
 def test_greedy_is_what_transformers_writes(answers: Answers) -> None:
     tokenizer = AutoTokenizer.from_pretrained(FOLDER)
     model = AutoModelForCausalLM.from_pretrained(FOLDER)
-    prompter = Prompter(tokenizer, Prompting(**PROMPTING))
+    prompter = PromptBuilder(tokenizer, PromptTemplate(**PROMPTING))
     for prompt, row in zip(PROMPTS, texts(answers["greedy"]), strict=True):
         ids = torch.tensor([prompter.ids(prompt.question, prompt.steps)])
         written = model.generate(ids, do_sample=False, max_new_tokens=24)[0, ids.shape[1] :]
@@ -177,7 +177,7 @@ def test_first_tokens_follow_the_softmax(call: str, temperature: float, top_p: f
 
     tokenizer = AutoTokenizer.from_pretrained(FOLDER)
     model = AutoModelForCausalLM.from_pretrained(FOLDER)
-    ids = Prompter(tokenizer, Prompting(**PROMPTING)).ids(FIRST.question, FIRST.steps)
+    ids = PromptBuilder(tokenizer, PromptTemplate(**PROMPTING)).ids(FIRST.question, FIRST.steps)
     with torch.inference_mode():
         chances = torch.softmax(model(torch.tensor([ids])).logits[0, -1].double() / temperature, -1)
     order = chances.argsort(descending=True)
@@ -223,7 +223,7 @@ def test_a_stop_text_ends_a_draw_before_it(answers: Answers) -> None:
 
 @pytest.mark.vllm
 def test_the_meter_counts_what_was_read_and_what_was_kept(answers: Answers) -> None:
-    prompter = Prompter(AutoTokenizer.from_pretrained(FOLDER), Prompting(**PROMPTING))
+    prompter = PromptBuilder(AutoTokenizer.from_pretrained(FOLDER), PromptTemplate(**PROMPTING))
     lengths = [len(prompter.ids(prompt.question, prompt.steps)) for prompt in PROMPTS]
     meter = answers["together"]["meter"]
     assert meter["prefilled"] + meter["reused"] == 8 * sum(lengths)
@@ -267,6 +267,6 @@ def test_without_vllm_the_engine_says_how_to_get_it(tmp_path: Path, monkeypatch:
 )
 def test_how_a_draw_ended_is_read_and_its_thoughts_are_left_out(reason: str, expected: tuple[str, bool, str]) -> None:
     engine = VLLMGenerator.__new__(VLLMGenerator)
-    engine.meter, engine.tokenizer = Meter(), SimpleNamespace(decode=lambda ids, **_: "<think>\n3?\n</think>\n4")
+    engine.meter, engine.tokenizer = Usage(), SimpleNamespace(decode=lambda ids, **_: "<think>\n3?\n</think>\n4")
     one = engine._completion(SimpleNamespace(token_ids=[5, 6], finish_reason=reason), SAMPLING)
     assert (one.text, one.finished, one.fault) == expected

@@ -23,15 +23,15 @@ from raising import refused
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import stepward
-from stepward.generation.prompting import Prompter, Prompting
-from stepward.generation.protocol import Completion, Prompt, Sampling
-from stepward.generation.server import ServerGenerator
+from stepward.generation.interface import Completion, Prompt, Sampling
+from stepward.generation.openai.engine import ServerGenerator
+from stepward.generation.prompts import PromptBuilder, PromptTemplate
 from stepward.grading.graders import load_grader
-from stepward.labelling.rollouts import draw_rollouts
-from stepward.labelling.stopping import All
-from stepward.problems.arithmetic import problems as made_problems
+from stepward.labeling.rollouts.sampling import draw_rollouts
+from stepward.labeling.rollouts.stopping import All
+from stepward.problems.arithmetic.dataset import problems as made_problems
 from stepward.records import StepRollouts
-from stepward.solutions.sampling import draw_solutions
+from stepward.solutions import draw_solutions
 
 FOLDER = Path(stepward.__file__).parent / "embedded"
 MODEL = "tiny"
@@ -48,7 +48,7 @@ QUIET = {
 }  # fmt: skip
 
 # A server tokenises text as the model's tokenizer does by itself, and this one puts no <s> before it.
-PROMPTING = Prompting(question="<s>{question}")
+PROMPTING = PromptTemplate(question="<s>{question}")
 NAMES = ("Ann", "Bo", "Cy", "Di")
 QUESTIONS = [
     f"{name} has {index + 3} apples. {name} buys {index + 2} apples. How many apples does {name} have now?"
@@ -152,7 +152,7 @@ def test_growing_and_the_size_of_requests_change_no_draw(url: str) -> None:
 def test_greedy_is_what_transformers_writes(url: str) -> None:
     tokenizer = AutoTokenizer.from_pretrained(FOLDER)
     model: Any = AutoModelForCausalLM.from_pretrained(FOLDER)
-    prompter = Prompter(tokenizer)
+    prompter = PromptBuilder(tokenizer)
     found = engine(url).complete(PROMPTS, Sampling(temperature=0, max_new_tokens=24), 3)
     for prompt, row in zip(PROMPTS, texts(found), strict=True):
         ids = torch.tensor([prompter.ids(prompt.question, prompt.steps)])
@@ -172,7 +172,7 @@ def test_draws_end_at_the_limit_or_at_a_stop_and_are_counted_as_vllm_counts(url:
     assert meter.completions == len(draws) == 8 * len(PROMPTS) and not meter.errors
     assert meter.generated == sum(one.tokens for one in draws)
     assert meter.generated == counted_by_vllm(url, "vllm:generation_tokens_total") - written
-    prompter = Prompter(tokenizer)
+    prompter = PromptBuilder(tokenizer)
     lengths = [len(prompter.ids(prompt.question, prompt.steps)) for prompt in PROMPTS]
     assert meter.prefilled + meter.reused == 8 * sum(lengths)
     assert meter.reused >= 7 * sum(length // 32 * 32 for length in lengths) > 0
@@ -195,7 +195,7 @@ def test_a_prefix_longer_than_the_context_is_a_fault_of_that_prefix(url: str) ->
 def test_a_prompt_that_leaves_less_room_than_asked_is_too_long(url: str) -> None:
     """VLLM answers it all the same, with completions that end where the context does."""
     near = Prompt("near", " ".join(["apples"] * (CONTEXT - 8)), (), 8)
-    room = CONTEXT - len(Prompter(AutoTokenizer.from_pretrained(FOLDER)).ids(near.question, ()))
+    room = CONTEXT - len(PromptBuilder(AutoTokenizer.from_pretrained(FOLDER)).ids(near.question, ()))
     assert 0 < room < 8
     draws = engine(url, choices=1).complete([near], SAMPLING, 3)[0]
     assert [one.fault for one in draws] == ["context"] * 8

@@ -14,8 +14,8 @@ from typing import Any
 # Read when vLLM is imported: no network, a small cache, and no claim on particular cores.
 os.environ.update(HF_HUB_OFFLINE="1", VLLM_CPU_KVCACHE_SPACE="1", VLLM_CPU_OMP_THREADS_BIND="nobind")
 
-from stepward.generation.prompting import Prompting
-from stepward.generation.protocol import Prompt, Sampling
+from stepward.generation.interface import Prompt, Sampling
+from stepward.generation.prompts import PromptTemplate
 from stepward.generation.vllm import VLLMGenerator
 
 
@@ -29,7 +29,7 @@ def scale_norms(model: Any, scale: float) -> None:
 def main() -> None:
     """Answers every call of the first file and writes the draws to the second; standard output is vLLM's."""
     asked = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    engine = VLLMGenerator(asked["folder"], Prompting(**asked["prompting"]), **asked["options"])
+    engine = VLLMGenerator(asked["folder"], PromptTemplate(**asked["prompting"]), **asked["options"])
     found = []
     for call in asked["calls"]:
         if scale := call.get("scale"):

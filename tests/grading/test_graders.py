@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from raising import refused
 
 from stepward.grading import Verdict, grade
-from stepward.grading.choices import read_choice
 from stepward.grading.graders import (
     GRADERS,
     UserGrader,
@@ -17,6 +16,7 @@ from stepward.grading.graders import (
     grade_string,
     load_grader,
 )
+from stepward.grading.multiple_choice import read_choice
 
 # fmt: off
 CHOOSE_B = [

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from raising import refused
 
 from stepward.errors import StepwardError
+from stepward.grading import dataset as grading_files
 from stepward.grading import extract_answer, grade
-from stepward.grading import files as grading_files
-from stepward.grading.fields import Asked, find_fields
-from stepward.grading.files import grade_file
-from stepward.rows import Row
+from stepward.grading.columns import FieldOptions, find_fields
+from stepward.grading.dataset import grade_file
+from stepward.rows import SourceRow
 
 ROWS: list[dict[str, Any]] = [
     {"id": 1, "reference": "5", "answer": "5"},
@@ -136,7 +136,7 @@ def test_a_worked_reference_needs_its_style(tmp_path: Path) -> None:
 def test_fields_are_named_or_guessed(
     names: tuple[str, ...], asked: dict[str, str], found: tuple[str, str, bool]
 ) -> None:
-    fields = find_fields(Row(Path("a.jsonl"), 1, dict.fromkeys(names, "5")), Asked(**asked))  # type: ignore[arg-type]
+    fields = find_fields(SourceRow(Path("a.jsonl"), 1, dict.fromkeys(names, "5")), FieldOptions(**asked))  # type: ignore[arg-type]
     assert (fields.reference, fields.answer, fields.is_response) == found
     assert fields.guessed == {fields.reference, fields.answer} - set(asked.values())
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 from grading.hostile import Hostile, hostile_answers
 
-from stepward.answers import STYLES, extract_answer
+from stepward.answer_extraction import STYLES, extract_answer
 from stepward.grading import Verdict, grade, grade_many
 from stepward.grading.graders import grade_exact, grade_multiple_choice, grade_string
 

@@ -7,7 +7,7 @@ import pytest
 from raising import refused
 from small_runs import ARITHMETIC, Stepward, content
 
-from stepward.pipeline.ways import Ways
+from stepward.pipeline.runner import RunOptions
 
 SAMPLED = ("problems/", "solutions/", "rollouts/")
 
@@ -94,7 +94,7 @@ def test_another_completer_is_drawn_beside_the_first_and_pooled(
 )
 def test_a_stage_or_part_that_there_is_not_is_refused(words: dict[str, object], code: str, field: str) -> None:
     with refused(code, field=field):
-        Ways(**words)  # type: ignore[arg-type]
+        RunOptions(**words)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

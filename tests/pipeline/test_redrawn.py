@@ -12,10 +12,10 @@ from raising import refused
 from scripted import lively, recipe_of, run_scripted
 from small_runs import Stepward, content
 
-from stepward.manifest import Manifest
-from stepward.manifest_later import made_from
 from stepward.records import Solution
-from stepward.store import file_hash, read_shard, write_shard
+from stepward.storage.dependents import made_from
+from stepward.storage.manifest import Manifest
+from stepward.storage.parquet import file_hash, read_shard, write_shard
 
 KINDS = ("orm", "soft")
 MODELS = {f"{kind}/seed-{seed}" for kind in KINDS for seed in (0, 1)}

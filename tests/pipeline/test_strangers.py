@@ -15,19 +15,20 @@ from typer.testing import CliRunner
 
 from stepward import cli, formats
 from stepward.errors import StepwardError
-from stepward.evaluation.external_folder import read_all
-from stepward.generation.protocol import Generator, Sampling
-from stepward.manifest import Manifest
-from stepward.pipeline import page, training
-from stepward.pipeline.borrowing import lender_of
-from stepward.pipeline.branching import Marks
-from stepward.pipeline.label_sources import compare_labels, judge_run, run_trees
-from stepward.pipeline.layout import Layout
-from stepward.pipeline.merging import merge_runs
+from stepward.evaluation.score_files.io import read_all
+from stepward.generation.interface import Generator, Sampling
+from stepward.pipeline import report_data as page
+from stepward.pipeline.reuse.fingerprints import Fingerprints
+from stepward.pipeline.reuse.merge import merge_runs
+from stepward.pipeline.reuse.other_run import source_run
 from stepward.pipeline.show import show_problem
-from stepward.recipes.load import of_run
+from stepward.pipeline.stages.extra_labels import compare_labels, judge_run, run_trees
+from stepward.pipeline.training import train as training
+from stepward.recipes.loading import load_run_recipe
 from stepward.recipes.training import TrainingRecipe
-from stepward.store import locked
+from stepward.storage.manifest import Manifest
+from stepward.storage.parquet import lock_dir
+from stepward.storage.run_dir import Layout
 
 pytestmark = pytest.mark.slow
 
@@ -108,13 +109,13 @@ def read_in_every_way(folder: Path) -> Iterator[Callable[[], object]]:
     """What the verbs that read a run do, but for drawing the page."""
     yield lambda: show_problem(folder, "test", None, 2)
     yield lambda: show_problem(folder, "reward", None, 2)
-    yield lambda: page._run(page._graded(of_run(folder), folder, None), Layout(folder)).views()
+    yield lambda: page._run(page._graded(load_run_recipe(folder), folder, None), Layout(folder)).views()
     yield lambda: read_all([folder])
     yield lambda: list(formats.read(f"{folder}#soft", on_fault=lambda fault: None))
     yield lambda: compare_labels(folder)
     yield lambda: list(run_trees(folder))
-    yield lambda: lender_of(folder, of_run(folder))
-    yield lambda: Marks(folder).of("scores", "orm/seed-0")
+    yield lambda: source_run(folder, load_run_recipe(folder))
+    yield lambda: Fingerprints(folder).fingerprint("scores", "orm/seed-0")
     yield lambda: merge_runs([folder], folder.with_name("merged"))
 
 
@@ -148,14 +149,14 @@ WRITING = (
 @pytest.mark.parametrize("words", WRITING, ids=lambda words: "-".join(words[:1]))
 def test_who_writes_into_a_run_holds_its_lock(sent: Path, words: tuple[str, ...]) -> None:
     before = {path: path.stat().st_mtime_ns for path in sent.rglob("*") if path.is_file()}
-    with locked(sent):
+    with lock_dir(sent):
         error = ended(*(word.replace("RUN", str(sent)) for word in words))
     holds(error, "locked", file=sent.resolve() if "report" in words else sent)
     assert {path: path.stat().st_mtime_ns for path in sent.rglob("*") if path.is_file()} == before
 
 
 def test_a_judge_writes_into_no_run_that_is_held(sent: Path) -> None:
-    with locked(sent), refused("locked", file=sent):
+    with lock_dir(sent), refused("locked", file=sent):
         judge_run(sent, cast(Generator, None), sampling=Sampling())
 
 

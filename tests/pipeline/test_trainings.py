@@ -18,24 +18,24 @@ from rich.console import Console
 from safetensors.torch import load_file
 from tiny_world import save_base
 
-from stepward.labelling.rewards import entropy_regularised
-from stepward.manifest import Manifest
-from stepward.pipeline import training_grid
-from stepward.pipeline.layout import Layout
-from stepward.pipeline.training import finished, train
-from stepward.pipeline.training_grid import cells, grid_table, tabulate, train_grid
-from stepward.pipeline.training_options import checked, make_config
-from stepward.pipeline.training_places import model_folder
-from stepward.pipeline.training_progress import TrainingProgress, figures
-from stepward.pipeline.training_rows import Source, load_rows
-from stepward.pipeline.training_world import world_preferences, world_solutions
-from stepward.problems.checker import first_error
+from stepward.labeling.labels import entropy_regularized
+from stepward.pipeline.training import sweep as training_grid
+from stepward.pipeline.training.dataset import Source, load_rows
+from stepward.pipeline.training.options import checked, make_config
+from stepward.pipeline.training.paths import model_folder
+from stepward.pipeline.training.progress import TrainingProgress, figures
+from stepward.pipeline.training.sweep import grid_table, runs, tabulate, train_grid
+from stepward.pipeline.training.synthetic import world_preferences, world_solutions
+from stepward.pipeline.training.train import finished, train
+from stepward.problems.arithmetic.checker import first_error
 from stepward.recipes.training import Data, TrainingRecipe, training_from
 from stepward.records import Problem, Solution, StepLabels, StepRollouts, prefix_id, solution_id
-from stepward.rewards.configs import ORMConfig, PreferenceConfig, PRMConfig
-from stepward.rewards.folder import read_description
-from stepward.rewards.scorer import load_scorer
-from stepward.store import write_shard
+from stepward.reward_models.configs import ORMConfig, PRMConfig, RewardConfig
+from stepward.reward_models.model_dir import read_metadata
+from stepward.reward_models.scorer import load_scorer
+from stepward.storage.manifest import Manifest
+from stepward.storage.parquet import write_shard
+from stepward.storage.run_dir import Layout
 
 torch.set_num_threads(1)
 QUIET = Console(quiet=True)
@@ -160,7 +160,7 @@ def test_the_options_that_the_page_for_trls_users_names_are_there() -> None:
     page = (Path(__file__).parents[2] / "docs" / "from-trl.md").read_text()
     same = next(line for line in page.splitlines() if line.endswith("| the same names |"))
     new = page[page.index("New here:") : page.index("Each is\ndescribed")]
-    known = {field.name for config in (PRMConfig, ORMConfig, PreferenceConfig) for field in fields(config)}
+    known = {field.name for config in (PRMConfig, ORMConfig, RewardConfig) for field in fields(config)}
     named = set(re.findall(r"`(\w+)`", same)) | set(re.findall(r"[ ,\n]`(\w+)`", re.sub(r"\(.*?\)", "", new)))
     assert len(named) > 15 and named <= known
 
@@ -243,7 +243,7 @@ def test_the_trainers_own_columns_pass_as_they_are(tmp_path: Path) -> None:
 def test_a_runs_rollouts_are_labelled_for_each_eta(run: Path, tmp_path: Path) -> None:
     for eta in (0.1, 10.0):
         rows, _ = read(run, labels="er", eta=eta)
-        expected = [entropy_regularised(0.5, eta), entropy_regularised(0.25, eta), 1.0]
+        expected = [entropy_regularized(0.5, eta), entropy_regularized(0.25, eta), 1.0]
         assert [row["labels"] for row in rows] == [pytest.approx(expected)] * 5
     assert read(run, labels="hard")[0][0]["labels"] == [1.0, 1.0, 1.0]
     data = {"train": str(run), "labels": "soft", "held_out": 0.5, "eval_labels": "hard"}
@@ -259,17 +259,17 @@ def test_er_labels_take_the_runs_eta_where_none_is_given(base: Path, run: Path, 
     content = json.loads((mine / "manifest.json").read_text())
     content["recipe"] = {"name": "run", "labels": {"eta": 7.0}}
     (mine / "manifest.json").write_text(json.dumps(content))
-    expected = [entropy_regularised(0.5, 7.0), entropy_regularised(0.25, 7.0), 1.0]
+    expected = [entropy_regularized(0.5, 7.0), entropy_regularized(0.25, 7.0), 1.0]
     assert read(mine, labels="er")[0][0]["labels"] == pytest.approx(expected)
     config = {"max_steps": 1, "per_device_train_batch_size": 2}
     facts = train(recipe_of(base, {"train": str(mine), "labels": "er"}, config=config), tmp_path / "a", QUIET)
-    assert facts["eta"] == read_description(tmp_path / "a" / "model").eta == 7.0
+    assert facts["eta"] == read_metadata(tmp_path / "a" / "model").eta == 7.0
     card = (tmp_path / "a" / "model" / "README.md").read_text()
     assert yaml.safe_load(card.split("```yaml")[1].split("```")[0])["data"]["eta"] == 7.0
     given = {"train": str(mine), "labels": "er", "eta": 0.5, "eval": str(run)}
     loaded = load_rows(recipe_of("m", given), tmp_path)
     assert loaded.eta == 0.5
-    assert loaded.evaluation[0]["labels"][0] == pytest.approx(entropy_regularised(0.5, 0.5)), "as it was trained on"
+    assert loaded.evaluation[0]["labels"][0] == pytest.approx(entropy_regularized(0.5, 0.5)), "as it was trained on"
 
 
 def test_the_eta_of_a_runs_own_labels_is_said_too(run: Path, tmp_path: Path) -> None:
@@ -346,7 +346,7 @@ def test_a_training_leaves_a_model_a_card_and_its_figures(base: Path, sums: Path
     assert finished(tmp_path / "a") == {"path": "model", **facts}
     assert facts["rows"]["train"]["kept"] + facts["rows"]["eval"]["kept"] == 24
     assert facts["metrics"]["loss"] > 0 and 0 <= facts["metrics"]["accuracy"] <= 1
-    assert read_description(tmp_path / "a" / "model").base == str(base)
+    assert read_metadata(tmp_path / "a" / "model").base == str(base)
     assert len(load_scorer(tmp_path / "a" / "model").score("Start at 1 plus 3", ["1 plus 1 gives 2"]).steps) == 1
     card = (tmp_path / "a" / "model" / "README.md").read_text()
     assert "AutoModelForTokenClassification" in card and f"| loss | {facts['metrics']['loss']:.4f} |" in card
@@ -455,11 +455,11 @@ def test_figures_leave_timings_out() -> None:
 
 def test_cells_are_every_combination() -> None:
     recipe = recipe_of("m", {"train": "x"}, grid={"learning_rate": ["1e-6", 0.5], "seed": [0, 1], "model": ["a/b"]})
-    names = list(cells(recipe))
+    names = list(runs(recipe))
     assert names[0] == "learning_rate=1e-06,seed=0,model=a_b" and len(names) == 4
     clash = recipe_of("m", {"train": "x"}, grid={"model": ["a/b", "a_b"]})
     with refused("duplicate", field="grid", names=("model=a_b",)):
-        cells(clash)
+        runs(clash)
 
 
 def test_the_table_has_mean_and_deviation_over_seeds() -> None:
@@ -490,10 +490,10 @@ def test_a_grid_trains_each_cell_once(grid: TrainingRecipe, tmp_path: Path, monk
     lines = train_grid(grid, tmp_path, QUIET, overwrite=False)
     assert [line.values for line in lines] == [{"eta": 0.1}, {"eta": 10.0}] and {line.seeds for line in lines} == {2}
     written = json.loads((tmp_path / "grid.json").read_text())
-    assert [one["folder"] for one in written["cells"]] == list(cells(grid))
+    assert [one["folder"] for one in written["cells"]] == list(runs(grid))
     mean, deviation = lines[0].metrics["loss"]
     assert written["table"][0]["metrics"]["loss"] == {"mean": mean, "deviation": deviation}
-    assert read_description(tmp_path / "eta=10,seed=0" / "model").eta == 10
+    assert read_metadata(tmp_path / "eta=10,seed=0" / "model").eta == 10
     trained: list[str] = []
     real = training_grid.train_cell
     monkeypatch.setattr(training_grid, "train_cell", lambda name, *rest: trained.append(name) or real(name, *rest))
@@ -530,7 +530,7 @@ def test_ray_is_used_when_asked_for(grid: TrainingRecipe, tmp_path: Path, monkey
     fake.get = lambda reference: {**facts, "steps": reference}  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "ray", fake)
     lines = train_grid(grid, tmp_path, QUIET, ray=True, overwrite=False)
-    assert [arguments[0] for arguments in called] == list(cells(grid))
+    assert [arguments[0] for arguments in called] == list(runs(grid))
     assert [line.metrics["loss"][0] for line in lines] == [0.5, 0.5]
     steps = [one["steps"] for one in json.loads((tmp_path / "grid.json").read_text())["cells"]]
     assert steps == [0, 1, 2, 3], "each cell's own, though the last was done first"

@@ -13,8 +13,8 @@ import pytest
 from raising import refused
 from rich.console import Console
 
-from stepward.pipeline import training
-from stepward.pipeline.training_grid import _keeps
+from stepward.pipeline.training import train as training
+from stepward.pipeline.training.sweep import _keeps
 from stepward.recipes.training import training_from
 
 # Two processes that believe to be on two machines of one process each; the first takes its time to make the data.
@@ -22,9 +22,9 @@ PROCESS = """
 import json, os, sys, time
 from pathlib import Path
 from rich.console import Console
-from stepward.pipeline import training
-from stepward.pipeline.training_options import checked
-from stepward.pipeline.training_rows import Loaded
+from stepward.pipeline.training import train as training
+from stepward.pipeline.training.options import checked
+from stepward.pipeline.training.dataset import Loaded
 from stepward.recipes.training import training_from
 
 out, each, rank = Path(sys.argv[1]), sys.argv[2] == "each", os.environ["RANK"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stepward.recipes.study import named_studies
-from stepward.recipes.study_plan import Plan, load_study
+from stepward.recipes.study.plan import Plan, load_study
+from stepward.recipes.study.schema import named_studies
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "studies"
@@ -68,7 +68,7 @@ def test_published_figures_stand_where_they_belong(plans: dict[str, Plan]) -> No
 
 
 def test_every_reward_model_has_five_seeds_and_every_model_a_command(plans: dict[str, Plan]) -> None:
-    from stepward.demo_generator import BASES
+    from train_demo_generator import BASES
 
     made = {f"runs/bases/{name}" for name in BASES}
     for plan in plans.values():

@@ -9,11 +9,11 @@ from raising import refused
 
 from stepward.recipes.training import (
     TrainingRecipe,
-    assign,
     launch_config,
     launch_configs,
     load_training,
     named_trainings,
+    set_override,
     training_from,
 )
 
@@ -103,8 +103,8 @@ def test_eta_is_the_datas_and_a_cell_has_its_values() -> None:
 def test_what_is_only_kept_on_the_way_decides_nothing() -> None:
     first = training_from(small(), "here", ["seed=1", "save_steps=5"])
     second = training_from(small(), "here", ["seed=1", "save_steps=9", "report_to=wandb", "about=words"])
-    assert first.decisive() == second.decisive()
-    assert first.decisive() != training_from(small(), "here", ["seed=2"]).decisive()
+    assert first.fingerprint_fields() == second.fingerprint_fields()
+    assert first.fingerprint_fields() != training_from(small(), "here", ["seed=2"]).fingerprint_fields()
 
 
 @pytest.mark.parametrize(
@@ -147,14 +147,14 @@ def test_what_is_no_recipe_is_refused(tmp_path: Path) -> None:
     with refused("bad_value", names=("'seed'", "learning_rate=1e-5")):
         training_from(small(), "here", ["seed"])
     with refused("wrong_type", field="kind.x"):
-        assign(small(), "kind.x", 1)
+        set_override(small(), "kind.x", 1)
 
 
 def test_what_may_fail_of_a_trainings_run_decides_nothing() -> None:
     data = {"run": {"problems": {"set_aside": 0.3}}}
     assert (
-        training_from(small(data=data), "here").decisive()
-        == training_from(small(data={"run": {"problems": {}}}), "here").decisive()
+        training_from(small(data=data), "here").fingerprint_fields()
+        == training_from(small(data={"run": {"problems": {}}}), "here").fingerprint_fields()
     )
 
 

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stepward.evaluation import folder as evaluation_folder
-from stepward.evaluation.aggregation import aggregate
+from stepward.evaluation.best_of_n import io as evaluation_folder
+from stepward.evaluation.best_of_n.aggregation import aggregate
+from stepward.evaluation.best_of_n.evaluate import Evaluation, evaluate
 from stepward.evaluation.calibration import reliability
-from stepward.evaluation.label_quality import Agreement, LabelQuality
-from stepward.evaluation.summary import Evaluation, evaluate
-from stepward.manifest import Manifest
-from stepward.recipes.schema import Recipe
+from stepward.evaluation.labels.agreement import Agreement, LabelQuality
+from stepward.recipes.run import Recipe
 from stepward.records import Problem, Scores, Solution
-from stepward.report import page
-from stepward.report.contents import Candidate, ModelView, ProblemView, RunReport, StageCost
-from stepward.report.wording import name as method_name
-from stepward.store import write_shard
+from stepward.report.data import Candidate, ModelView, ProblemView, RunReport, StageCost
+from stepward.report.run import page
+from stepward.report.run.text import method_label as method_name
+from stepward.storage.manifest import Manifest
+from stepward.storage.parquet import write_shard
 
 KINDS = ("orm", "hard", "er", "mine")
 LABELS = LabelQuality(
@@ -95,7 +95,7 @@ def views(test: Part, evaluation: Evaluation, models: tuple[ModelView, ...], ora
 
 @pytest.fixture(scope="session")
 def make_run() -> MakeRun:
-    """Makes a run's contents, as `stepward.pipeline.page` gathers them."""
+    """Makes a run's contents, as `stepward.pipeline.report_data` gathers them."""
 
     def make(
         name: str = "tiny & co",
@@ -146,7 +146,7 @@ def make_folder() -> Callable[..., Path]:
         folder: Path, shift: float = 0.2, prefix: str = "t", texts: Mapping[str, str] | None = None, **recipe: Any
     ) -> Path:
         plan = Recipe.model_validate({"name": folder.name, "problems": {"path": "made.jsonl"}, **recipe})
-        manifest = Manifest.start(folder, plan.decisive())
+        manifest = Manifest.start(folder, plan.fingerprint_fields())
         parts = {"test": part(prefix, 24, shift), "validation": part("v", 8, shift)}
         for split, (problems, solutions, _) in parts.items():
             write_shard(folder / "problems" / f"{split}.parquet", problems, Problem)

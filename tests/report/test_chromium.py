@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from stepward.evaluation import external_folder
-from stepward.evaluation.external import evaluate_scores
-from stepward.pipeline.scores_page import scores_report
-from stepward.report import browser as browser_module
-from stepward.report import page as page_module
-from stepward.report.contents import ProblemView, Report, RunReport
-from stepward.report.page import write_report
-from stepward.report.verdicts import Verdict, judge
+from stepward.evaluation.score_files import io as external_folder
+from stepward.evaluation.score_files.evaluate import evaluate_scores
+from stepward.pipeline.score_report import scores_report
+from stepward.report.data import ProblemView, Report, RunReport
+from stepward.report.run import browser as browser_module
+from stepward.report.run import page as page_module
+from stepward.report.run.examples import ProblemExample, judge
+from stepward.report.run.page import write_report
 
 pytestmark = pytest.mark.browser
 
 Open = Callable[..., Any]
-Judged = list[tuple[ProblemView, Verdict]]
+Judged = list[tuple[ProblemView, ProblemExample]]
 
 
 class Watched:
@@ -168,7 +168,7 @@ def _colours(watched: Watched) -> list[str]:
     return list(watched.page.evaluate(script, names))
 
 
-def _expected(verdict: str, view: ProblemView, found: Verdict, model: int) -> bool:
+def _expected(verdict: str, view: ProblemView, found: ProblemExample, model: int) -> bool:
     """What each filter promises, told from the candidates themselves."""
     favourites = [view.candidates[number] for number in found.favourites]
     right, usual = favourites[model].solution.correct, view.candidates[found.usual].solution.correct

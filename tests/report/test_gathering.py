@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from stepward.cli import app
 from stepward.evaluation.compare import compare_runs
-from stepward.evaluation.external_folder import read_all
-from stepward.pipeline.layout import Layout
-from stepward.report.wording import MINUS
-from stepward.store import write_json
+from stepward.evaluation.score_files.io import read_all
+from stepward.report.run.text import MINUS
+from stepward.storage.parquet import write_json
+from stepward.storage.run_dir import Layout
 
 pytestmark = pytest.mark.usefixtures("without_png")
 

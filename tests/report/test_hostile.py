@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from stepward.records import Problem, Solution
-from stepward.report import page as page_module
-from stepward.report.contents import Candidate, ProblemView, Report, RunReport
-from stepward.report.page import write_report
+from stepward.report.data import Candidate, ProblemView, Report, RunReport
+from stepward.report.run import page as page_module
+from stepward.report.run.page import write_report
 
 pytestmark = pytest.mark.browser
 

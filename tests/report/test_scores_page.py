@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from stepward.cli import app
 from stepward.errors import StepwardError
-from stepward.evaluation import folder as evaluation_folder
+from stepward.evaluation.best_of_n import io as evaluation_folder
 
 pytestmark = pytest.mark.usefixtures("without_png")
 
@@ -162,7 +162,7 @@ def test_validation_of_other_models_or_the_same_problems_is_refused(
 def test_a_page_of_many_problems_says_how_many_it_leaves_out(
     write_scores: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stepward.evaluation.external_candidates.MOST_CANDIDATES", 130)
+    monkeypatch.setattr("stepward.evaluation.score_files.candidates.MOST_CANDIDATES", 130)
     path = write_scores(tmp_path / "scores.jsonl", "t", 6)
     said("evaluate", "scores", path, "--to", tmp_path / "mine")
     said("report", tmp_path / "mine")
@@ -218,7 +218,7 @@ def test_a_folder_is_made_again_and_one_that_was_interrupted_is_refused(
         raise StepwardError("the disc is full", code="unwritable")
 
     with monkeypatch.context() as patch:
-        patch.setattr("stepward.evaluation.external_folder.write_candidates", full)
+        patch.setattr("stepward.evaluation.score_files.io.write_candidates", full)
         refused("evaluate", "scores", first, "--to", mine)
     for words in (("report", mine), ("compare", mine)):
         holds(refused(*words), "unfinished", file=mine)
@@ -284,7 +284,7 @@ def test_problems_of_one_id_and_of_more_candidates_than_are_kept_are_paired(
 ) -> None:
     path = write_scores(tmp_path / "scores.jsonl", "t", 6)
     said("evaluate", "scores", path, "--to", tmp_path / "all")
-    monkeypatch.setattr("stepward.evaluation.external_candidates.MOST_CANDIDATES", 130)
+    monkeypatch.setattr("stepward.evaluation.score_files.candidates.MOST_CANDIDATES", 130)
     said("evaluate", "scores", path, "--to", tmp_path / "some")
     assert "paired, 6 problems" in said("compare", tmp_path / "all", tmp_path / "some")
 

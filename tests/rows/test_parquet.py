@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from reading_memory import MEGABYTE, measured
 
-from stepward.rows import BadRows, read_rows
-from stepward.rows.pages import read_pages
-from stepward.rows.strict import LONGEST_ROW
+from stepward.rows import ErrorCollector, read_rows
+from stepward.rows.parquet_pages import read_pages
+from stepward.rows.strict_json import MAX_ROW_BYTES
 
 
 def repeated(value: str, times: int) -> pa.Array:
@@ -28,7 +28,7 @@ def lists(lengths: list[int], values: pa.Array) -> pa.Array:
 BOMBS: dict[str, tuple[Any, dict[str, Any], int, int]] = {
     # column, options of the writer, rows that are read, faults
     "a megabyte a thousand times": (lambda: repeated("x" * MEGABYTE, 1024), {}, 1024, 0),
-    "a row that is too long, a hundred times": (lambda: repeated("x" * (LONGEST_ROW + 1), 100), {}, 0, 100),
+    "a row that is too long, a hundred times": (lambda: repeated("x" * (MAX_ROW_BYTES + 1), 100), {}, 0, 100),
     "a list of a thousand megabytes": (lambda: lists([1000, 1], repeated("x" * MEGABYTE, 1001)), {}, 1, 1),
     "changes to a megabyte": (
         lambda: pa.array(["x" * MEGABYTE] * 200),
@@ -69,7 +69,7 @@ def test_a_row_group_of_half_a_gigabyte_in_small_rows_is_read_whole(tmp_path: Pa
 
 
 def read(path: Path) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
-    bad = BadRows(path)
+    bad = ErrorCollector(path)
     rows = [row.fields for row in read_rows(path, bad)]
     return rows, [(fault.row, fault.code) for fault in bad.faults]
 

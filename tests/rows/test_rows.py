@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from raising import refused
 
-from stepward.rows import BadRows, read_rows
-from stepward.rows.faults import SHOWN
+from stepward.rows import ErrorCollector, read_rows
+from stepward.rows.errors import SHOWN
 
 GOOD = b'{"a": 1}\n'
 
@@ -40,28 +40,28 @@ def write(folder: Path, content: bytes, name: str = "rows.jsonl") -> Path:
     return path
 
 
-def rows_of(path: Path, bad: BadRows | None = None) -> list[tuple[int, dict[str, Any]]]:
+def rows_of(path: Path, bad: ErrorCollector | None = None) -> list[tuple[int, dict[str, Any]]]:
     """The file's rows, numbered; without `bad`, bad ones are refused."""
-    found = bad or BadRows(path)
+    found = bad or ErrorCollector(path)
     rows = [(row.number, row.fields) for row in read_rows(path, found)]
     if bad is None:
-        found.refuse()
+        found.raise_if_any()
     return rows
 
 
 @pytest.mark.parametrize(("line", "code", "field", "named"), BAD_LINES)
 def test_a_bad_line_is_named(tmp_path: Path, line: bytes, code: str, field: str, named: str) -> None:
     path = write(tmp_path, GOOD + line + b"\n" + GOOD)
-    bad = BadRows(path)
+    bad = ErrorCollector(path)
     assert rows_of(path, bad) == [(1, {"a": 1}), (3, {"a": 1})]
     with refused(code, file=path, row=2, field=field, names=(path, named)):
-        bad.refuse()
+        bad.raise_if_any()
     assert bad.rows == 1
 
 
 @pytest.mark.parametrize(("line", "code", "field", "named"), [case for case in BAD_LINES if case[0].endswith(b"}")][1:])
 def test_a_bad_object_of_an_array_is_named(tmp_path: Path, line: bytes, code: str, field: str, named: str) -> None:
-    bad = BadRows(write(tmp_path, b'[{"a": 1},\n' + line + b', {"a": 3}]', "rows.json"))
+    bad = ErrorCollector(write(tmp_path, b'[{"a": 1},\n' + line + b', {"a": 3}]', "rows.json"))
     rows = rows_of(bad.path, bad)
     assert rows[:1] == [(1, {"a": 1})]
     # A fault in a value leaves the next row readable; broken JSON does not.
@@ -69,14 +69,14 @@ def test_a_bad_object_of_an_array_is_named(tmp_path: Path, line: bytes, code: st
         code, field, named = "bad_value", "a", r"\udcff"
     assert rows[1:] == ([] if code == "unreadable" else [(3, {"a": 3})])
     with refused(code, file=bad.path, row=2, field=field, names=(named,)):
-        bad.refuse()
+        bad.raise_if_any()
 
 
 def test_all_bad_rows_are_named_up_to_ten(tmp_path: Path) -> None:
-    bad = BadRows(write(tmp_path, b"".join(GOOD + b"oops\n" for _ in range(SHOWN + 3))))
+    bad = ErrorCollector(write(tmp_path, b"".join(GOOD + b"oops\n" for _ in range(SHOWN + 3))))
     assert [number for number, _ in rows_of(bad.path, bad)] == list(range(1, 2 * SHOWN + 6, 2))
     with refused("bad_rows", file=bad.path, names=(13, "3 more")) as raised:
-        bad.refuse()
+        bad.raise_if_any()
     lines = str(raised.value).splitlines()
     assert [line.split(",")[0].strip() for line in lines[1:-2]] == [f"row {2 * row}" for row in range(1, SHOWN + 1)]
     assert [fault.row for fault in raised.value.faults] == list(range(2, 2 * SHOWN + 7, 2))
@@ -122,10 +122,10 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b'[{"a": 1} {"a": 2}]', b'[{"a": 1}', b'[{"a": 1}] {"a": 2}', b'[{"a": 1},]'])
 def test_an_array_that_ends_badly_is_refused(tmp_path: Path, content: bytes) -> None:
-    bad = BadRows(write(tmp_path, content, "rows.json"))
+    bad = ErrorCollector(write(tmp_path, content, "rows.json"))
     assert rows_of(bad.path, bad) == [(1, {"a": 1})]
     with refused("unreadable", file=bad.path):
-        bad.refuse()
+        bad.raise_if_any()
 
 
 PLAIN = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)

@@ -15,8 +15,8 @@ import zstandard
 from raising import refused
 
 from stepward import formats
-from stepward.rows import BadRows, Meter, find_rows
-from stepward.rows.sources import files_of, refuse_over
+from stepward.rows import ErrorCollector, ReadProgress, iter_rows
+from stepward.rows.sources import check_not_overwriting, expand_source
 
 CARD = """---
 configs:
@@ -37,8 +37,8 @@ def rows_of(*names: object) -> bytes:
     return b"".join(json.dumps({"a": name}).encode() + b"\n" for name in names)
 
 
-def found(source: Path | str, bad: BadRows | None = None) -> list[tuple[str, int, object]]:
-    return [(row.file.name, row.number, row.fields["a"]) for row in find_rows(source, bad or BadRows(source))]
+def found(source: Path | str, bad: ErrorCollector | None = None) -> list[tuple[str, int, object]]:
+    return [(row.file.name, row.number, row.fields["a"]) for row in iter_rows(source, bad or ErrorCollector(source))]
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_a_folder_below_a_hidden_one_is_no_hidden_folder(folder: Path, tmp_path:
 
 def test_faults_of_a_folder_name_their_file(folder: Path) -> None:
     (folder / "b.jsonl").write_bytes(rows_of(3) + b"oops\n")
-    bad = BadRows(folder)
+    bad = ErrorCollector(folder)
     assert len(found(folder, bad)) == 8
     assert [(fault.file, fault.row, fault.text) for fault in bad.faults] == [(str(folder / "b.jsonl"), 2, "oops")]
 
@@ -116,12 +116,12 @@ def test_what_is_not_there_is_named(
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.csv").write_text("a\n1\n")
     with refused(code, file=source.removeprefix("hub:"), names=names):
-        list(find_rows(source, BadRows(source)))
+        list(iter_rows(source, ErrorCollector(source)))
 
 
 def test_the_meter_counts_all_files_on_the_disc(folder: Path) -> None:
-    meter = Meter()
-    seen = [(meter.done, meter.total) for _ in find_rows(folder, BadRows(folder), meter)]
+    meter = ReadProgress()
+    seen = [(meter.done, meter.total) for _ in iter_rows(folder, ErrorCollector(folder), meter)]
     names = ("a.jsonl.gz", "b.jsonl", "c.ndjson.zst", "deep/d.json", "deep/deeper/e.parquet")
     size = sum((folder / name).stat().st_size for name in names)
     assert {total for _, total in seen} == {size}
@@ -196,18 +196,18 @@ def test_the_folder_itself_is_read_without_the_hub(hub_folder: Path) -> None:
 
 def test_the_files_of_a_source_are_those_that_are_read(folder: Path, tmp_path: Path) -> None:
     names = ["a.jsonl.gz", "b.jsonl", "c.ndjson.zst", "d.json", "e.parquet"]
-    assert [file.name for file in files_of(folder)] == names
-    assert [file.name for file in files_of(f"{folder}/*.jsonl*")] == names[:2]
-    assert files_of("owner/name:test") == files_of(f"hub:{folder}") == []
+    assert [file.name for file in expand_source(folder)] == names
+    assert [file.name for file in expand_source(f"{folder}/*.jsonl*")] == names[:2]
+    assert expand_source("owner/name:test") == expand_source(f"hub:{folder}") == []
     for absent in ("absent", "absent.jsonl"):
         with refused("file_not_found", file=tmp_path / absent, names=("rows",)):
-            files_of(tmp_path / absent)
+            expand_source(tmp_path / absent)
 
 
 def test_a_file_that_is_read_is_not_written_over(folder: Path) -> None:
     for target in (folder / "b.jsonl", folder / "deep" / ".." / "a.jsonl.gz", folder / "deep" / "deeper" / "e.parquet"):
         with refused("file_exists", file=target):
-            refuse_over(target, ["owner/name", folder])
-    refuse_over(folder / "README.md", [folder])  # which is no file of rows
-    refuse_over(folder / "new.jsonl", [folder])
-    refuse_over(folder / "b.jsonl", [folder / "deep"])
+            check_not_overwriting(target, ["owner/name", folder])
+    check_not_overwriting(folder / "README.md", [folder])  # which is no file of rows
+    check_not_overwriting(folder / "new.jsonl", [folder])
+    check_not_overwriting(folder / "b.jsonl", [folder / "deep"])

@@ -9,7 +9,7 @@ function element(tag, kind, text) {
   return made;
 }
 
-// As stepward.report.page.score_colour does it.
+// As stepward.report.run.page.score_colour does it.
 function colour(score) {
   if (score === null) return "";
   const base = score < 50 ? "213, 94, 0" : "0, 114, 178";

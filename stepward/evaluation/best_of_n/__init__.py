@@ -1,0 +1,1 @@
+"""Accuracy of best-of-N and votes."""

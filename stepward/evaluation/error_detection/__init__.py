@@ -1,0 +1,1 @@
+"""First-error benchmarks: ProcessBench F1, PRMBench score."""

@@ -1,0 +1,1 @@
+"""Quality, noise and cost of step labels."""

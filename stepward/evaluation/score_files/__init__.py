@@ -1,0 +1,1 @@
+"""Evaluation of score files from elsewhere."""

@@ -1,0 +1,1 @@
+"""Formats of problems with reference answers."""

@@ -1,0 +1,1 @@
+"""Formats of solutions with step labels."""

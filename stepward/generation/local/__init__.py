@@ -1,0 +1,1 @@
+"""The in-process engine: sampling with a prefix-sharing KV cache on one device."""

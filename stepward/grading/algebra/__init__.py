@@ -1,0 +1,1 @@
+"""Equivalence by math-verify (sympy), in worker processes that can be killed."""

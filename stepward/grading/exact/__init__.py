@@ -1,0 +1,1 @@
+"""A small computer algebra system for answers: exact, and fast enough for millions of pairs."""

@@ -1,0 +1,1 @@
+"""Rollouts: which prefixes are sampled, how many completions each gets, and what their counts estimate."""

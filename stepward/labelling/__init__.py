@@ -1,1 +1,0 @@
-"""Step labels: rollouts, the rewards computed from their counts, and the labels of solutions."""

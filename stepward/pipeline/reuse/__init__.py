@@ -1,0 +1,1 @@
+"""Work of other runs, or of earlier recipes, used again."""

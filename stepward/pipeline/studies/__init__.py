@@ -1,0 +1,1 @@
+"""Studies: runs, their results, and the checks of claims."""

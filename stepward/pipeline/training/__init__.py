@@ -1,0 +1,1 @@
+"""Trainings by recipe, and sweeps of them."""

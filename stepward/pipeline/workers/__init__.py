@@ -1,0 +1,1 @@
+"""Who does the tasks: this process, local processes, or a Ray cluster."""

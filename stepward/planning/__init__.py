@@ -1,0 +1,1 @@
+"""What a training or a run will take: memory, tokens, hours."""

@@ -1,0 +1,1 @@
+"""Recipes of studies: the runs they need and the tables they fill."""

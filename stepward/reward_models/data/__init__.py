@@ -1,0 +1,1 @@
+"""Rows to token ids, scored positions and batches."""

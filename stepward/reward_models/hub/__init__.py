@@ -1,0 +1,1 @@
+"""Published reward models, each scored by its own prompt format and read-out."""

@@ -1,0 +1,1 @@
+"""Sequences of one prompt in one forward pass: prefix trees, their layout, and attention within branches."""

@@ -1,0 +1,1 @@
+"""Files of rows scored by a reward model, resumable after a kill."""

@@ -1,0 +1,1 @@
+"""The trainers of process, outcome and Bradley-Terry reward models."""

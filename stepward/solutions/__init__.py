@@ -1,1 +1,0 @@
-"""Solutions: drawn, graded and merged, or published by others."""

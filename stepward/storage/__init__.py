@@ -1,0 +1,1 @@
+"""Files of a run: Parquet shards, the manifest, and writes that are whole or absent."""
