@@ -69,3 +69,4 @@ def test_trainers_scorers_and_runs_have_their_names() -> None:
     with refused("file_not_found", names=("nowhere",)):
         run_recipe("nowhere.yaml")
     assert set(stepward.__all__) <= set(dir(stepward))
+    assert (Path(stepward.__file__).parent / "py.typed").is_file(), "type checkers read its annotations"
