@@ -120,7 +120,7 @@ def test_the_answer_names_the_highest_and_how_many_are_as_high(run: RunReport) -
     best = max(run.evaluation.methods, key=lambda kind: beside.chosen_row(run.evaluation, kind).mean)  # type: ignore[union-attr]
     said = beside.headline_sentence(runs, same_problems=True)
     assert said.startswith(
-        f"Of 2 runs, all on the same 24 test problems, {beside.wording.method_label(best)} of high is highest: "
+        f"Of 2 runs, all on the same 24 test problems, {beside.phrases.method_label(best)} of high is highest: "
     )
     row = beside.chosen_row(runs[1].evaluation, best)
     figures = [beside.chosen_row(one.evaluation, kind) for one in runs for kind in one.evaluation.methods]
