@@ -131,7 +131,7 @@ def read_published_solutions(path: Path, *, strip_calculator: bool = False, grad
         problem = Problem(problem_id(path, row.question), row.question, row.reference, source=path.name)
         problems.append(problem)
         for written in row.solutions:
-            solution = _graded_row(problem, written, strip_calculator, judge)
+            solution = _graded_published(problem, written, strip_calculator, judge)
             if not solution.steps:
                 raise StepwardError(
                     f"{path}: row {row.row}, field '{written.generator}.solution': nothing is left without calculator "
@@ -147,7 +147,7 @@ def read_published_solutions(path: Path, *, strip_calculator: bool = False, grad
     return Published(tuple(problems), tuple(solutions), tuple(mismatches))
 
 
-def _graded_row(problem: Problem, written: PublishedSolution, strip_calculator: bool, grader: Grader) -> Solution:
+def _graded_published(problem: Problem, written: PublishedSolution, strip_calculator: bool, grader: Grader) -> Solution:
     text = without_calculator(written.text) if strip_calculator else written.text
     parts = split_steps(text)
     answer = extract_answer(text, "a_line")

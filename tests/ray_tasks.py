@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stepward.errors import StepwardError
-from stepward.storage.parquet import atomic_write
+from stepward.storage.files import atomic_write
 
 
 def write(unit: str, folder: Path) -> dict[str, Any]:

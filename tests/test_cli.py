@@ -214,7 +214,7 @@ def test_the_runs_folder_may_be_no_file(refused: Refused, tmp_path: Path) -> Non
 
 
 def test_two_at_once_are_refused(refused: Refused, tmp_path: Path) -> None:
-    from stepward.storage.parquet import lock_dir
+    from stepward.storage.files import lock_dir
 
     with lock_dir(tmp_path / "runs" / "tiny-cpu"):
         assert code_of(refused("run", "tiny-cpu")) == "locked"

@@ -77,7 +77,7 @@ def stats(
 
     from stepward.curation.statistics.summary import describe
     from stepward.curation.statistics.tables import statistics_tables
-    from stepward.storage.parquet import atomic_write
+    from stepward.storage.files import atomic_write
 
     counter = None if tokenizer is None else _token_counter(tokenizer)
     found = describe(source, format=form, count_tokens=counter, max_lengths=max_length or ())

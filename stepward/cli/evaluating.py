@@ -131,7 +131,7 @@ def _names(given: list[str] | None) -> list[str] | None:
 
 def _write_csv(measured: "ScoreFileEvaluation", path: Path) -> None:
     from stepward.evaluation.best_of_n.evaluate import MetricRow
-    from stepward.storage.parquet import atomic_write
+    from stepward.storage.files import atomic_write
     from stepward.storage.spreadsheet import csv_text
 
     names = [field.name for field in fields(MetricRow)]

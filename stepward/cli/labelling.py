@@ -37,8 +37,9 @@ def label(
     from stepward.pipeline.stages.labels import Filters, LabelCounter, labels_by_batch
     from stepward.recipes.loading import load_run_recipe
     from stepward.records import StepLabels
+    from stepward.storage.files import lock_dir
     from stepward.storage.manifest import Manifest
-    from stepward.storage.parquet import lock_dir, write_batches
+    from stepward.storage.parquet import write_batches
     from stepward.storage.run_dir import Layout
 
     if kind not in ("hard", "soft", "er"):

@@ -111,7 +111,7 @@ def trees(
     import orjson
 
     from stepward.pipeline.stages.extra_labels import run_trees
-    from stepward.storage.parquet import atomic_write
+    from stepward.storage.files import atomic_write
 
     count = 0
     with atomic_write(to) as file:

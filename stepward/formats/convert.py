@@ -13,7 +13,7 @@ from stepward.formats.reader import RecordReader, read
 from stepward.formats.registry import named
 from stepward.formats.writer import WriteReport, write
 from stepward.rows import RowError, row_text
-from stepward.storage.parquet import write_error
+from stepward.storage.files import write_error
 
 
 @dataclass(frozen=True, slots=True)

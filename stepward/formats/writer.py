@@ -15,7 +15,8 @@ from stepward.formats.branches import trim_unlabeled
 from stepward.formats.registry import named
 from stepward.records import LabelledSolution
 from stepward.rows import json_line
-from stepward.storage.parquet import atomic_write, schema_of
+from stepward.storage.files import atomic_write
+from stepward.storage.parquet import schema_of
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
 """How the names of files that can be written end."""

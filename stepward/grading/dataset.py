@@ -17,7 +17,7 @@ from stepward.grading import Verdict, grade, grade_many
 from stepward.grading.columns import ADDED, FieldOptions, Fields, find_fields
 from stepward.grading.graders import Grader, load_grader
 from stepward.rows import ErrorCollector, InvalidRow, RowError, SourceRow, json_line, read_rows
-from stepward.storage.parquet import atomic_write
+from stepward.storage.files import atomic_write
 
 UNDECIDED = ("timeout", "memory", "crash")
 """Methods of verdicts that say nothing of the answer: grading it ran out of time or memory, or died."""

@@ -24,8 +24,8 @@ from stepward.pipeline.stages.soundness import doubts
 from stepward.recipes.loading import load_run_recipe
 from stepward.recipes.run import Recipe
 from stepward.records import Solution
+from stepward.storage.files import atomic_write, lock_dir
 from stepward.storage.manifest import Manifest
-from stepward.storage.parquet import atomic_write, lock_dir
 from stepward.storage.run_dir import SPLITS, Layout
 
 if TYPE_CHECKING:

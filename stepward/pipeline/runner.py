@@ -37,9 +37,9 @@ from stepward.pipeline.workers.ray_tasks import RayWorkers
 from stepward.recipes.loading import load_recipe
 from stepward.recipes.run import Recipe
 from stepward.records import Problem, Solution, StepLabels
-from stepward.storage.files import remove_made
+from stepward.storage.files import lock_dir, remove_made
 from stepward.storage.manifest import Manifest
-from stepward.storage.parquet import lock_dir, read_shard, write_batches, write_shard
+from stepward.storage.parquet import read_shard, write_batches, write_shard
 from stepward.storage.run_dir import SPLITS, Layout, batch_number
 
 NAMES = ("problems", "solutions", "rollouts", "labels", "rewards", "scores", "evaluation", "report")

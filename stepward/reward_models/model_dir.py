@@ -31,7 +31,7 @@ from stepward.models import model_folder, quiet
 from stepward.rendering import Rendering
 from stepward.reward_models.data.answer_tokens import Form
 from stepward.reward_models.heads import Head
-from stepward.storage.parquet import write_error
+from stepward.storage.files import write_error
 
 DESCRIPTION = "stepward_reward_model.json"
 

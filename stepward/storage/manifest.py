@@ -19,9 +19,9 @@ import orjson
 from stepward.errors import StepwardError
 from stepward.hub import not_found, refuse_long
 from stepward.storage.dependents import made_from
-from stepward.storage.files import refuse_links
+from stepward.storage.files import atomic_write, refuse_links
 from stepward.storage.manifest_schema import check_content, check_unit
-from stepward.storage.parquet import atomic_write, file_hash, file_version, json_hash, read_json
+from stepward.storage.parquet import file_hash, file_version, json_hash, read_json
 
 FORMAT = 2
 _PACKAGES = ("stepward", "torch", "transformers", "tokenizers", "accelerate", "numpy", "pyarrow")

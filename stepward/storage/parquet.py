@@ -1,7 +1,7 @@
-"""Records to Parquet shards and back, and the run's manifest: the only truth about what is done.
+"""Records to Parquet shards and back; strict JSON, and hashes of files and values.
 
-A shard is written to a temporary name, flushed to the disc and renamed; only then does the manifest name it. So a run
-that is killed anywhere leaves whole shards, or none.
+A shard is written to a temporary name, flushed to the disc and renamed. So a run that is killed anywhere leaves whole
+shards, or none.
 """
 
 import dataclasses
@@ -22,10 +22,7 @@ import pyarrow.parquet as pq
 
 from stepward.errors import StepwardError
 from stepward.records import SCHEMA_VERSION
-from stepward.storage.files import atomic_write as atomic_write
-from stepward.storage.files import lock_dir as lock_dir
-from stepward.storage.files import unusable
-from stepward.storage.files import write_error as write_error
+from stepward.storage.files import atomic_write, unusable
 
 Record = TypeVar("Record")
 

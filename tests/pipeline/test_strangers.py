@@ -26,8 +26,8 @@ from stepward.pipeline.stages.extra_labels import compare_labels, judge_run, run
 from stepward.pipeline.training import train as training
 from stepward.recipes.loading import load_run_recipe
 from stepward.recipes.training import TrainingRecipe
+from stepward.storage.files import lock_dir
 from stepward.storage.manifest import Manifest
-from stepward.storage.parquet import lock_dir
 from stepward.storage.run_dir import Layout
 
 pytestmark = pytest.mark.slow

@@ -19,7 +19,7 @@ from stepward.curation.dedup.two_pass import rows_again, with_rows
 from stepward.errors import StepwardError
 from stepward.records import LabelledSolution, Problem
 from stepward.rows import RowError, SourceRow, json_line
-from stepward.storage.parquet import atomic_write
+from stepward.storage.files import atomic_write
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,7 @@ from stepward.errors import StepwardError
 from stepward.problems.splits import sort_key
 from stepward.records import LabelledSolution
 from stepward.rows import RowError, SourceRow, json_line
-from stepward.storage.files import refuse_filled
-from stepward.storage.parquet import atomic_write
+from stepward.storage.files import atomic_write, refuse_filled
 
 MissingQuestion = Literal["refuse", "whole"]
 

@@ -22,7 +22,8 @@ from stepward.evaluation.best_of_n.records import Evaluation, MetricRow, PairedD
 from stepward.evaluation.best_of_n.slices import QuintileRow, SliceRow
 from stepward.evaluation.labels.agreement import Agreement, LabelQuality
 from stepward.rows import value_faults
-from stepward.storage.parquet import atomic_write, write_json
+from stepward.storage.files import atomic_write
+from stepward.storage.parquet import write_json
 
 Floats = NDArray[np.float64]
 

@@ -105,7 +105,7 @@ def evaluate_scores(
     """Measures what the scores in the files are worth.
 
     Args:
-        files: See `external_rows.read_columns`.
+        files: See `stepward.evaluation.score_files.reader.read_columns`.
         validation: The same models' scores of other problems, by which voting and aggregation are chosen; without any,
             best-of-N by the last step's score, or by the first aggregation asked for, stands for a method.
         ns: The sizes of candidate sets; powers of two up to the smallest number of candidates of a problem, and that

@@ -23,8 +23,9 @@ from stepward.pipeline.stages.inputs import ROLLOUT_KINDS
 from stepward.pipeline.stages.labels import right_from
 from stepward.recipes.loading import load_run_recipe
 from stepward.recipes.run import BY_MODEL, Recipe
+from stepward.storage.files import atomic_write, write_error
 from stepward.storage.manifest import Manifest, place
-from stepward.storage.parquet import atomic_write, json_hash, write_error
+from stepward.storage.parquet import json_hash
 from stepward.storage.run_dir import BY, SPLITS, TREES, Layout, batch_number, parted_model
 
 STAGES = ("solutions", "rollouts", units.TEACHER_SCORES, "labels", "rewards", "scores")

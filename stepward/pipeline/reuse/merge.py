@@ -8,9 +8,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from stepward.errors import StepwardError
-from stepward.storage.files import refuse_filled
+from stepward.storage.files import atomic_write, lock_dir, refuse_filled
 from stepward.storage.manifest import Manifest, differences
-from stepward.storage.parquet import atomic_write, lock_dir
 from stepward.storage.run_dir import TREES, Layout
 
 STAGES = ("problems", "solutions", "rollouts")

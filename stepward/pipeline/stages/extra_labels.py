@@ -26,8 +26,9 @@ from stepward.pipeline.stages.labels import check_labels
 from stepward.recipes.loading import load_run_recipe
 from stepward.recipes.run import Recipe
 from stepward.records import Solution, StepLabels, StepRollouts
+from stepward.storage.files import lock_dir
 from stepward.storage.manifest import Manifest
-from stepward.storage.parquet import json_hash, lock_dir, read_shard, write_shard
+from stepward.storage.parquet import json_hash, read_shard, write_shard
 from stepward.storage.run_dir import BY, TREES, Layout
 
 JUDGEMENTS = "judgements"

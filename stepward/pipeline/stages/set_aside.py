@@ -13,8 +13,8 @@ from stepward.errors import StepwardError
 from stepward.generation.interface import Completion, FailedPrompt, Prompt, failed_prompt
 from stepward.recipes.run import Recipe
 from stepward.records import Problem, StepRollouts
+from stepward.storage.files import atomic_write
 from stepward.storage.manifest import Manifest
-from stepward.storage.parquet import atomic_write
 from stepward.storage.run_dir import BY, SPLITS, Layout, batch_number
 
 STAGES = ("solutions", "rollouts")

@@ -24,8 +24,9 @@ from stepward.recipes.study.cells import Cell
 from stepward.recipes.study.plan import Hypothesis, Plan, Selection, TablePlan
 from stepward.recipes.study.schema import WITHOUT_MODEL
 from stepward.report.study.tables import CellFacts, CheckResult, StudyReport, StudyTable, Verdict, markdown
+from stepward.storage.files import atomic_write, lock_dir
 from stepward.storage.manifest import Manifest, differences
-from stepward.storage.parquet import atomic_write, lock_dir, write_json
+from stepward.storage.parquet import write_json
 from stepward.storage.run_dir import Layout
 from stepward.storage.spreadsheet import csv_text
 

@@ -11,7 +11,7 @@ from stepward.pipeline.reuse.extend import start_run
 from stepward.pipeline.runner import Run
 from stepward.pipeline.workers.local import Facts, Workers
 from stepward.recipes.run import Recipe
-from stepward.storage.parquet import lock_dir
+from stepward.storage.files import lock_dir
 
 STAGES = (Run.problems, Run.solutions, Run.rollouts, Run.labels)
 

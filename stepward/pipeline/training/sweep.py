@@ -23,8 +23,9 @@ from stepward.pipeline.training.data_run import make_run
 from stepward.pipeline.training.train import Facts, finished, train
 from stepward.pipeline.workers.local import Workers, cores
 from stepward.recipes.training import TrainingRecipe
+from stepward.storage.files import lock_dir
 from stepward.storage.manifest import Manifest
-from stepward.storage.parquet import lock_dir, write_json
+from stepward.storage.parquet import write_json
 
 SEED = "seed"
 """The field whose values are repetitions: the table says mean and deviation over them."""

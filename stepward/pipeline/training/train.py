@@ -34,8 +34,8 @@ from stepward.pipeline.training.options import make_config, trainer_class
 from stepward.pipeline.training.paths import model_folder
 from stepward.recipes.training import TrainingRecipe
 from stepward.rows import pinned_source
+from stepward.storage.files import lock_dir
 from stepward.storage.manifest import Manifest
-from stepward.storage.parquet import lock_dir
 from stepward.storage.run_dir import EMBEDDED
 
 STAGE, UNIT = "training", "model"

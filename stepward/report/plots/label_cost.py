@@ -14,7 +14,7 @@ from stepward.errors import StepwardError
 from stepward.evaluation.labels.cost import LabelCost
 from stepward.report.plots.figure import INK, STYLE, svg
 from stepward.report.plots.run import COLORS, SPARE_COLORS
-from stepward.storage.parquet import atomic_write
+from stepward.storage.files import atomic_write
 
 SUFFIXES = (".svg", ".png")
 _COLOURS = (COLORS["hard"], COLORS["orm"], COLORS["soft"], COLORS["er"], *SPARE_COLORS)

@@ -16,7 +16,7 @@ import orjson
 
 from stepward.report.data import Candidate, ProblemView, RunReport
 from stepward.report.run.examples import ProblemExample, judge
-from stepward.storage.parquet import atomic_write
+from stepward.storage.files import atomic_write
 
 BUDGET = 2_200_000
 """Most bytes of packed problems in a page, before base64 makes four of three; a page is to stay below 5 MB."""

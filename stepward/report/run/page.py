@@ -24,8 +24,7 @@ from stepward.report.run import text as phrases
 from stepward.report.run.browser import EmbeddedProblems, pack, remove_runs
 from stepward.report.run.examples import Example, examples
 from stepward.report.run.sections import Sections, sections
-from stepward.storage.files import claim
-from stepward.storage.parquet import atomic_write
+from stepward.storage.files import atomic_write, claim
 
 MARKER = ".stepward-report"
 """What says that the folder beside a page is a page's, and that its files may be replaced and removed."""

@@ -1,6 +1,6 @@
 """The conventions of reward models on the hub, by name: how each is asked and read, and where that was published.
 
-To know one more, write how it is asked (`hub_rendering`), what reads it (`hub_models`, which most share), and an entry
+To know one more, write how it is asked (`prompts`), what reads it (`loading`, which most share), and an entry
 in `SCORERS`; docs/scorers.md goes through it.
 """
 

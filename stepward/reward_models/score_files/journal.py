@@ -15,7 +15,8 @@ from typing import IO
 import orjson
 
 from stepward.errors import StepwardError
-from stepward.storage.parquet import write_error, write_json
+from stepward.storage.files import write_error
+from stepward.storage.parquet import write_json
 
 
 @dataclass(slots=True)

@@ -10,8 +10,9 @@ from raising import refused
 from stepward.pipeline.reuse.merge import merge_runs
 from stepward.recipes.run import Recipe
 from stepward.records import Solution
+from stepward.storage.files import lock_dir
 from stepward.storage.manifest import Manifest
-from stepward.storage.parquet import lock_dir, read_shard, write_shard
+from stepward.storage.parquet import read_shard, write_shard
 from stepward.storage.run_dir import Layout
 
 RECIPE = Recipe(name="parted")

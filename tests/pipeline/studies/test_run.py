@@ -23,8 +23,8 @@ from stepward.pipeline.studies import run as studies
 from stepward.pipeline.studies.run import run_study, tabulate_study
 from stepward.pipeline.training.data_run import InProcessPool
 from stepward.recipes.study.plan import load_study
+from stepward.storage.files import lock_dir
 from stepward.storage.manifest import Manifest
-from stepward.storage.parquet import lock_dir
 from stepward.storage.run_dir import Layout
 
 HOSTILE = "<script>alert(1)</script> | a"

@@ -14,7 +14,7 @@ from tiny_hub import SAVERS, change_config
 
 import stepward
 from stepward.models import model_folder
-from stepward.reward_models.hub import loading as hub_models
+from stepward.reward_models.hub import loading
 from stepward.reward_models.hub.loading import weight_names, weights_hash
 from stepward.reward_models.hub.registry import SCORERS, detect, scorer_spec
 from stepward.reward_models.hub.scorer import load_hub_scorer
@@ -219,6 +219,6 @@ def test_the_head_that_is_no_linear_layer_is_refused(copied: dict[str, Path], mo
         base_model_prefix = "model"
         score = torch.nn.ReLU()
 
-    monkeypatch.setattr(hub_models, "load_model", lambda *_, **__: Odd())
+    monkeypatch.setattr(loading, "load_model", lambda *_, **__: Odd())
     with refused("unsupported", file=copied["bradley-terry"], field="score", names=("Odd",)):
         load_hub_scorer(copied["bradley-terry"])
